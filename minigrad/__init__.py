@@ -1,0 +1,35 @@
+"""A small autograd engine over one arena of parameters, on NumPy or, with one flag, on CuPy.
+
+x = Tensor([1.0, 2.0], requires_grad=True)
+(x * x).sum().backward()
+x.grad                                   # [2, 4]
+"""
+
+from minigrad import ops
+from minigrad.arena import Parameters
+from minigrad.backend import synchronize, to_host, use, xp
+from minigrad.check import check_grads
+from minigrad.checkpoint import CheckpointError, load, save
+from minigrad.module import Linear, Module, ReLU, Sequential, Sigmoid, Tanh
+from minigrad.tensor import Tensor, no_grad
+
+__all__ = [
+    "CheckpointError",
+    "Linear",
+    "Module",
+    "Parameters",
+    "ReLU",
+    "Sequential",
+    "Sigmoid",
+    "Tanh",
+    "Tensor",
+    "check_grads",
+    "load",
+    "no_grad",
+    "ops",
+    "save",
+    "synchronize",
+    "to_host",
+    "use",
+    "xp",
+]

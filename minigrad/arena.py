@@ -1,0 +1,167 @@
+"""Parameters: tensors that live in flat, contiguous buffers.
+
+A loose tensor is adopted into an arena once and never moves. `Parameters` is a list of adopted
+tensors and the contiguous runs that they occupy, so that an update rule sees a few flat arrays,
+cut into blocks that stay in cache.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from minigrad.backend import Array, xp
+from minigrad.tensor import FLOATS, Tensor
+
+
+class Arena:
+    """One flat buffer of data and one of gradients."""
+
+    def __init__(self, tensors: list[Tensor]):
+        size = sum(t.size for t in tensors)
+        self.data = xp.empty(size, tensors[0].dtype)
+        self.grad = xp.zeros(size, tensors[0].dtype)
+        start = 0
+        for t in tensors:
+            data, grad = (
+                a[start : start + t.size].reshape(t.shape) for a in (self.data, self.grad)
+            )
+            data[...] = t._data
+            if t._grad is not None:
+                grad[...] = t._grad
+            t._data, t._grad, t._run = data, grad, (self, start)
+            t._version += 1
+            start += t.size
+
+
+class Run(NamedTuple):
+    """Coordinates start to stop of an arena."""
+
+    arena: Arena
+    start: int
+    stop: int
+
+    @property
+    def data(self) -> Array:
+        return self.arena.data[self.start : self.stop]
+
+    @property
+    def grad(self) -> Array:
+        return self.arena.grad[self.start : self.stop]
+
+
+class Parameters:
+    """Tensors by name, in order, adopted into an arena; iterates over the tensors.
+
+    Raises TypeError for what is not a float leaf that requires a gradient, and ValueError for a
+    tensor that comes twice or for two dtypes.
+    """
+
+    def __init__(self, named: Mapping[str, Tensor]):
+        self.names = tuple(named)
+        self.tensors = tuple(named.values())
+        _check(self.names, self.tensors)
+        loose = [t for t in self.tensors if t._run is None]
+        if loose:
+            Arena(loose)
+        runs: list[Run] = []
+        for t in self.tensors:
+            arena, start = t._run
+            if runs and runs[-1].arena is arena and runs[-1].stop == start:
+                runs[-1] = runs[-1]._replace(stop=start + t.size)
+            else:
+                runs.append(Run(arena, start, start + t.size))
+        self.runs = tuple(runs)
+        self.size = sum(t.size for t in self.tensors)
+        self.dtype = self.tensors[0].dtype
+
+    @classmethod
+    def of(cls, params: "Parameters | Iterable[Tensor]") -> "Parameters":
+        """What optimizers take: Parameters as they are, or loose tensors in a definite order."""
+        if isinstance(params, Parameters):
+            return params
+        if isinstance(params, (set, frozenset)):
+            raise TypeError("params is a set, which has no order; pass a list.")
+        if isinstance(params, Tensor):
+            raise TypeError("params is a single Tensor; pass [tensor].")
+        return cls({f"params[{i}]": t for i, t in enumerate(params)})
+
+    @property
+    def data(self) -> Array:
+        """All values as one flat array; writing to it writes to the tensors."""
+        return self._only_run().data
+
+    @property
+    def grad(self) -> Array:
+        """All gradients as one flat array."""
+        return self._only_run().grad
+
+    def zero_grad(self) -> None:
+        """Set every gradient to zero."""
+        for run in self.runs:
+            run.grad.fill(0)
+
+    def state_dict(self) -> dict[str, Any]:
+        """A copy of every value by name, on the host."""
+        return {name: t.numpy().copy() for name, t in self.items()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Copy values in; raises ValueError, and changes nothing, where names or shapes differ."""
+        missing, extra = set(self.names) - set(state), set(state) - set(self.names)
+        if missing or extra:
+            raise ValueError(
+                f"parameters differ from the state: missing {sorted(missing)}, "
+                f"unexpected {sorted(extra)}; build the model that was saved."
+            )
+        for name, t in self.items():
+            check_like(state[name], t.data, f"parameter {name!r}")
+        for name, t in self.items():
+            t.data = state[name]
+
+    def items(self) -> Iterator[tuple[str, Tensor]]:
+        """Names and tensors."""
+        return zip(self.names, self.tensors, strict=True)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return iter(self.tensors)
+
+    def __len__(self) -> int:
+        return len(self.tensors)
+
+    def _only_run(self) -> Run:
+        if len(self.runs) > 1:
+            raise RuntimeError(
+                f"these parameters lie in {len(self.runs)} pieces, not in one flat array; call "
+                "model.parameters() of the whole model before building optimizers for its parts."
+            )
+        return self.runs[0]
+
+
+def check_like(saved: Any, live: Array, what: str) -> None:
+    """Raise ValueError unless a saved array has the shape and dtype of the one it is for."""
+    if saved.shape != live.shape or saved.dtype != live.dtype:
+        raise ValueError(
+            f"{what} is {live.dtype} of shape {live.shape}, "
+            f"the saved one {saved.dtype} of shape {saved.shape}; load the state that fits."
+        )
+
+
+def _check(names: tuple[str, ...], tensors: tuple[Any, ...]) -> None:
+    if not tensors:
+        raise ValueError("there are no parameters; pass at least one Tensor.")
+    seen: dict[Tensor, str] = {}
+    for name, t in zip(names, tensors, strict=True):
+        if not isinstance(t, Tensor):
+            raise TypeError(
+                f"{name} is a {type(t).__name__}, not a Tensor; wrap it in Tensor(...)."
+            )
+        if str(t.dtype) not in FLOATS:
+            raise TypeError(f"{name} has dtype {t.dtype}; parameters are float32 or float64.")
+        if not t.requires_grad or t._inputs != ():
+            raise TypeError(f"{name} is not a leaf with requires_grad=True; it cannot be trained.")
+        if t in seen:
+            raise ValueError(f"{name} is the same tensor as {seen[t]}; list it once.")
+        if t.dtype != tensors[0].dtype:
+            raise ValueError(
+                f"{name} is {t.dtype}, {names[0]} is {tensors[0].dtype}; an optimizer updates one "
+                "dtype: convert, or use two optimizers."
+            )
+        seen[t] = name

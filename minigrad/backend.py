@@ -1,0 +1,135 @@
+"""Where NumPy and CuPy differ, and the only file that imports cupy.
+
+`xp` is the array namespace in force. Choose it once, before the first array:
+`use("cupy")`, or MINIGRAD_BACKEND=cupy in the environment; NumPy otherwise.
+"""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from minigrad.errors import nearest
+
+Array = Any  # a NumPy or CuPy array: CuPy's carry no types
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _nothing() -> None:
+    pass
+
+
+@dataclass(frozen=True)
+class Backend:
+    """What the rest of the code may ask of an array library. The defaults are NumPy's."""
+
+    name: str = "numpy"
+    namespace: Any = np
+    on_host: bool = True
+    to_host: Callable[[Array], Any] = _same
+    scalar: Callable[[Any, Any], Any] = (
+        np.asarray
+    )  # (value, dtype): the cheapest to pass to a ufunc
+    fuse: Callable[[Callable[..., None]], Callable[..., None]] = _same
+    synchronize: Callable[[], None] = _nothing
+    block_bytes: int | None = field(default=2**17)  # temporaries this small stay in cache
+
+
+def _cupy() -> Backend:
+    cure = "install minigrad[cuda12] or minigrad[cuda13], or use the numpy backend"
+    try:
+        import cupy  # type: ignore[import-not-found]
+    except ImportError as error:
+        raise RuntimeError(f"use('cupy'): CuPy cannot be imported ({error}); {cure}.") from error
+    if not cupy.cuda.is_available():
+        raise RuntimeError(
+            "use('cupy'): CuPy is installed, but finds no NVIDIA driver and device; "
+            "install the driver, or use the numpy backend."
+        )
+    return Backend(
+        name="cupy",
+        namespace=cupy,
+        on_host=False,
+        to_host=cupy.asnumpy,
+        # cupy.fuse refuses 0-d host arrays and computes Python floats in double
+        scalar=lambda value, dtype: np.dtype(dtype).type(value),
+        fuse=cupy.fuse,
+        synchronize=lambda: cupy.cuda.get_current_stream().synchronize(),
+        block_bytes=None,
+    )
+
+
+_makers: dict[str, Callable[[], Backend]] = {"numpy": Backend, "cupy": _cupy}
+_current: Backend | None = None
+
+
+class _Namespace:
+    """Stands for the namespace in force; a name that was looked up once is a plain attribute."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):  # a look from outside, at import say, settles nothing
+            raise AttributeError(name)
+        value = getattr(current().namespace, name)
+        setattr(self, name, value)
+        return value
+
+
+xp: Any = _Namespace()
+
+
+def current() -> Backend:
+    """The backend in force; the first call settles it for this process."""
+    global _current
+    if _current is None:
+        _current = _make(os.environ.get("MINIGRAD_BACKEND") or "numpy")
+    return _current
+
+
+def use(name: str) -> None:
+    """Choose the backend; raises RuntimeError once arrays of another one may exist."""
+    global _current
+    if _current is not None and name == _current.name:
+        return
+    backend = _make(name)
+    if vars(xp):
+        raise RuntimeError(
+            f"use({name!r}): arrays of the {current().name} backend exist already; "
+            "choose the backend before the first Tensor, once per process."
+        )
+    _current = backend
+
+
+def register(name: str, make: Callable[[], Backend]) -> None:
+    """Make a further backend known to `use` and MINIGRAD_BACKEND; `make` is called when chosen."""
+    _makers[name] = make
+
+
+def _make(name: str) -> Backend:
+    if name not in _makers:
+        raise ValueError(f"backend {name!r} is unknown; {nearest(name, _makers)}")
+    return _makers[name]()
+
+
+def to_host(array: Array) -> Any:
+    """The array as a NumPy array: itself on NumPy, a copy from a device."""
+    return current().to_host(array)
+
+
+def scalar(value: Any, dtype: Any) -> Any:
+    """A number in the form that kernels take, of the given dtype."""
+    return current().scalar(value, dtype)
+
+
+def fuse(kernel: Callable[..., None]) -> Callable[..., None]:
+    """The kernel as one launch where the backend can fuse it; itself on NumPy."""
+    return current().fuse(kernel)
+
+
+def synchronize() -> None:
+    """Wait until the device has done what it was given; nothing on NumPy."""
+    current().synchronize()

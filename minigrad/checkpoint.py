@@ -1,0 +1,78 @@
+"""Checkpoints: nested dictionaries of arrays and plain values in one npz file, without pickle."""
+
+import json
+import os
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from minigrad.backend import to_host
+
+HEADER = "header.json"
+
+
+class CheckpointError(ValueError):
+    """A file that is not a whole checkpoint."""
+
+
+def save(path: str | os.PathLike[str], **parts: Any) -> None:
+    """Write each part, a nested dictionary or something with `state_dict()`, to `path`.
+
+    Leaves are arrays or what JSON can hold. The file appears whole or not at all: a crash or a
+    full disk leaves the one that was there.
+    """
+    path = Path(path)
+    arrays: dict[str, Any] = {}
+    header = {
+        name: _split(part.state_dict() if hasattr(part, "state_dict") else part, name, arrays)
+        for name, part in parts.items()
+    }
+    arrays[HEADER] = np.frombuffer(json.dumps(header).encode(), np.uint8)
+    partial = path.with_name(path.name + ".tmp")
+    try:
+        with open(partial, "wb") as file:
+            np.savez(file, **arrays)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def load(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """The parts of a checkpoint as nested dictionaries; pass each to its `load_state_dict`.
+
+    Raises CheckpointError for a file that is truncated, is no checkpoint, or holds a pickle,
+    which is never executed.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        header = json.loads(arrays.pop(HEADER).tobytes())
+    except FileNotFoundError:
+        raise
+    except (zipfile.BadZipFile, OSError, EOFError, KeyError, ValueError, AttributeError) as error:
+        raise CheckpointError(
+            f"{path} is not a whole checkpoint ({error}); use another one."
+        ) from error
+    return {part: _join(value, arrays) for part, value in header.items()}
+
+
+def _split(value: Any, path: str, arrays: dict[str, Any]) -> Any:
+    """`value` with each leaf as ["array", its name in `arrays`] or ["value", itself]."""
+    if isinstance(value, dict):
+        return {key: _split(child, f"{path}/{key}", arrays) for key, child in value.items()}
+    if hasattr(value, "dtype"):
+        arrays[path] = to_host(value)
+        return ["array", path]
+    return ["value", value]
+
+
+def _join(value: Any, arrays: dict[str, Any]) -> Any:
+    if isinstance(value, dict):
+        return {key: _join(child, arrays) for key, child in value.items()}
+    kind, leaf = value
+    return arrays[leaf] if kind == "array" else leaf

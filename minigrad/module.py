@@ -1,0 +1,91 @@
+"""Module and the layers that the models are made of."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from minigrad import ops
+from minigrad.arena import Parameters
+from minigrad.tensor import Tensor
+
+
+class Module:
+    """Something with parameters: attributes that are Tensors or Modules (Sequential for a list)."""
+
+    def forward(self, x: Any) -> Tensor:
+        raise NotImplementedError(f"{type(self).__name__} has no forward(x); define it.")
+
+    def __call__(self, x: Any) -> Tensor:
+        return self.forward(x)
+
+    def children(self) -> dict[str, Any]:
+        """Attributes by name, where parameters are looked for."""
+        return vars(self)
+
+    def named_parameters(self) -> Iterator[tuple[str, Tensor]]:
+        """Tensors that require a gradient, in the order of declaration; tied ones come again."""
+        for name, child in self.children().items():
+            if isinstance(child, Tensor) and child.requires_grad:
+                yield name, child
+            elif isinstance(child, Module):
+                for path, tensor in child.named_parameters():
+                    yield f"{name}.{path}", tensor
+
+    def parameters(self) -> Parameters:
+        """Every parameter once, in the order of declaration; the first call makes the arena."""
+        first: dict[Tensor, str] = {}
+        for name, tensor in self.named_parameters():
+            first.setdefault(tensor, name)
+        return Parameters({name: tensor for tensor, name in first.items()})
+
+    def state_dict(self) -> dict[str, Any]:
+        """A copy of every parameter by name, on the host."""
+        return self.parameters().state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Copy parameters in; raises ValueError, and changes nothing, where they do not fit."""
+        self.parameters().load_state_dict(state)
+
+
+class Linear(Module):
+    """x W + b, with W (n_in, n_out) uniform in +-1/sqrt(n_in) and b zero."""
+
+    def __init__(self, n_in: int, n_out: int, *, rng: Any = None, dtype: Any = "float32"):
+        bound = n_in**-0.5
+        weight = np.random.default_rng(rng).uniform(-bound, bound, (n_in, n_out))
+        self.weight = Tensor(weight, requires_grad=True, dtype=dtype)
+        self.bias = Tensor(np.zeros(n_out), requires_grad=True, dtype=dtype)
+
+    def forward(self, x: Any) -> Tensor:
+        return ops.linear(x, self.weight, self.bias)
+
+
+class ReLU(Module):
+    def forward(self, x: Any) -> Tensor:
+        return ops.relu(x)
+
+
+class Tanh(Module):
+    def forward(self, x: Any) -> Tensor:
+        return ops.tanh(x)
+
+
+class Sigmoid(Module):
+    def forward(self, x: Any) -> Tensor:
+        return ops.sigmoid(x)
+
+
+class Sequential(Module):
+    """Modules applied one after another; its parameters are named by position."""
+
+    def __init__(self, *layers: Module):
+        self.layers = layers
+
+    def children(self) -> dict[str, Any]:
+        return {str(i): layer for i, layer in enumerate(self.layers)}
+
+    def forward(self, x: Any) -> Tensor:
+        for layer in self.layers:
+            x = layer(x)
+        return x  # type: ignore[no-any-return]

@@ -1,0 +1,412 @@
+"""Every primitive: its value and its pullbacks, returned by one function.
+
+x, y are operands, g is the gradient of the value. Where a function has a kink, the gradient
+is the stated one. To add an op, write one function here and one row in tests/test_ops.py.
+"""
+
+import builtins
+from itertools import accumulate
+from math import prod
+from typing import Any
+
+from minigrad.backend import current, xp
+from minigrad.tensor import OPS, Tensor, op
+
+# Elementwise: arithmetic
+
+
+@op
+def add(x, y):
+    return x + y, lambda g: g, lambda g: g
+
+
+@op
+def sub(x, y):
+    return x - y, lambda g: g, lambda g: -g
+
+
+@op
+def mul(x, y):
+    return x * y, lambda g: g * y, lambda g: g * x
+
+
+@op
+def div(x, y):
+    z = x / y
+    return z, lambda g: g / y, lambda g: -g * z / y
+
+
+@op
+def neg(x):
+    return -x, lambda g: -g
+
+
+@op
+def pow(x, y):
+    """x ** y. The gradient in y counts log 0 as 0, so that 0 ** y has gradient 0 there."""
+    z = x**y
+    return (
+        z,
+        lambda g: g * y * x ** (y - 1 + (y == 0)),
+        lambda g: g * z * xp.log(x + (x == 0)),
+    )
+
+
+# Elementwise: functions
+
+
+@op
+def exp(x):
+    y = xp.exp(x)
+    return y, lambda g: g * y
+
+
+@op
+def log(x):
+    return xp.log(x), lambda g: g / x
+
+
+@op
+def sqrt(x):
+    y = xp.sqrt(x)
+    return y, lambda g: g / (2 * y)
+
+
+@op
+def abs(x):
+    """|x|, with gradient 0 at 0."""
+    return xp.abs(x), lambda g: g * xp.sign(x)
+
+
+@op
+def sin(x):
+    return xp.sin(x), lambda g: g * xp.cos(x)
+
+
+@op
+def cos(x):
+    return xp.cos(x), lambda g: -g * xp.sin(x)
+
+
+@op
+def tanh(x):
+    y = xp.tanh(x)
+    return y, lambda g: g * (1 - y * y)
+
+
+@op
+def sigmoid(x):
+    """1 / (1 + exp(-x)), accurate in both tails."""
+    y = _sigmoid(x)
+    return y, lambda g: g * y * (1 - y)
+
+
+@op
+def relu(x):
+    """max(x, 0), with gradient 0 at 0."""
+    return xp.maximum(x, 0), lambda g: g * (x > 0)
+
+
+@op
+def softplus(x):
+    """log(1 + exp(x)), without overflow."""
+    return xp.logaddexp(x, 0), lambda g: g * _sigmoid(x)
+
+
+@op
+def maximum(x, y):
+    """The larger of x and y; ties share the gradient equally."""
+    return (
+        xp.maximum(x, y),
+        lambda g: g * (x > y) + g / 2 * (x == y),
+        lambda g: g * (y > x) + g / 2 * (x == y),
+    )
+
+
+@op
+def minimum(x, y):
+    """The smaller of x and y; ties share the gradient equally."""
+    return (
+        xp.minimum(x, y),
+        lambda g: g * (x < y) + g / 2 * (x == y),
+        lambda g: g * (y < x) + g / 2 * (x == y),
+    )
+
+
+@op
+def where(condition, x, y):
+    """x where the condition holds, else y. The gradient of the other one is 0, unless it is NaN:
+    keep it finite by a second `where` inside, as in sqrt(where(x > 0, x, 1))."""
+    return (
+        xp.where(condition, x, y),
+        None,
+        lambda g: xp.where(condition, g, 0),
+        lambda g: xp.where(condition, 0, g),
+    )
+
+
+@op
+def clip(x, lo, hi):
+    """x kept within the numbers or arrays lo and hi; gradient 1 on both ends."""
+    return xp.clip(x, lo, hi), lambda g: g * ((x >= lo) & (x <= hi))
+
+
+# Reductions: axis is None for all, an integer or a tuple
+
+
+@op
+def sum(x, axis=None, keepdims=False):
+    return (
+        x.sum(axis=axis, keepdims=keepdims),
+        lambda g: xp.broadcast_to(_restored(g, axis, keepdims), x.shape),
+    )
+
+
+@op
+def mean(x, axis=None, keepdims=False):
+    n = _count(x, axis)
+    return (
+        x.mean(axis=axis, keepdims=keepdims),
+        lambda g: xp.broadcast_to(_restored(g / n, axis, keepdims), x.shape),
+    )
+
+
+@op
+def var(x, axis=None, keepdims=False, ddof=0):
+    """The variance: the sum of squared deviations over n - ddof, which must be positive."""
+    n = _count(x, axis) - ddof
+    if n <= 0:
+        raise ValueError(f"ddof={ddof} leaves no degree of freedom; lower it.")
+    d = x - x.mean(axis=axis, keepdims=True)
+    return (
+        (d * d).sum(axis=axis, keepdims=keepdims) / n,
+        lambda g: d * _restored(g * (2 / n), axis, keepdims),
+    )
+
+
+@op
+def max(x, axis=None, keepdims=False):
+    """The largest elements; ties share the gradient equally."""
+    return _extreme(x, x.max(axis=axis, keepdims=True), axis, keepdims)
+
+
+@op
+def min(x, axis=None, keepdims=False):
+    """The smallest elements; ties share the gradient equally."""
+    return _extreme(x, x.min(axis=axis, keepdims=True), axis, keepdims)
+
+
+@op
+def logsumexp(x, axis=None, keepdims=False):
+    """log(sum(exp(x))), without overflow."""
+    y = _logsumexp(x, axis)
+    return _reduced(y, axis, keepdims), lambda g: _restored(g, axis, keepdims) * xp.exp(x - y)
+
+
+@op
+def log_softmax(x, axis=-1):
+    """x - logsumexp(x): the logarithms of probabilities that sum to 1 along the axis."""
+    y = x - _logsumexp(x, axis)
+    return y, lambda g: g - xp.exp(y) * g.sum(axis=axis, keepdims=True)
+
+
+# Shape
+
+
+@op
+def reshape(x, *shape):
+    """x in another shape, given as integers or as one tuple."""
+    return x.reshape(*shape), lambda g: g.reshape(x.shape)
+
+
+@op
+def transpose(x, *axes):
+    """x with its axes reversed, or in the order given as integers or as one tuple."""
+    y = x.transpose(*axes)
+    if not axes:
+        return y, lambda g: g.T
+    order = axes[0] if isinstance(axes[0], (tuple, list)) else axes
+    back = sorted(range(x.ndim), key=lambda i: order[i] % x.ndim)
+    return y, lambda g: g.transpose(back)
+
+
+@op
+def broadcast_to(x, shape):
+    return xp.broadcast_to(x, shape), lambda g: g
+
+
+@op
+def getitem(x, index):
+    """x[index] for integers, slices, index arrays (repeats add up) and masks."""
+
+    def pullback(g):
+        dx = xp.zeros(x.shape, g.dtype)
+        if _repeats_nothing(index):
+            dx[index] = g
+        else:
+            xp.add.at(dx, index, g)
+        return dx
+
+    return x[index], pullback
+
+
+@op
+def concatenate(tensors, axis=0):
+    """Tensors joined along an axis."""
+    cuts = list(accumulate(t.shape[axis] for t in tensors))[:-1]
+    joined = xp.concatenate(tensors, axis)
+    return joined, *(lambda g, i=i: xp.split(g, cuts, axis)[i] for i in range(len(tensors)))
+
+
+@op
+def stack(tensors, axis=0):
+    """Tensors of one shape joined along a new axis."""
+    joined = xp.stack(tensors, axis)
+    return joined, *(lambda g, i=i: xp.moveaxis(g, axis, 0)[i] for i in range(len(tensors)))
+
+
+# Linear maps and losses
+
+
+@op
+def matmul(x, y):
+    """x @ y, for vectors, matrices and stacks of matrices."""
+    rows = x[None, :] if x.ndim == 1 else x
+    columns = y[:, None] if y.ndim == 1 else y
+
+    def full(g):
+        g = g[..., None] if y.ndim == 1 else g
+        return g[..., None, :] if x.ndim == 1 else g
+
+    def dy(g):
+        product = rows.swapaxes(-1, -2) @ full(g)
+        return product[..., 0] if y.ndim == 1 else product
+
+    return x @ y, lambda g: full(g) @ columns.swapaxes(-1, -2), dy
+
+
+@op
+def linear(x, w, b):
+    """x W + b for a batch x (n, in), weights (in, out) and biases (out,)."""
+    if x.ndim != 2 or x.shape[1] != w.shape[0]:
+        raise ValueError(
+            f"x has shape {x.shape}, not (n, {w.shape[0]}): reshape it to one row each."
+        )
+    y = x @ w
+    y += b
+    return y, lambda g: g @ w.T, lambda g: x.T @ g, lambda g: g.sum(axis=0)
+
+
+@op
+def softmax_cross_entropy(logits, labels):
+    """The mean over a batch of -log softmax(logits)[label]; logits (n, classes), labels (n,).
+
+    Raises ValueError for labels out of range; on a device, where looking would stall, the loss
+    is NaN instead.
+    """
+    labels = xp.asarray(labels)
+    if logits.ndim != 2 or labels.shape != logits.shape[:1] or not logits.size:
+        raise ValueError(
+            f"logits {logits.shape} and labels {labels.shape} are not (n, classes) and (n,)."
+        )
+    if labels.dtype.kind not in "iu":
+        raise ValueError(f"labels of dtype {labels.dtype} are not integers: pass class indices.")
+    n, classes = logits.shape
+    on_host = current().on_host
+    if on_host and (labels.min() < 0 or labels.max() >= classes):
+        bad = labels[(labels < 0) | (labels >= classes)][0]
+        raise ValueError(f"label {bad} is not a class index in 0..{classes - 1}.")
+    rows = xp.arange(n)
+    z = logits - logits.max(axis=1, keepdims=True)
+    e = xp.exp(z)
+    total = e.sum(axis=1, keepdims=True)
+    losses = xp.log(total[:, 0]) - z[rows, labels]
+    if not on_host:
+        losses = xp.where((labels >= 0) & (labels < classes), losses, xp.nan)
+
+    def pullback(g):
+        dz = e / total
+        dz[rows, labels] -= 1
+        dz *= g / n
+        return dz
+
+    return losses.mean(), pullback
+
+
+@op
+def mse(x, y):
+    """The mean of (x - y)^2 over all elements; the shapes must agree."""
+    if x.shape != y.shape:
+        raise ValueError(f"x {x.shape} and y {y.shape} must have one shape: reshape one of them.")
+    d = x - y
+    return (d * d).mean(), lambda g: g * (2 / d.size) * d, lambda g: g * (-2 / d.size) * d
+
+
+# What several ops share
+
+
+def _sigmoid(x: Any) -> Any:
+    e = xp.exp(-xp.abs(x))
+    return xp.where(x >= 0, 1, e) / (1 + e)
+
+
+def _logsumexp(x: Any, axis: Any) -> Any:
+    """Along the axes, which stay with length 1; -inf where all are."""
+    peak = x.max(axis=axis, keepdims=True)
+    peak = xp.where(xp.isfinite(peak), peak, 0)
+    return peak + xp.log(xp.exp(x - peak).sum(axis=axis, keepdims=True))
+
+
+def _extreme(x: Any, y: Any, axis: Any, keepdims: bool) -> Any:
+    at = x == y
+    return (
+        _reduced(y, axis, keepdims),
+        lambda g: at * (_restored(g, axis, keepdims) / at.sum(axis=axis, keepdims=True)),
+    )
+
+
+def _reduced(y: Any, axis: Any, keepdims: bool) -> Any:
+    """Drop the axes of length 1 that a reduction kept."""
+    if keepdims:
+        return y
+    return y.reshape(()) if axis is None else y.squeeze(axis)
+
+
+def _restored(g: Any, axis: Any, keepdims: bool) -> Any:
+    """Give back the axes that a reduction dropped, with length 1."""
+    return g if axis is None or keepdims else xp.expand_dims(g, axis)
+
+
+def _repeats_nothing(index: Any) -> bool:
+    """Whether an index names each element at most once: no arrays of integers in it."""
+    parts = index if isinstance(index, tuple) else (index,)
+    return not builtins.any(
+        isinstance(i, list) or (getattr(i, "ndim", 0) and i.dtype.kind in "iu") for i in parts
+    )
+
+
+def _count(x: Any, axis: Any) -> int:
+    """How many elements a reduction of x along the axes takes together."""
+    axes = range(x.ndim) if axis is None else (axis,) if isinstance(axis, int) else axis
+    return prod(x.shape[i] for i in axes)
+
+
+# Methods and operators of Tensor
+
+for _name, _op in OPS.items():
+    if _name not in ("where", "concatenate", "stack"):  # their first argument is no tensor
+        setattr(Tensor, _name, _op)
+
+for _symbol, _op in {
+    "add": add,
+    "sub": sub,
+    "mul": mul,
+    "truediv": div,
+    "pow": pow,
+    "matmul": matmul,
+}.items():
+    setattr(Tensor, f"__{_symbol}__", _op)
+    setattr(Tensor, f"__r{_symbol}__", lambda y, x, _op=_op: _op(x, y))
+
+for _symbol, _op in {"neg": neg, "abs": abs, "getitem": getitem}.items():
+    setattr(Tensor, f"__{_symbol}__", _op)

@@ -1,0 +1,340 @@
+"""Tensor, the tape, and `backward`.
+
+Every op is a function decorated with `@op` (see minigrad/ops.py). It computes on plain arrays and
+returns its value with one pullback per operand; the decorator boxes, records, and leaves the rest
+to `backward`, which walks the recorded graph from the newest tensor to the oldest.
+"""
+
+import functools
+import inspect
+import itertools
+from collections.abc import Callable, Iterator
+from contextlib import ContextDecorator
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import numpy as np
+
+from minigrad.backend import Array, to_host, xp
+
+FLOATS = ("float32", "float64")
+_recording = True
+_clock = itertools.count()
+OPS: dict[str, Callable[..., "Tensor"]] = {}  # every op by name, filled by @op
+
+
+class no_grad(ContextDecorator):
+    """Inside, ops record nothing; usable as `with no_grad():` and as `@no_grad()`."""
+
+    def __enter__(self) -> None:
+        global _recording
+        self._outer, _recording = _recording, False
+
+    def __exit__(self, *_: object) -> None:
+        global _recording
+        _recording = self._outer
+
+
+class Tensor:
+    """An array that remembers how it was computed.
+
+    float32 unless `dtype` says otherwise or `data` is a float64 array. Raises TypeError where a
+    gradient is asked of something that is not float32 or float64.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_born",  # position on the tape: operands are always older
+        "_data",
+        "_grad",
+        "_inputs",  # (operand, its version, its pullback) each; () for a leaf; None once used up
+        "_owner",  # weak reference to the optimizer that updates it
+        "_run",  # (arena, start): where it lives, once adopted
+        "_version",
+        "requires_grad",
+    )
+    __array_ufunc__ = None  # array + tensor calls Tensor.__radd__
+
+    def __init__(self, data: Any, requires_grad: bool = False, dtype: Any = None):
+        if isinstance(data, Tensor):
+            data = data._data
+        given = getattr(data, "dtype", None)
+        if dtype is None:
+            if requires_grad and given is not None and np.dtype(given).kind != "f":
+                raise TypeError(
+                    f"Tensor(data of dtype {given}, requires_grad=True): only floats have "
+                    "gradients; convert the data or pass dtype='float32'."
+                )
+            dtype = "float64" if given == np.float64 else "float32"
+        if requires_grad and np.dtype(dtype) not in FLOATS:
+            raise TypeError(
+                f"dtype {dtype}: tensors that require gradients are float32 or float64."
+            )
+        self._set(xp.array(data, dtype=dtype), requires_grad, ())
+
+    def _set(self, data: Array, requires_grad: bool, inputs: Any) -> None:
+        self._data = data
+        self.requires_grad = requires_grad
+        self._inputs = inputs
+        self._born = next(_clock)
+        self._version = 0
+        self._grad: Array = None
+        self._run: Any = None
+        self._owner: Any = None
+
+    @property
+    def data(self) -> Array:
+        """The array. Assigning copies into it, and is noticed; writing to `data[...]` is not."""
+        return self._data
+
+    @data.setter
+    def data(self, value: Any) -> None:
+        if value is not self._data:
+            self._data[...] = _fitting(value, self._data, "data")
+        self._version += 1
+
+    @property
+    def grad(self) -> Array:
+        """The gradient accumulated so far; None before the first one of a loose leaf."""
+        return self._grad
+
+    @grad.setter
+    def grad(self, value: Any) -> None:
+        if value is self._grad:
+            return
+        if self._run is None:
+            self._grad = None if value is None else _fitting(value, self._data, "grad").copy()
+        else:
+            self._grad[...] = 0 if value is None else _fitting(value, self._data, "grad")
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self._data.shape  # type: ignore[no-any-return]
+
+    @property
+    def ndim(self) -> int:
+        return self._data.ndim  # type: ignore[no-any-return]
+
+    @property
+    def size(self) -> int:
+        return self._data.size  # type: ignore[no-any-return]
+
+    @property
+    def dtype(self) -> Any:
+        return self._data.dtype
+
+    @property
+    def T(self) -> "Tensor":
+        return self.transpose()
+
+    def item(self) -> float:
+        """The only element, as a Python number."""
+        return self._data.item()  # type: ignore[no-any-return]
+
+    def numpy(self) -> Any:
+        """The data on the host: the array itself on NumPy, a copy from a device."""
+        return to_host(self._data)
+
+    def detach(self) -> "Tensor":
+        """A leaf with the same storage that asks for no gradient."""
+        return _box(self._data, False, ())
+
+    def backward(self, grad: Any = None) -> None:
+        """Add d(self)/d(leaf), times `grad` (ones for a scalar), to every leaf's `.grad`.
+
+        Raises RuntimeError on a graph that was used before, on one whose leaves have changed
+        since, on a tensor that depends on no leaf, and on a non-scalar without `grad`.
+        """
+        if not self.requires_grad:
+            raise RuntimeError(
+                "backward(): nothing it was computed from requires a gradient; "
+                "set requires_grad=True on the leaves and leave no_grad()."
+            )
+        if grad is None:
+            if self.size != 1:
+                raise RuntimeError(
+                    f"backward() of shape {self.shape}: reduce it to a scalar, "
+                    "with .sum() say, or pass grad= of that shape."
+                )
+            grad = xp.ones(self.shape, self.dtype)
+        else:
+            grad = _fitting(grad, self._data, "grad")
+
+        order = _newest_first(self)
+        pending = {self: grad}
+        for tensor in order:
+            gradient = pending.pop(tensor)
+            if not tensor._inputs:
+                if tensor._grad is None:
+                    tensor._grad = xp.array(gradient)
+                else:
+                    tensor._grad += gradient
+                continue
+            for operand, _, pullback in tensor._inputs:
+                if pullback is not None:
+                    part = _as_like(pullback(gradient), operand._data)
+                    if operand in pending:
+                        part = pending[operand] + part
+                    pending[operand] = part
+            tensor._inputs = None
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    def __iter__(self) -> Iterator["Tensor"]:
+        return (self[i] for i in range(len(self)))
+
+    def __repr__(self) -> str:
+        wants = ", requires_grad=True" if self.requires_grad else ""
+        return f"Tensor({self.numpy()!r}{wants})"
+
+    def __array__(self, *_: Any, **__: Any) -> NoReturn:
+        raise TypeError("a Tensor is not converted implicitly; use .numpy() or .data.")
+
+    def __bool__(self) -> bool:
+        return bool(self._data)
+
+    def __float__(self) -> float:
+        return float(self._data)
+
+    def __setitem__(self, index: Any, value: Any) -> NoReturn:
+        raise TypeError(
+            "t[...] = value would change what the tape has recorded; use ops.where, "
+            "or t.data = value for a leaf."
+        )
+
+    def _in_place(self, other: Any) -> NoReturn:
+        raise TypeError(
+            "t += value and its kin would rebind the name to a new tensor; write t = t + value, "
+            "or t.data += value to change a leaf."
+        )
+
+    __iadd__ = __isub__ = __imul__ = __itruediv__ = __ipow__ = __imatmul__ = _in_place
+
+    __hash__ = object.__hash__
+
+    def __eq__(self, other: object) -> Array:
+        return self._data == _raw(other)
+
+    def __ne__(self, other: object) -> Array:
+        return self._data != _raw(other)
+
+    def __lt__(self, other: Any) -> Array:
+        return self._data < _raw(other)
+
+    def __le__(self, other: Any) -> Array:
+        return self._data <= _raw(other)
+
+    def __gt__(self, other: Any) -> Array:
+        return self._data > _raw(other)
+
+    def __ge__(self, other: Any) -> Array:
+        return self._data >= _raw(other)
+
+    if TYPE_CHECKING:  # every op is a method too; minigrad/ops.py adds them
+
+        def __getattr__(self, name: str) -> Callable[..., "Tensor"]: ...
+
+        def _op(self, other: Any) -> "Tensor": ...
+
+        __add__ = __sub__ = __mul__ = __truediv__ = __pow__ = __matmul__ = __getitem__ = _op
+        __radd__ = __rsub__ = __rmul__ = __rtruediv__ = __rpow__ = __rmatmul__ = _op
+
+        def __neg__(self) -> "Tensor": ...
+
+        def __abs__(self) -> "Tensor": ...
+
+
+def op(function: Callable[..., Any]) -> Callable[..., Tensor]:
+    """Make an op of a function from arrays to (value, pullback of each leading operand).
+
+    A pullback maps the gradient of the value to that of its operand, up to broadcasting, which
+    `backward` undoes; None stands for that of an operand without one. Operands come first, or as
+    one list where the first parameter is called `tensors`. Tensor arguments are unboxed.
+    """
+    takes_list = next(iter(inspect.signature(function).parameters)) == "tensors"
+
+    @functools.wraps(function)
+    def apply(*arguments: Any, **options: Any) -> Tensor:
+        operands = arguments[0] if takes_list else arguments
+        arrays = [_raw(a) for a in operands]
+        try:
+            if takes_list:
+                value, *pullbacks = function(arrays, *arguments[1:], **options)
+            else:
+                value, *pullbacks = function(*arrays, **options)
+        except ValueError as error:
+            shapes = ", ".join(str(a.shape) for a in operands if isinstance(a, Tensor))
+            raise ValueError(f"{function.__name__} of shapes {shapes}: {error}") from error
+        inputs: list[Any] = []
+        wanted = False
+        for operand, pullback in zip(operands, pullbacks, strict=False):
+            if isinstance(operand, Tensor):
+                if operand.requires_grad:
+                    wanted = True
+                    inputs.append((operand, operand._version, pullback))
+                elif operand._inputs == ():
+                    inputs.append((operand, operand._version, None))
+            elif isinstance(operand, (list, tuple)):
+                raise TypeError(f"{function.__name__}: make the operand {operand!r:.60} a Tensor.")
+        if wanted and _recording:
+            return _box(value, True, inputs)
+        return _box(value, False, ())
+
+    OPS[function.__name__] = apply
+    return apply
+
+
+def _box(value: Array, requires_grad: bool, inputs: Any) -> Tensor:
+    tensor = Tensor.__new__(Tensor)
+    if isinstance(value, np.generic):  # what NumPy's arithmetic makes of 0-d arrays
+        value = np.asarray(value)
+    tensor._set(value, requires_grad, inputs)
+    return tensor
+
+
+def _raw(value: Any) -> Any:
+    return value._data if isinstance(value, Tensor) else value
+
+
+def _fitting(value: Any, like: Array, what: str) -> Array:
+    """`value` as an array of the shape and dtype of `like`."""
+    array = xp.asarray(_raw(value), dtype=like.dtype)
+    if array.shape != like.shape:
+        raise ValueError(
+            f"{what} of shape {array.shape} does not fit a tensor of shape {like.shape}."
+        )
+    return array
+
+
+def _as_like(gradient: Array, data: Array) -> Array:
+    """A gradient in the dtype of `data`, summed over the axes along which `data` was broadcast."""
+    if gradient.shape != data.shape:
+        extra = gradient.ndim - data.ndim
+        gradient = gradient.sum(axis=tuple(range(extra)))
+        stretched = tuple(i for i, n in enumerate(data.shape) if n == 1 != gradient.shape[i])
+        if stretched:
+            gradient = gradient.sum(axis=stretched, keepdims=True)
+    return gradient if gradient.dtype == data.dtype else gradient.astype(data.dtype)
+
+
+def _newest_first(root: Tensor) -> list[Tensor]:
+    """What `root` was computed from and needs a gradient; no recursion, so of any depth."""
+    found = {root}
+    stack = [root]
+    while stack:
+        tensor = stack.pop()
+        if tensor._inputs is None:
+            raise RuntimeError(
+                "backward() through a graph that was used already; "
+                "compute the loss again, or add the losses and go backward once."
+            )
+        for operand, version, pullback in tensor._inputs:
+            if operand._version != version:
+                raise RuntimeError(
+                    f"backward(): a leaf of shape {operand.shape} was changed after it was used "
+                    "(step(), loading, or assignment); compute the loss again."
+                )
+            if pullback is not None and operand not in found:
+                found.add(operand)
+                stack.append(operand)
+    return sorted(found, key=lambda tensor: -tensor._born)

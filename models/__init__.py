@@ -1,0 +1,5 @@
+"""The paper's models: modules with `forward(x)` and `loss(x, y)`, for arrays or Tensors alike."""
+
+from models.classifiers import MLP, Classifier, LogisticRegression
+
+__all__ = ["MLP", "Classifier", "LogisticRegression"]

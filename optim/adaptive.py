@@ -1,0 +1,99 @@
+"""A step size per coordinate, from the squares of its gradients: before Adam."""
+
+from minigrad.backend import xp
+from optim.hyperparameters import Schedule
+from optim.optimizer import Optimizer, inplace
+
+
+class AdaGrad(Optimizer):
+    """Steps over the root of the sum of squares. Duchi, Hazan and Singer 2011, Figure 1."""
+
+    lr: Schedule = 1e-2
+    eps: float = 1e-10
+
+    @inplace
+    def diagonal(s, *, eps):
+        return xp.sqrt(s) + eps
+
+    @inplace
+    def kernel(p, g, s, *, lr, eps):
+        s += g * g
+        p -= lr * g / AdaGrad.diagonal(s, eps=eps)
+
+
+class RMSProp(Optimizer):
+    """Steps over the root of a running mean of squares. Tieleman and Hinton 2012, Lecture 6.5."""
+
+    lr: Schedule = 1e-2
+    alpha: Schedule = 0.99
+    eps: float = 1e-8
+
+    def scalars(self, h):
+        return {"lr": h.lr, "alpha": h.alpha, "one_minus_alpha": 1 - h.alpha, "eps": h.eps}
+
+    @inplace
+    def diagonal(v, *, eps):
+        return xp.sqrt(v) + eps
+
+    @inplace
+    def kernel(p, g, v, *, lr, alpha, one_minus_alpha, eps):
+        v *= alpha
+        v += one_minus_alpha * g * g
+        p -= lr * g / RMSProp.diagonal(v, eps=eps)
+
+
+class RMSPropMomentum(RMSProp):
+    """Momentum on the steps of RMSProp, as in PyTorch and TensorFlow."""
+
+    momentum: Schedule = 0.9
+
+    def scalars(self, h):
+        return {"momentum": h.momentum, **super().scalars(h)}
+
+    @inplace
+    def kernel(p, g, v, b, *, lr, alpha, one_minus_alpha, eps, momentum):
+        v *= alpha
+        v += one_minus_alpha * g * g
+        b *= momentum
+        b += g / RMSProp.diagonal(v, eps=eps)
+        p -= lr * b
+
+
+class CenteredRMSProp(RMSProp):
+    """RMSProp with the running variance in place of the mean of squares. Graves 2013, eq. 38-45."""
+
+    def scalars(self, h):
+        return {"zero": 0, **super().scalars(h)}
+
+    @inplace
+    def diagonal(v, g_mean, *, zero, eps):
+        # the difference is a variance, but rounding can leave it below zero
+        return xp.sqrt(xp.maximum(v - g_mean * g_mean, zero)) + eps
+
+    @inplace
+    def kernel(p, g, v, g_mean, *, lr, alpha, one_minus_alpha, eps, zero):
+        v *= alpha
+        v += one_minus_alpha * g * g
+        g_mean *= alpha
+        g_mean += one_minus_alpha * g
+        p -= lr * g / CenteredRMSProp.diagonal(v, g_mean, zero=zero, eps=eps)
+
+
+class Adadelta(Optimizer):
+    """Steps in units of earlier steps, so that lr has none. Zeiler 2012, Algorithm 1."""
+
+    lr: Schedule = 1.0
+    rho: Schedule = 0.9
+    eps: float = 1e-6
+
+    def scalars(self, h):
+        return {"lr": h.lr, "rho": h.rho, "one_minus_rho": 1 - h.rho, "eps": h.eps}
+
+    @inplace
+    def kernel(p, g, s, u, *, lr, rho, one_minus_rho, eps):
+        s *= rho
+        s += one_minus_rho * g * g
+        d = xp.sqrt(u + eps) / xp.sqrt(s + eps) * g
+        u *= rho
+        u += one_minus_rho * d * d
+        p -= lr * d

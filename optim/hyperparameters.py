@@ -1,0 +1,60 @@
+"""What a hyperparameter may be, and its value at step t."""
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from minigrad.backend import Array, to_host
+
+Schedule = float | Callable[[int], Any] | Array  # an array has one value per coordinate
+Betas = tuple[Schedule, Schedule]
+
+RANGES = {  # by name: from 0, included, to this, excluded
+    "lr": np.inf,
+    "eps": np.inf,
+    "betas": 1.0,
+    "momentum": 1.0,
+    "alpha": 1.0,
+    "rho": np.nextafter(1, 2),
+}
+
+
+def check_range(name: str, value: Any) -> None:
+    """Raise TypeError or ValueError for what is no hyperparameter, or is out of range at t = 1."""
+    if (name == "betas") != isinstance(value, tuple) or (name == "betas" and len(value) != 2):
+        raise TypeError(f"{name}={value!r}: betas is a tuple of two, all else is one value.")
+    for part in value if isinstance(value, tuple) else (value,):
+        number = to_host(part(1) if callable(part) else part)
+        try:
+            fits = bool(np.all((number >= 0) & (number < RANGES[name])))
+        except TypeError as error:
+            raise TypeError(f"{name}={value!r} is not a number, a schedule or an array.") from error
+        if not fits:
+            end = "1]" if name == "rho" else f"{RANGES[name]})"
+            raise ValueError(f"{name}={value!r} is outside [0, {end}; choose one inside.")
+
+
+class Hyperparameters:
+    """A rule's hyperparameters: as they were set, and as they are at a step."""
+
+    def __init__(self, settings: dict[str, Any]):
+        self.values = SimpleNamespace(**settings)
+        self.moving = [name for name, setting in settings.items() if _moves(setting)]
+        self.settings = settings
+
+    def at(self, t: int) -> SimpleNamespace:
+        """The values at step t, valid until the next call."""
+        for name in self.moving:
+            setting = self.settings[name]
+            if isinstance(setting, tuple):
+                value: Any = tuple([s(t) if callable(s) else s for s in setting])
+            else:
+                value = setting(t)
+            setattr(self.values, name, value)
+        return self.values
+
+
+def _moves(setting: Any) -> bool:
+    return any(map(callable, setting)) if isinstance(setting, tuple) else callable(setting)

@@ -1,0 +1,295 @@
+"""The driver of every update rule: state, scalars, blocks, projection.
+
+A rule is a subclass that declares hyperparameters as fields and one `kernel` of in-place array
+expressions. The kernel's signature is its schema: after the parameters p and the gradients g
+come the names of state arrays, after the * the names of the step's scalars.
+"""
+
+import weakref
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields
+from inspect import Parameter, signature
+from typing import Any, ClassVar, dataclass_transform
+
+import numpy as np
+
+from minigrad.arena import Parameters, check_like
+from minigrad.backend import Array, current, to_host, xp
+from minigrad.errors import nearest
+from minigrad.tensor import Tensor
+from optim.hyperparameters import RANGES, Hyperparameters, check_range
+from optim.projections import Box
+
+RULES: dict[str, type["Optimizer"]] = {}  # every rule by its lower-case name
+
+
+def inplace(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Mark a part of a rule that sees only arrays and scalars: a typed staticmethod."""
+    return staticmethod(function)
+
+
+@dataclass_transform(kw_only_default=True, field_specifiers=(field,))
+class _Declared:
+    """Makes a dataclass of every subclass, so that its fields are keyword arguments."""
+
+    def __init_subclass__(cls) -> None:
+        dataclass(kw_only=True, eq=False, repr=False)(cls)
+
+
+class Optimizer(_Declared):
+    """Base of the rules: updates `params`, an iterable of Tensors, from their gradients.
+
+    A hyperparameter is a number, a schedule (a callable of the step t = 1, 2, ...), or an array
+    with one value per coordinate; it stays an attribute that may be set between steps.
+    """
+
+    params: Iterable[Tensor] = field(kw_only=False)
+    projection: Box | None = None
+
+    kernel: ClassVar[Callable[..., None]]
+    diagonal: ClassVar[Callable[..., Array] | None] = None
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        RULES[cls.__name__.lower()] = cls
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)
+        if name in RANGES:
+            check_range(name, value)
+            self._now: Hyperparameters | None = None
+
+    def __post_init__(self) -> None:
+        self.params = self._owned = Parameters.of(self.params)
+        self._backend = current()
+        self._names = tuple(self.hyperparameters())
+        self._finfo = np.finfo(self._owned.dtype)
+        self.t = 0
+        self._products: list[Any] = [1.0, 1.0]
+        self._given: dict[str, Any] = {}  # scalars as the rule gave them,
+        self._scalars: dict[str, Any] = {}  # as kernels take them,
+        self._spread: set[str] = set()  # and which of them are arrays
+        for value in vars(self._hyperparameters().at(1)).values():
+            for part in value if isinstance(value, tuple) else (value,):
+                self._cast(part)
+        kernel = self.kernel
+        if self.projection:
+            kernel = _then_box(kernel)
+            self._set_scalars(self.projection.scalars())
+        self._pass = self._backend.fuse(kernel)
+        self.state = self._allocate()
+        self._blocks = list(self._cut())
+        _claim(self._owned, self)
+
+    @classmethod
+    def hyperparameters(cls) -> dict[str, Any]:
+        """The rule's hyperparameters with their defaults."""
+        every = {f.name: f.default for f in fields(cls)}
+        return {name: every[name] for name in every if name not in ("params", "projection")}
+
+    @classmethod
+    def state_names(cls) -> list[str]:
+        """The names of the rule's state arrays, as its kernel spells them."""
+        every = signature(cls.kernel).parameters.values()
+        return [p.name for p in every if p.kind is Parameter.POSITIONAL_OR_KEYWORD][2:]
+
+    # What a rule may override
+
+    def start(self, p: Array) -> dict[str, Array]:
+        """State that does not start at zero, by name; p is the flat array of parameters."""
+        return {}
+
+    def scalars(self, h: Any) -> dict[str, Any]:
+        """The kernel's scalars, from the hyperparameters h at this step; h itself by default."""
+        values: dict[str, Any] = vars(h)
+        return values
+
+    def update(self, scalars: dict[str, Any]) -> None:
+        """Apply the kernel to every block."""
+        for where, arrays in self._blocks:
+            if self._spread:
+                here = {name: scalars[name][where] for name in self._spread}
+                self._pass(*arrays, **{**scalars, **here})
+            else:
+                self._pass(*arrays, **scalars)
+
+    def debias(self, betas: tuple[Any, Any]) -> tuple[Any, Any]:
+        """One minus the products of all betas up to this step; for `scalars`, once a step."""
+        self._products = [p * beta for p, beta in zip(self._products, betas, strict=True)]
+        first, second = self._products
+        return 1 - first, 1 - second
+
+    # What users call
+
+    def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor | None:
+        """Update the parameters once.
+
+        A closure is called first; it zeroes the gradients, goes backward and returns the loss.
+        Raises FloatingPointError on overflow and on invalid operations.
+        """
+        loss = closure() if closure else None
+        self.t += 1
+        self._set_scalars(self.scalars(self._hyperparameters().at(self.t)))
+        try:
+            with np.errstate(over="raise", invalid="raise", divide="raise"):
+                self.update(self._scalars)
+        except FloatingPointError as error:
+            raise FloatingPointError(
+                f"{self} at step {self.t}: {error} in {self._owned.dtype}; "
+                f"{self._largest_gradient()}; lower lr, clip the gradients, or use float64."
+            ) from error
+        for tensor in self._owned.tensors:
+            tensor._version += 1
+        return loss
+
+    def zero_grad(self) -> None:
+        """Set the gradients to zero."""
+        self._owned.zero_grad()
+
+    def metric(self) -> Array:
+        """The diagonal over the step size of the last step, one value per coordinate.
+
+        This is sqrt(V_t) / alpha_t of the paper, whose increments are Gamma_t. Raises
+        RuntimeError before the first step and for a rule without a diagonal.
+        """
+        if self.diagonal is None:
+            raise RuntimeError(f"{type(self).__name__} has no diagonal, so no metric.")
+        if not self.t:
+            raise RuntimeError("metric() is that of the last step; call step() first.")
+        known = {**self.state, **self._scalars}
+        diagonal = self.diagonal(**{n: known[n] for n in signature(self.diagonal).parameters})
+        return xp.broadcast_to(diagonal / self._scalars["lr"], (self._owned.size,))
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Inside, the parameters are those to evaluate with; for most rules, themselves."""
+        yield
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that continuing needs, on the host: the rule, t, and copies of the state."""
+        return {
+            "rule": type(self).__name__,
+            "t": self.t,
+            "beta_products": {str(i): to_host(p) for i, p in enumerate(self._products)},
+            "state": {name: to_host(array).copy() for name, array in self.state.items()},
+        }
+
+    def load_state_dict(self, saved: dict[str, Any]) -> None:
+        """Continue from a state; raises ValueError, and changes nothing, where it does not fit."""
+        rule, state = type(self).__name__, saved["state"]
+        if saved["rule"] != rule:
+            raise ValueError(
+                f"the state is one of {saved['rule']}, not of {rule}; build that rule."
+            )
+        lacks, extra = sorted(set(self.state) - set(state)), sorted(set(state) - set(self.state))
+        if lacks or extra:
+            raise ValueError(f"the saved state of {rule} lacks {lacks} and has {extra} too many.")
+        for name, array in self.state.items():
+            check_like(state[name], array, f"state {name!r}")
+        self.t = saved["t"]
+        self._products = [_held(saved["beta_products"][i]) for i in ("0", "1")]
+        for name, array in self.state.items():
+            array[...] = xp.asarray(state[name])
+
+    def __repr__(self) -> str:
+        settings = ", ".join(f"{name}={getattr(self, name)!r}" for name in self._names)
+        return f"{type(self).__name__}({settings})"
+
+    # Scalars
+
+    def _hyperparameters(self) -> Hyperparameters:
+        """The hyperparameters as they are set now."""
+        if self._now is None:
+            settings = {name: getattr(self, name) for name in self._names}
+            eps = settings.get("eps")
+            if eps == 0:  # vanishes beside any real root, and makes 0/0 = 0
+                settings["eps"] = self._finfo.tiny**0.5
+            elif eps is not None and eps < self._finfo.tiny:
+                raise ValueError(
+                    f"eps={eps} underflows in {self._owned.dtype}; "
+                    f"use 0, for none, or at least {self._finfo.tiny:.1e}."
+                )
+            self._now = Hyperparameters(settings)
+        return self._now
+
+    def _set_scalars(self, given: dict[str, Any]) -> None:
+        """Cast what has changed since the last step."""
+        for name, value in given.items():
+            if type(value) is float and self._given.get(name) == value:
+                continue
+            self._given[name] = value if type(value) is float else None
+            self._scalars[name] = cast = self._cast(value)
+            (self._spread.add if cast.ndim else self._spread.discard)(name)
+
+    def _cast(self, value: Any) -> Any:
+        """A scalar, or one value per coordinate, as kernels take it."""
+        if not getattr(value, "ndim", 0):
+            return self._backend.scalar(value, self._owned.dtype)
+        if value.shape != (self._owned.size,):
+            raise ValueError(
+                f"an array hyperparameter has shape {value.shape}; give a number, or one value "
+                f"for each of the {self._owned.size} coordinates."
+            )
+        return xp.asarray(value, self._owned.dtype)
+
+    # State and blocks
+
+    def _allocate(self) -> dict[str, Array]:
+        runs = self._owned.runs
+        p = runs[0].data if len(runs) == 1 else xp.concatenate([run.data for run in runs])
+        started = self.start(p)
+        return {n: started[n] if n in started else xp.zeros_like(p) for n in self.state_names()}
+
+    def _cut(self) -> Iterator[tuple[slice, list[Array]]]:
+        """Blocks as (coordinates, views of p, g and each state array), none across two runs."""
+        size = self._backend.block_bytes
+        start = 0
+        for run in self._owned.runs:
+            p, g = run.data, run.grad
+            length = size // p.itemsize if size else max(p.size, 1)
+            for i in range(0, p.size, length):
+                part = slice(i, min(i + length, p.size))
+                here = slice(start + part.start, start + part.stop)
+                yield here, [p[part], g[part], *(array[here] for array in self.state.values())]
+            start += p.size
+
+    def _largest_gradient(self) -> str:
+        with np.errstate(all="ignore"):
+            peaks = {n: float(abs(to_host(t.grad)).max()) for n, t in self._owned.items() if t.size}
+        name = max(peaks, key=lambda n: (not np.isfinite(peaks[n]), peaks[n]))
+        return f"the largest gradient is {peaks[name]:.3g}, of {name}"
+
+
+def make(name: str, params: Iterable[Tensor], **hyperparameters: Any) -> Optimizer:
+    """The optimizer of that name in RULES; raises ValueError, with the nearest, for no name."""
+    if name.lower() not in RULES:
+        raise ValueError(f"optimizer {name!r} is unknown; {nearest(name, RULES)}")
+    return RULES[name.lower()](params, **hyperparameters)
+
+
+def _claim(params: Parameters, owner: Optimizer) -> None:
+    """Make `owner` the one optimizer of these parameters for as long as it lives."""
+    for name, tensor in params.items():
+        other = tensor._owner and tensor._owner()
+        if other is not None:
+            raise ValueError(
+                f"{name} is updated by {type(other).__name__} already; `del` that optimizer first, "
+                "or give each its own part of the parameters."
+            )
+    for tensor in params:
+        tensor._owner = weakref.ref(owner)
+
+
+def _held(value: Any) -> Any:
+    return xp.asarray(value) if getattr(value, "ndim", 0) else value
+
+
+def _then_box(kernel: Callable[..., None]) -> Callable[..., None]:
+    """The kernel and the clip, in one pass over a block."""
+
+    def kernel_then_box(*arrays: Array, box_lo: Any, box_hi: Any, **scalars: Any) -> None:
+        kernel(*arrays, **scalars)
+        Box.kernel(arrays[0], box_lo=box_lo, box_hi=box_hi)
+
+    return kernel_then_box

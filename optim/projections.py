@@ -1,0 +1,34 @@
+"""Feasible sets."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from minigrad.backend import to_host, xp
+
+
+@dataclass(frozen=True)
+class Box:
+    """lo <= x <= hi in each coordinate; for a box, the projection in any diagonal metric is a clip.
+
+    Each end is a number or an array with one value per coordinate. Raises ValueError where the
+    box is empty.
+    """
+
+    lo: Any
+    hi: Any
+
+    def __post_init__(self) -> None:
+        if not np.all(to_host(self.lo) <= to_host(self.hi)):
+            raise ValueError(f"Box({self.lo}, {self.hi}) is empty; lo must not exceed hi.")
+
+    def scalars(self) -> dict[str, Any]:
+        """The ends, as the kernel takes them."""
+        return {"box_lo": self.lo, "box_hi": self.hi}
+
+    @staticmethod
+    def kernel(p: Any, *, box_lo: Any, box_hi: Any) -> None:
+        """Project p in place."""
+        xp.maximum(p, box_lo, out=p)
+        xp.minimum(p, box_hi, out=p)

@@ -1,0 +1,359 @@
+"""Record values and gradients of every op from PyTorch: tests/oracles/ops.npz.
+
+Each row of the table is an op, its inputs and its keyword arguments; torch 2.13.0 gives the value
+and the gradient of sum(seed * value) for a random seed, in the dtype of the inputs (float64, some
+float32). Run as `python tests/record/ops.py`. In the file "cases" is the table as JSON, and "7" a
+record of case 7, with the fields in0, in1, ..., seed, out, grad0, grad1, ...
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+OUT = Path(__file__).parent.parent / "oracles" / "ops.npz"
+rng = np.random.default_rng(2018)
+
+
+def axes(x, axis):
+    """The axes to reduce over; torch wants all of them by name where NumPy says None."""
+    return tuple(range(x.ndim)) if axis is None else axis
+
+
+def pick(x, index):
+    """Index as NumPy does, negative steps included: torch takes what NumPy finds at the index."""
+    positions = np.arange(x.numel()).reshape(x.shape)[decode(index)]
+    return x.flatten()[torch.tensor(np.array(positions, order="C"))]
+
+
+def decode(index):
+    """An index from its JSON form, a list of parts."""
+    return tuple(part if isinstance(part, int) else decode_part(part) for part in index)
+
+
+def decode_part(part):
+    match part:
+        case "ellipsis":
+            return Ellipsis
+        case "newaxis":
+            return None
+        case {"slice": bounds}:
+            return slice(*bounds)
+        case {"array": values}:
+            return np.array(values, dtype=np.int64)
+        case {"mask": values}:
+            return np.array(values, dtype=bool)
+
+
+ORACLES = {
+    "add": torch.add,
+    "sub": torch.sub,
+    "mul": torch.mul,
+    "div": torch.div,
+    "neg": torch.neg,
+    "pow": torch.pow,
+    "matmul": torch.matmul,
+    "exp": torch.exp,
+    "log": torch.log,
+    "sqrt": torch.sqrt,
+    "abs": torch.abs,
+    "sin": torch.sin,
+    "cos": torch.cos,
+    "tanh": torch.tanh,
+    "sigmoid": torch.sigmoid,
+    "relu": torch.relu,
+    # torch's own softplus is the identity above a threshold.
+    "softplus": lambda x: torch.logaddexp(x, torch.zeros_like(x)),
+    "maximum": torch.maximum,
+    "minimum": torch.minimum,
+    "where": torch.where,
+    "clip": lambda x, lo, hi: torch.clamp(x, lo, hi),
+    "sum": lambda x, axis=None, **k: torch.sum(x, axes(x, axis), **k),
+    "mean": lambda x, axis=None, **k: torch.mean(x, axes(x, axis), **k),
+    "var": lambda x, axis=None, ddof=0, **k: torch.var(x, axes(x, axis), correction=ddof, **k),
+    # amax and amin share the gradient among ties; max and min give it to one of them.
+    "max": lambda x, axis=None, **k: torch.amax(x, axes(x, axis), **k),
+    "min": lambda x, axis=None, **k: torch.amin(x, axes(x, axis), **k),
+    "logsumexp": lambda x, axis=None, **k: torch.logsumexp(x, axes(x, axis), **k),
+    "log_softmax": lambda x, axis=-1: torch.log_softmax(x, axis),
+    "reshape": torch.reshape,
+    "transpose": lambda x, axes=None: x.permute(axes or tuple(range(x.ndim))[::-1]),
+    "broadcast_to": lambda x, shape: torch.broadcast_to(x, shape),
+    "getitem": pick,
+    "concatenate": lambda *tensors, axis=0: torch.concatenate(tensors, axis),
+    "stack": lambda *tensors, axis=0: torch.stack(tensors, axis),
+    "linear": lambda x, w, b: x @ w + b,
+    "softmax_cross_entropy": functional.cross_entropy,
+    "mse": functional.mse_loss,
+}
+
+
+def r(*shape):
+    """Normal numbers."""
+    return rng.normal(size=shape)
+
+
+def p(*shape):
+    """Numbers between 0.5 and 2."""
+    return rng.uniform(0.5, 2, shape)
+
+
+def f(*values):
+    """These numbers."""
+    return np.array(values, dtype=np.float64)
+
+
+def labels(n, classes):
+    return rng.integers(classes, size=n)
+
+
+def table():
+    """Rows of op, inputs and keyword arguments; an input in a list is held constant."""
+    # Elementwise, two inputs: equal shapes, scalars, both sides broadcast, nothing at all.
+    for op in ("add", "sub", "mul", "div"):
+        yield op, r(), p()
+        yield op, r(2, 3), p(2, 3)
+        yield op, r(2, 3), p(3)
+        yield op, r(), p(3)
+        yield op, r(3, 1), p(2, 1, 4)
+    yield "add", r(0, 3), r(3)
+    yield "mul", r(0, 3), r(1, 3)
+    yield "sub", r(2, 3), [r(3)]
+    yield "div", [r(3)], p(2, 3)
+    yield "add", r(1, 1), r(1)
+
+    yield "pow", p(), r()
+    yield "pow", p(2, 3), r(3)
+    yield "pow", p(3, 1), r(2, 1, 4)
+    yield "pow", f(0, 0, 0, 2), f(1, 2, 2.5, 3)
+    for exponent in (0, 1, 2, 3):
+        yield "pow", f(-1.5, 0, 2), [f(exponent)[0]]
+    for exponent in (-1, -2, 0.5, -0.5):
+        yield "pow", p(2, 3), [f(exponent)[0]]
+    yield "pow", f(-1.5, -0.5, 2), [f(-1, -2, -3)]
+    yield "pow", f(-1.5, 0, 0, -2), [f(3, 0, 1, 2)]
+    yield "pow", [f(2)[0]], r(3)
+
+    # Elementwise, one input, with the kinks and the far ends.
+    for op in ("neg", "exp", "abs", "sin", "cos", "tanh", "sigmoid", "relu", "softplus"):
+        yield op, r()
+        yield op, r(2, 3)
+    for op in ("log", "sqrt"):
+        yield op, p()
+        yield op, p(2, 3)
+        yield op, f(1e-200, 1e-8, 1, 1e8, 1e200)
+    yield "exp", f(-1e4, -700, 0, 700)
+    yield "relu", r(0)
+    yield "tanh", f(-1e4, -20, -1e-9, 0, 1e-9, 20, 1e4)
+    for op in ("sigmoid", "softplus"):
+        yield op, f(-1e4, -700, -40, -1e-9, 0, 1e-9, 40, 700, 1e4)
+    for op in ("abs", "relu"):
+        yield op, f(-2, -0.0, 0, 3)
+
+    for op in ("maximum", "minimum"):
+        yield op, r(), r()
+        yield op, r(2, 3), r(3)
+        yield op, r(3, 1), r(2, 1, 4)
+        yield op, f(1, 2, 3), f(3, 2, 1)
+        yield op, f(0, 1), f(0)[0]
+        yield op, r(4), [f(0)[0]]
+    for shape in ((2, 3), (3,), (2, 1), ()):
+        yield "where", [rng.random(shape) < 0.5], r(2, 3), r(3)
+    yield "where", [np.array(True)], r(), r()
+    yield "where", [f(-1, 0, 1) > 0], r(3), [f(0)[0]]
+    yield "clip", r(), {"lo": -0.5, "hi": 0.5}
+    yield "clip", r(3, 4), {"lo": -0.5, "hi": 0.5}
+    yield "clip", f(-2, -1, 0, 1, 2), {"lo": -1, "hi": 1}
+
+    # Reductions.
+    every = [
+        ((), {}),
+        ((4,), {"axis": 0}),
+        ((4,), {"keepdims": True}),
+        ((3, 4), {}),
+        ((3, 4), {"axis": -1}),
+        ((3, 4), {"axis": 0, "keepdims": True}),
+        ((2, 3, 4), {"axis": (0, 2)}),
+        ((2, 3, 4), {"axis": (-1, 0), "keepdims": True}),
+        ((2, 1, 3), {"axis": 1}),
+    ]
+    for op in ("sum", "mean", "var", "max", "min", "logsumexp"):
+        for shape, settings in every:
+            yield op, r(*shape), settings
+    for op in ("sum", "mean", "max", "min", "logsumexp"):
+        yield op, r(0, 3), {"axis": 1}
+    yield "sum", r(0)
+    yield "sum", r(0, 3), {"axis": 0}
+    yield "var", r(4), {"ddof": 1}
+    yield "var", r(3, 4), {"axis": 0, "ddof": 1}
+    yield "var", r(2, 3, 4), {"axis": (0, -1), "keepdims": True, "ddof": 2}
+    yield "var", 1e8 + f(-2, -1, 0, 1, 2)
+    for op in ("max", "min"):
+        yield op, f(1, 3, 3, 1, 3, 1)
+        yield op, np.ones((2, 3)), {"axis": 1}
+        yield op, f(2, 0, 2, 0).reshape(2, 2), {"axis": (0, 1), "keepdims": True}
+    # torch's gradient is exp(x - value): right to 1e-16 only where the value is not rounded.
+    yield "logsumexp", f(1e4, 1e4 - 50, -1e4)
+    yield "logsumexp", f(-1e4, -1e4 - 50, 1e4, 0).reshape(2, 2), {"axis": 1, "keepdims": True}
+    yield "logsumexp", f(-np.inf, 0.5, 2)
+
+    yield "log_softmax", r(4)
+    yield "log_softmax", r(3, 4)
+    yield "log_softmax", r(3, 4), {"axis": 0}
+    yield "log_softmax", r(2, 3, 4), {"axis": 1}
+    yield "log_softmax", r(0, 3)
+    yield "log_softmax", r(3, 1)
+    yield "log_softmax", f(1e4, -1e4, 0, 1e4, -1e4, -1e4 - 1).reshape(2, 3)
+
+    # Shapes.
+    yield "reshape", r(), {"shape": (1, 1)}
+    yield "reshape", r(1), {"shape": ()}
+    yield "reshape", r(2, 6), {"shape": (3, -1)}
+    yield "reshape", r(2, 3, 2), {"shape": (-1,)}
+    yield "reshape", r(0, 3), {"shape": (3, 0, 2)}
+    yield "transpose", r()
+    yield "transpose", r(3)
+    yield "transpose", r(2, 3)
+    yield "transpose", r(2, 3, 4)
+    yield "transpose", r(2, 3, 4), {"axes": (1, 2, 0)}
+    yield "transpose", r(2, 3, 4), {"axes": (0, -1, 1)}
+    yield "broadcast_to", r(), {"shape": (2, 3)}
+    yield "broadcast_to", r(3), {"shape": (2, 3)}
+    yield "broadcast_to", r(2, 1, 3), {"shape": (2, 2, 4, 3)}
+    yield "broadcast_to", r(1, 3), {"shape": (0, 3)}
+    yield "broadcast_to", r(2, 3), {"shape": (2, 3)}
+
+    rows = [
+        ((5,), [2]),
+        ((5,), [-1]),
+        ((5,), [{"slice": [1, 4]}]),
+        ((5,), [{"slice": [0, 4, 2]}]),
+        ((5,), [{"slice": [None, None, -2]}]),
+        ((5,), [{"slice": [3, 3]}]),
+        ((5,), [{"array": [0, 2, 2, -1]}]),
+        ((5,), [{"array": [[0, 2, 2]]}]),
+        ((5,), [{"array": []}]),
+        ((5,), [{"mask": [True, False, True, True, False]}]),
+        ((5,), [{"mask": [False] * 5}]),
+        ((), ["ellipsis"]),
+        ((), ["newaxis"]),
+        ((3, 4), [1]),
+        ((3, 4), [1, -2]),
+        ((3, 4), [{"slice": [None]}, 1]),
+        ((3, 4), [{"slice": [2, None, -1]}, {"slice": [None, None, 3]}]),
+        ((3, 4), ["ellipsis", 0]),
+        ((3, 4), ["newaxis", {"slice": [1, None]}, "newaxis"]),
+        ((3, 4), [{"array": [0, 0, 2]}]),
+        ((3, 4), [{"array": [0, 1, 0]}, {"array": [3, 1, 3]}]),
+        ((3, 4), [{"array": [[0], [2]]}, {"array": [1, 1, 3]}]),
+        ((3, 4), [{"slice": [None]}, {"array": [1, 1]}]),
+        ((3, 4), [{"mask": [True, False, True]}]),
+        ((2, 2), [{"mask": [[True, False], [True, True]]}]),
+        ((3, 4), [{"mask": [True, False, True]}, {"slice": [None, None, 2]}]),
+        ((2, 3, 4), [{"array": [1, 1]}, {"slice": [None]}, {"array": [0, 2]}]),
+        ((2, 3, 4), [0, {"slice": [None]}, {"array": [3, 3, 0]}]),
+        ((2, 3, 4), ["ellipsis", "newaxis", {"array": [0, 0]}]),
+        ((0, 3), [{"slice": [None]}, 1]),
+    ]
+    for shape, index in rows:
+        yield "getitem", r(*shape), {"index": index}
+
+    yield "concatenate", r(2), r(3)
+    yield "concatenate", r(2, 3), r(1, 3), r(2, 3), {"axis": 0}
+    yield "concatenate", r(2, 1), r(2, 3), {"axis": -1}
+    yield "concatenate", r(2, 2, 1), [r(2, 1, 1)], {"axis": 1}
+    yield "concatenate", r(0, 3), r(2, 3)
+    yield "concatenate", r(3)
+    yield "stack", r(), r(), r()
+    yield "stack", r(2, 3), r(2, 3)
+    yield "stack", r(2, 3), r(2, 3), r(2, 3), {"axis": 1}
+    yield "stack", r(2, 3), [r(2, 3)], {"axis": -1}
+
+    # Products of matrices.
+    yield "matmul", r(3), r(3)
+    yield "matmul", r(2, 3), r(3)
+    yield "matmul", r(3), r(3, 2)
+    yield "matmul", r(2, 3), r(3, 4)
+    yield "matmul", r(2, 3), [r(3, 4)]
+    yield "matmul", r(2, 3, 4), r(2, 4, 2)
+    yield "matmul", r(2, 3, 4), r(4, 2)
+    yield "matmul", r(3, 4), r(2, 4, 2)
+    yield "matmul", r(2, 1, 2, 3), r(4, 3, 2)
+    yield "matmul", r(2, 3, 4), r(4)
+    yield "matmul", r(4), r(2, 4, 3)
+    yield "matmul", r(2, 0), r(0, 3)
+    yield "matmul", r(0, 3), r(3, 2)
+    yield "linear", r(4, 3), r(3, 2), r(2)
+    yield "linear", [r(4, 3)], r(3, 2), r(2)
+    yield "linear", r(1, 3), r(3, 1), r(1)
+    yield "linear", r(0, 3), r(3, 2), r(2)
+
+    # Losses.
+    yield "softmax_cross_entropy", r(4, 3), [labels(4, 3)]
+    yield "softmax_cross_entropy", r(1, 5), [labels(1, 5)]
+    yield "softmax_cross_entropy", r(6, 1), [labels(6, 1)]
+    yield "softmax_cross_entropy", 1e4 * f(1, -1, 0, -1, -1, 1).reshape(2, 3), [np.array([0, 1])]
+    yield "softmax_cross_entropy", 1e4 * f(1, 1, -1, 1, 0, -1).reshape(2, 3), [np.array([1, 0])]
+    yield "mse", r(), r()
+    yield "mse", r(4), r(4)
+    yield "mse", r(3, 2), r(3, 2)
+    yield "mse", r(3, 2), [r(3, 2)]
+
+    # The same in float32.
+    for op in ("exp", "tanh", "sigmoid", "softplus"):
+        yield op, np.float32(3 * r(2, 3))
+    for op in ("add", "div", "pow", "maximum"):
+        yield op, np.float32(p(2, 3)), np.float32(p(3))
+    for op in ("sum", "mean", "var", "max", "logsumexp", "log_softmax"):
+        yield op, np.float32(r(3, 4)), {"axis": -1}
+    for op in ("sigmoid", "softplus"):
+        yield op, np.float32(f(-1e4, -100, -20, 0, 20, 100, 1e4))
+    yield "matmul", np.float32(r(2, 3, 4)), np.float32(r(4, 2))
+    yield "linear", np.float32(r(4, 3)), np.float32(r(3, 2)), np.float32(r(2))
+    yield "softmax_cross_entropy", np.float32(r(4, 3)), [labels(4, 3)]
+    yield "softmax_cross_entropy", np.float32([[1e4, -1e4, 0]]), [np.array([2])]
+    yield "mse", np.float32(r(3, 2)), np.float32(r(3, 2))
+    yield "getitem", np.float32(r(5)), {"index": [{"array": [0, 2, 2, -1]}]}
+
+
+def record(op, inputs, settings):
+    """Which inputs have a gradient, and the arrays of one case by name."""
+    constant = [isinstance(x, list) for x in inputs]
+    arrays = [np.asarray(x[0] if const else x) for x, const in zip(inputs, constant, strict=True)]
+    tensors = [
+        torch.tensor(x, requires_grad=not const) for x, const in zip(arrays, constant, strict=True)
+    ]
+    out = ORACLES[op](*tensors, **settings)
+    seed = torch.tensor(rng.normal(size=out.shape), dtype=out.dtype)
+    out.backward(seed)
+    wanted = [k for k, const in enumerate(constant) if not const]
+    named = {f"in{k}": x for k, x in enumerate(arrays)}
+    named |= {"seed": seed.numpy(), "out": out.detach().numpy()}
+    named |= {f"grad{k}": tensors[k].grad.numpy() for k in wanted}
+    assert all(np.isfinite(named[f"grad{k}"]).all() for k in wanted), (op, settings, named)
+    assert not np.isnan(named["out"]).any(), (op, settings, named)
+    return wanted, named
+
+
+def main():
+    """Record every row of the table."""
+    cases, arrays = [], {}
+    for i, (op, *inputs) in enumerate(table()):
+        settings = inputs.pop() if isinstance(inputs[-1], dict) else {}
+        wanted, named = record(op, inputs, settings)
+        cases.append(
+            {"op": op, "kwargs": settings, "inputs": len(inputs), "differentiable": wanted}
+        )
+        # One record per case: an array of its own for each name would triple the size of the file.
+        fields = np.zeros((), [(name, x.dtype, x.shape) for name, x in named.items()])
+        for name, x in named.items():
+            fields[name] = x
+        arrays[str(i)] = fields
+    np.savez_compressed(OUT, cases=np.array(json.dumps(cases)), **arrays)
+    print(f"{len(cases)} cases, {OUT.stat().st_size} bytes")
+
+
+if __name__ == "__main__":
+    main()
