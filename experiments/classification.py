@@ -1,0 +1,146 @@
+"""What the experiments on real digits share: rates tuned on a validation split, then seeds.
+
+Each optimizer gets the same budget: a grid of rates of its own, run over a few seeds and judged
+by the mean loss on the validation split at the end; then the best rate over more seeds, judged on
+the test set. Initial weights and batches depend on the seed alone.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
+from typing import Any
+
+import numpy as np
+
+import optim
+from experiments import data
+from experiments.experiment import Settings, Traces
+from experiments.figure import Sheet
+from experiments.training import Sweep
+from models import Classifier
+
+VALIDATION = {"mnist": 5_000, "digits": 300}  # images of the training set
+EPOCHS = {"mnist": 10, "digits": 30}
+NAMES = {"mnist": "MNIST", "digits": "the 8x8 digits"}
+BETA2S = (0.99, 0.999)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Classification(Settings):
+    data: str | None = None  # a directory of MNIST, "digits", or wherever MNIST is to be had
+    dataset: str | None = None  # what that turned out to be,
+    note: str = ""  # and why, if it is not what was asked for
+    epochs: int | None = None  # as fits the data
+    batch: int = 128
+    seeds: int = 5
+    tuning_seeds: int = 2
+    seed: int = 0
+    rates: int = 9  # of each grid, half a decade apart
+
+
+def prepare(s: Classification) -> Classification:
+    """Find the data, once for all processes."""
+    found = _load(s.data)
+    if found.note:
+        print(found.note)
+    source = "digits" if found.name == "digits" else s.data
+    epochs = s.epochs or EPOCHS[found.name]
+    return replace(s, data=source, dataset=found.name, note=s.note or found.note, epochs=epochs)
+
+
+def runs(
+    s: Classification,
+    model: Callable[[int, int, int], Classifier],
+    lowest: Mapping[str, float],
+    schedule: Callable[[float], Any],
+) -> dict[str, Callable[[], Sweep]]:
+    """A sweep for each optimizer and beta2.
+
+    `model` takes the numbers of features and classes and a seed, `lowest` holds log10 of the
+    smallest rate of each grid, `schedule` makes the step size of a rate.
+    """
+    settings: dict[str, tuple[type[optim.Optimizer], dict[str, Any]]] = {
+        "SGD": (optim.SGD, {}),
+        "AdaGrad": (optim.AdaGrad, {}),
+    }
+    for rule in (optim.Adam, optim.AMSGrad):
+        for beta2 in BETA2S:
+            settings[f"{rule.__name__} beta2={beta2}"] = (rule, {"betas": (0.9, beta2)})
+
+    def sweep(rule: type[optim.Optimizer], hyperparameters: dict[str, Any]) -> Sweep:
+        dataset = _load(s.data)
+        return Sweep(
+            dataset,
+            VALIDATION[dataset.name],
+            lambda seed: model(dataset.train_x.shape[1], dataset.n_classes, seed),
+            lambda params, rate: rule(params, lr=schedule(rate), **hyperparameters),
+            10 ** (lowest[rule.__name__] + 0.5 * np.arange(s.rates)),
+            epochs=s.epochs,
+            batch=s.batch,
+            tuning_seeds=s.tuning_seeds,
+            seeds=s.seeds,
+            seed=s.seed,
+        )
+
+    return {label: partial(sweep, *setting) for label, setting in settings.items()}
+
+
+def draw(traces: Traces, s: Classification, title: str) -> Sheet:
+    """Losses and accuracy of the best rates, and how the rate mattered."""
+    sheet = Sheet(
+        f"{title}, on {NAMES[s.dataset]}: batch {s.batch}, each optimizer at its best rate; "
+        f"mean and range of {s.seeds} seeds",
+        rows=2,
+        columns=2,
+        note=s.note,
+    )
+    panels = {
+        "train_loss": sheet.panel(0, 0, "training loss", "epoch", "cross-entropy"),
+        "test_loss": sheet.panel(0, 1, "test loss", "epoch", "cross-entropy"),
+        "test_accuracy": sheet.panel(1, 0, "test accuracy", "epoch", "accuracy"),
+    }
+    rates = sheet.panel(
+        1, 1, "sensitivity to the rate (ringed: chosen; x: diverged)", "rate", "validation loss"
+    )
+    for label, trace in traces.items():
+        look = {"linestyle": "--" if label.endswith("0.999") else "-"}
+        for name, panel in panels.items():
+            values = trace[name]
+            epochs = np.arange(values.shape[1])
+            panel.line(label, epochs, values.mean(0), values.min(0), values.max(0), **look)
+        losses = trace["validation_loss"]
+        rates.line(label, trace["rates"], losses.mean(1), losses.min(1), losses.max(1), **look)
+        color = rates.axes.lines[-1].get_color()
+        rates.axes.plot(trace["best_rate"], losses.mean(1).min(), "o", mfc="none", color=color)
+        failed = trace["rates"][np.isinf(losses.mean(1))]
+        top = dict(transform=rates.axes.get_xaxis_transform(), clip_on=False, color=color)
+        rates.axes.plot(failed, np.full(len(failed), 0.97), "x", markersize=5, **top)
+    for name in ("train_loss", "test_loss"):
+        panels[name].axes.set_yscale("log")
+    final = np.concatenate([trace["test_accuracy"][:, -1] for trace in traces.values()])
+    panels["test_accuracy"].axes.set_ylim(final.min() - 0.04, min(1, final.max() + 0.01))
+    rates.axes.set_xscale("log")
+    rates.axes.set_yscale("log")
+    least = min(trace["validation_loss"].min() for trace in traces.values())
+    rates.axes.set_ylim(least * 0.8, 3)
+    sheet.legend(panels["train_loss"])
+    return sheet
+
+
+def findings(traces: Traces, s: Classification) -> list[str]:
+    """One line for each optimizer."""
+    lines = []
+    for label, trace in traces.items():
+        accuracy, rate = trace["test_accuracy"][:, -1], float(trace["best_rate"])
+        edge = ", at the edge of its grid" if rate in (trace["rates"][[0, -1]]) else ""
+        lines.append(
+            f"{label}: test accuracy {accuracy.mean():.2%} ({accuracy.min():.2%} to "
+            f"{accuracy.max():.2%}), training loss {trace['train_loss'][:, -1].mean():.4f}, "
+            f"on {NAMES[s.dataset]} at rate {rate:.3g}{edge}"
+        )
+    return lines
+
+
+@lru_cache(maxsize=1)
+def _load(source: str | None) -> data.Dataset:
+    return data.load(source)

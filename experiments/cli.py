@@ -1,0 +1,130 @@
+"""The command line: python -m experiments list | run NAME... | all | plot DIR | resume DIR.
+
+Exit status: 0 on success, 1 on a run that failed or was interrupted, 2 on bad arguments.
+"""
+
+import argparse
+import ast
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import minigrad
+from experiments import data, runner
+from experiments.experiment import Experiment
+from experiments.registry import EXPERIMENTS
+from experiments.store import Store, StoreError
+from minigrad.backend import current
+from minigrad.errors import nearest
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line and return the exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        if options.backend:
+            minigrad.use(options.backend)
+        status: int = options.command(options)
+        return status
+    except (ValueError, OSError, RuntimeError) as error:
+        print(f"experiments: {error}", file=sys.stderr)
+        return 2
+
+
+def _list(options: argparse.Namespace) -> int:
+    for experiment in EXPERIMENTS.values():
+        print(f"{experiment.name:22}{experiment.summary}")
+    return 0
+
+
+def _run(options: argparse.Namespace) -> int:
+    experiments = [_find(name) for name in options.names] or list(EXPERIMENTS.values())
+    changes = _changes(options, experiments)
+    tasks = []
+    for experiment in experiments:
+        mine = {k: v for k, v in changes.items() if k in vars(experiment.settings)}
+        settings = experiment.prepare(experiment.configured(mine, options.quick))
+        store = Store.create(options.out, experiment, settings, options.force)
+        tasks.append(runner.Task(experiment, settings, store))
+    return _execute(tasks, options)
+
+
+def _resume(options: argparse.Namespace) -> int:
+    task = runner.resume(options.directory)
+    options.backend = options.backend or task.store.manifest.get("backend")
+    return _execute([task], options)
+
+
+def _execute(tasks: list[runner.Task], options: argparse.Namespace) -> int:
+    backend = options.backend or current().name
+    return 0 if runner.execute(tasks, backend, options.workers) else 1
+
+
+def _plot(options: argparse.Namespace) -> int:
+    store = Store(options.directory)
+    manifest = store.manifest
+    experiment = _find(manifest["experiment"])
+    settings = experiment.configured(manifest["settings"])
+    for path in store.draw(experiment, settings, store.traces()):
+        print(path)
+    return 0
+
+
+def _find(name: str) -> Experiment:
+    if name not in EXPERIMENTS:
+        raise ValueError(f"experiment {name!r} is unknown; {nearest(name, EXPERIMENTS)}")
+    return EXPERIMENTS[name]
+
+
+def _changes(options: argparse.Namespace, experiments: list[Experiment]) -> dict[str, Any]:
+    """The settings that the options change; each must be known to one of the experiments."""
+    given = {name: getattr(options, name) for name in ("seed", "seeds", "steps", "data")}
+    changes = {name: value for name, value in given.items() if value is not None}
+    for pair in options.set:
+        key, equals, text = pair.partition("=")
+        if not equals:
+            raise ValueError(f"--set {pair!r} is not KEY=VALUE.")
+        try:
+            changes[key] = ast.literal_eval(text)
+        except (ValueError, SyntaxError):
+            changes[key] = text
+    known = {name for experiment in experiments for name in vars(experiment.settings)}
+    for name in changes:
+        if name not in known and name not in given:
+            raise ValueError(f"no experiment here has a setting {name!r}; {nearest(name, known)}")
+    return changes
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("python -m experiments", description=__doc__)
+    parser.set_defaults(backend=None)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, function: Any, help: str) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=help, description=help)
+        added.set_defaults(command=function)
+        return added
+
+    command("list", _list, "name the experiments")
+    run = command("run", _run, "run the named experiments")
+    run.add_argument("names", nargs="+", metavar="NAME")
+    every = command("all", _run, "run all experiments")
+    every.set_defaults(names=[])
+    again = command("resume", _resume, "continue an interrupted run, to the same numbers")
+    for one in (run, every):
+        one.add_argument("--seed", type=int, help="of every random draw")
+        one.add_argument("--seeds", type=int, help="how many seeds to repeat over")
+        one.add_argument("--steps", type=int, help="length of the online problems")
+        one.add_argument("--data", help="directory of MNIST's files, or 'digits' (the embedded)")
+        one.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
+        one.add_argument("--quick", action="store_true", help="seconds instead of minutes")
+        one.add_argument("--out", type=Path, default=Path("runs"), help="default: %(default)s")
+        one.add_argument("--force", action="store_true", help="replace an earlier run")
+    for one in (run, every, again):
+        one.add_argument("--backend", help="numpy or cupy; default: MINIGRAD_BACKEND, or numpy")
+        one.add_argument("--workers", type=int, default=os.cpu_count(), help="processes")
+    plot = command("plot", _plot, "draw a run's figure again, from its traces")
+    for one in (plot, again):
+        one.add_argument("directory", type=Path, metavar="DIR")
+    return parser

@@ -1,0 +1,110 @@
+"""Figures and, beside them, the numbers that they show.
+
+What is drawn through a Panel is also a row of the CSV file, so that the two cannot differ.
+"""
+
+import csv
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+# Okabe and Ito's colours, which remain distinct to colour-blind readers; one style per label
+STYLES = {
+    "SGD": ("#000000", ":"),
+    "AdaGrad": ("#E69F00", "-."),
+    "Adam": ("#D55E00", "-"),
+    "PaperAdam": ("#CC79A7", "--"),
+    "AMSGrad": ("#0072B2", "-"),
+    "AdamNC": ("#009E73", "--"),
+    "AMSGradTorch": ("#56B4E9", "--"),
+    "AMSGradKeras": ("#009E73", ":"),
+    "AMSGradOptax": ("#E69F00", "-."),
+    "LeakyAMSGrad": ("#000000", "-."),
+}
+
+
+class Panel:
+    """One set of axes."""
+
+    def __init__(self, axes: Any, rows: list[list[Any]], title: str, x: str, y: str):
+        self.axes, self.rows, self.title = axes, rows, title
+        axes.set_title(title, fontsize=10)
+        axes.set_xlabel(x)
+        axes.set_ylabel(y)
+
+    def line(
+        self,
+        label: str,
+        x: Sequence[float] | np.ndarray,
+        y: np.ndarray,
+        low: np.ndarray | None = None,
+        high: np.ndarray | None = None,
+        style: str | None = None,
+        **options: Any,
+    ) -> None:
+        """A curve with its band, if any; `style` names a label of STYLES to look like."""
+        color, dashes = STYLES[style or label.split()[0]]
+        options = {"color": color, "linestyle": dashes, "linewidth": 1.4, **options}
+        self.axes.plot(x, y, label=label, **options)
+        if low is not None and high is not None:
+            self.axes.fill_between(x, low, high, color=options["color"], alpha=0.15, linewidth=0)
+        ends = [low if low is not None else y, high if high is not None else y]
+        for values in zip(x, y, *ends, strict=True):
+            self.rows.append([self.title, label, *values])
+
+    def limit(self, y: float, text: str) -> None:
+        """A horizontal line that is known beforehand."""
+        self.axes.axhline(y, color="0.5", linewidth=0.8, linestyle=(0, (6, 3)))
+        self.axes.annotate(
+            text,
+            (1, y),
+            xycoords=("axes fraction", "data"),
+            xytext=(-3, 3),
+            textcoords="offset points",
+            ha="right",
+            fontsize=8,
+            color="0.35",
+        )
+        self.rows.append([self.title, text, "", y, "", ""])
+
+
+class Sheet:
+    """A figure of `columns` panels side by side, or several rows of them."""
+
+    def __init__(self, title: str, rows: int, columns: int, note: str = ""):
+        from matplotlib.figure import Figure  # not at import: only the drawing process needs it
+
+        size = (4.6 * columns, 3.4 * rows + 0.6)
+        self.figure = Figure(figsize=size, layout="constrained", dpi=150)
+        wrapped = "\n".join(textwrap.wrap(note, int(24 * columns)))
+        self.figure.suptitle(f"{title}\n{wrapped}" if note else title, fontsize=11)
+        self.grid = self.figure.add_gridspec(rows, columns)
+        self.rows: list[list[Any]] = []
+
+    def panel(self, row: int, column: int, title: str, x: str, y: str) -> Panel:
+        """The axes at that place."""
+        return Panel(self.figure.add_subplot(self.grid[row, column]), self.rows, title, x, y)
+
+    def legend(self, panel: Panel, **options: Any) -> None:
+        """One legend for the whole figure, of the curves in `panel`."""
+        handles, labels = panel.axes.get_legend_handles_labels()
+        self.figure.legend(
+            handles, labels, loc="outside lower center", ncols=6, fontsize=8, frameon=False
+        )
+
+    def save(self, directory: Path) -> list[Path]:
+        """Write figure.png, figure.svg and figure.csv, the same bytes each time."""
+        import matplotlib
+
+        png, svg, table = (directory / f"figure.{end}" for end in ("png", "svg", "csv"))
+        with matplotlib.rc_context({"svg.hashsalt": "minigrad"}):
+            self.figure.savefig(png, metadata={"Software": None})
+            self.figure.savefig(svg, metadata={"Date": None})
+        with open(table, "w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(["panel", "series", "x", "y", "low", "high"])
+            writer.writerows(self.rows)
+        return [png, svg, table]

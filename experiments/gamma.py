@@ -1,0 +1,109 @@
+"""Gamma_t, the change of sqrt(V_t) / alpha_t, which the proof of Adam's convergence needs to be
+non-negative: Reddi, Kale and Kumar 2018, equation 2."""
+
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+import optim
+from experiments.experiment import Experiment, Settings
+from experiments.figure import Sheet
+from experiments.online import OnlineRun
+from experiments.synthetic_online import PROBLEM
+from optim.schedules import Power
+
+RULES = (
+    optim.Adam,
+    optim.AMSGrad,
+    optim.AMSGradTorch,
+    optim.AMSGradKeras,
+    optim.AMSGradOptax,
+    optim.LeakyAMSGrad,
+)
+SCHEDULES = ("constant alpha", "alpha / sqrt(t)")  # of the two copies,
+EXPONENTS = np.array([0, -0.5])  # alpha t^exponent
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gamma(Settings):
+    steps: int = 300_000
+    lr: float = 0.5
+    betas: tuple[float, float] = (0.9, 0.99)
+    rho: float = 0.9999  # of LeakyAMSGrad
+    x1: float = 0.0
+
+
+def runs(s):
+    made = {}
+    for rule in RULES:
+        extra = {"rho": s.rho} if rule is optim.LeakyAMSGrad else {}
+        made[rule.__name__] = partial(
+            OnlineRun,
+            PROBLEM,
+            rule,
+            steps=s.steps,
+            x1=s.x1,
+            copies=len(SCHEDULES),
+            watch_metric=True,
+            lr=Power(s.lr, EXPONENTS),
+            betas=s.betas,
+            **extra,
+        )
+    return made
+
+
+def share_negative(trace):
+    """The share of the increments Gamma_2, ..., Gamma_T that are negative, for each schedule."""
+    return trace["gamma_negative"].sum(axis=0) / (trace["t"][-1] - 1)
+
+
+def draw(traces, s):
+    sheet = Sheet(
+        "Gamma_t on f_t(x) = 1010 x if t mod 101 = 1, else -10 x: range between recorded steps"
+        f"   (alpha = {s.lr:g}, beta = {s.betas}, rho = {s.rho:g})",
+        rows=len(SCHEDULES),
+        columns=len(RULES),
+        note="Titles give the share of steps with Gamma_t < 0.",
+    )
+    for row, schedule in enumerate(SCHEDULES):
+        for column, (label, trace) in enumerate(traces.items()):
+            share = share_negative(trace)[row]
+            title = f"{label}, {schedule}: {share:.2%} < 0"
+            panel = sheet.panel(row, column, title, "t", "Gamma_t")
+            low, high = trace["gamma_min"][:, row], trace["gamma_max"][:, row]
+            panel.line(label, trace["t"], high)
+            panel.line(f"{label}, least", trace["t"], low, style=label)
+            panel.axes.fill_between(trace["t"], low, high, color="0.85")
+            panel.axes.fill_between(trace["t"], np.minimum(low, 0), 0, color="#D55E00", alpha=0.4)
+            panel.axes.axhline(0, color="black", linewidth=0.6)
+            panel.axes.set_xscale("log")
+            panel.axes.set_yscale("symlog", linthresh=1e-2)
+    return sheet
+
+
+def findings(traces, s):
+    return [
+        f"{label}: Gamma_t < 0 on "
+        + " and ".join(
+            f"{share:.2%} of steps under {schedule}"
+            for schedule, share in zip(SCHEDULES, share_negative(trace), strict=True)
+        )
+        for label, trace in traces.items()
+    ]
+
+
+EXPERIMENT = Experiment(
+    name="gamma",
+    summary="how often Gamma_t is negative: Adam, the four AMSGrads, and the leaky one",
+    settings=Gamma(),
+    quick={"steps": 5_000},
+    runs=runs,
+    draw=draw,
+    findings=findings,
+)
+
+if __name__ == "__main__":
+    from experiments.cli import main
+
+    main(["run", EXPERIMENT.name])

@@ -1,0 +1,32 @@
+"""Logistic regression on MNIST, alpha_t = alpha / sqrt(t): the first experiment of Section 5 of
+Reddi, Kale and Kumar 2018 (Figure 2), with every rate tuned."""
+
+from functools import partial
+
+from experiments import classification
+from experiments.experiment import Experiment
+from models import LogisticRegression
+from optim.schedules import InverseSqrt
+
+LOWEST = {"SGD": -1.0, "AdaGrad": -3.0, "Adam": -3.0, "AMSGrad": -3.5}  # log10 of the rate
+
+EXPERIMENT = Experiment(
+    name="logistic",
+    summary="softmax regression on MNIST or the digits, alpha/sqrt(t) (Figure 2)",
+    settings=classification.Classification(),
+    quick={"data": "digits", "epochs": 2, "seeds": 2, "tuning_seeds": 1, "rates": 5},
+    prepare=classification.prepare,
+    runs=lambda s: classification.runs(
+        s,
+        lambda n_in, n_classes, seed: LogisticRegression(n_in, n_classes, rng=seed),
+        LOWEST,
+        InverseSqrt,
+    ),
+    draw=partial(classification.draw, title="softmax regression, alpha / sqrt(t)"),
+    findings=classification.findings,
+)
+
+if __name__ == "__main__":
+    from experiments.cli import main
+
+    main(["run", EXPERIMENT.name])

@@ -1,0 +1,15 @@
+"""Every experiment by name, in the order of the paper."""
+
+from experiments import (
+    gamma,
+    logistic,
+    mlp,
+    synthetic_online,
+    synthetic_stochastic,
+    theorem_1,
+)
+
+EXPERIMENTS = {
+    module.EXPERIMENT.name: module.EXPERIMENT
+    for module in (synthetic_online, synthetic_stochastic, theorem_1, gamma, logistic, mlp)
+}

@@ -1,0 +1,150 @@
+"""A run on disk: one directory with the manifest, the traces, the numbers plotted, the figure.
+
+It is called NAME.partial until it is whole, and keeps that name, and says why, where it was
+interrupted or failed.
+"""
+
+import hashlib
+import json
+import os
+import platform
+import shutil
+import time
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from threadpoolctl import threadpool_info
+
+from experiments.experiment import Experiment, Traces
+
+MANIFEST = "manifest.json"
+PARTIAL = ".partial"
+
+
+class StoreError(ValueError):
+    """A directory that is not what was expected."""
+
+
+class Store:
+    """The directory of one experiment's run, at `path` while it is being made."""
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    @classmethod
+    def create(cls, out: Path, experiment: Experiment, settings: Any, force: bool) -> "Store":
+        """Make out/NAME.partial; raises StoreError where it or out/NAME exists, without `force`."""
+        whole, partial = out / experiment.name, out / (experiment.name + PARTIAL)
+        if whole.exists() and not force:
+            raise StoreError(f"{whole} exists; give another --out, or --force to replace it.")
+        if partial.exists():
+            if not force:
+                raise StoreError(
+                    f"{partial} is an unfinished run; `resume {partial}` continues it, "
+                    "--force starts anew."
+                )
+            shutil.rmtree(partial)
+        partial.mkdir(parents=True)
+        store = cls(partial)
+        store.write_manifest(
+            experiment=experiment.name,
+            status="running",
+            settings=asdict(settings),
+            started=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        )
+        return store
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """What is known of the run; raises StoreError where the directory holds none."""
+        try:
+            manifest: dict[str, Any] = json.loads((self.path / MANIFEST).read_text("utf-8"))
+            return manifest
+        except (OSError, ValueError) as error:
+            raise StoreError(
+                f"{self.path} is not a run: {MANIFEST} {error}; name a run."
+            ) from error
+
+    def write_manifest(self, **facts: Any) -> None:
+        """Add facts to the manifest, whole or not at all."""
+        known = self.manifest if (self.path / MANIFEST).exists() else {}
+        partial = self.path / (MANIFEST + ".tmp")
+        partial.write_text(json.dumps(known | facts, indent=2) + "\n", "utf-8")
+        os.replace(partial, self.path / MANIFEST)
+
+    def checkpoint(self, label: str) -> Path:
+        """Where a run that is not done keeps what continuing needs."""
+        return self.path / f"{label}.checkpoint.npz"
+
+    def part(self, label: str) -> Path:
+        """Where a run that is done leaves its traces until all are."""
+        return self.path / f"{label}.npz"
+
+    def gather(self, labels: list[str]) -> Traces:
+        """Join the traces of all runs into traces.npz."""
+        traces = {label: _read(self.part(label)) for label in labels}
+        np.savez_compressed(
+            self.path / "traces.npz",
+            **{f"{label}/{name}": a for label, t in traces.items() for name, a in t.items()},
+        )
+        for label in labels:
+            self.part(label).unlink()
+        return traces
+
+    def traces(self) -> Traces:
+        """The traces of a whole run, by label and name."""
+        traces: dict[str, dict[str, np.ndarray]] = {}
+        try:
+            for key, array in _read(self.path / "traces.npz").items():
+                label, name = key.split("/")
+                traces.setdefault(label, {})[name] = array
+        except (OSError, ValueError) as error:
+            raise StoreError(
+                f"{self.path} has no whole traces.npz ({error}); run again."
+            ) from error
+        return traces
+
+    def draw(self, experiment: Experiment, settings: Any, traces: Traces) -> list[Path]:
+        """Draw the figure from the traces, and seal what the directory holds."""
+        files = experiment.draw(traces, settings).save(self.path)
+        held = sorted(p for p in self.path.iterdir() if p.name != MANIFEST)
+        sums = {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in held}
+        self.write_manifest(sha256=sums)
+        return files
+
+    def finish(self) -> None:
+        """Give the directory its name, replacing an earlier run of that name."""
+        self.write_manifest(status="complete")
+        whole = self.path.with_name(self.path.name.removesuffix(PARTIAL))
+        if whole.exists():
+            shutil.rmtree(whole)
+        self.path = self.path.rename(whole)
+
+
+def environment(backend: str) -> dict[str, Any]:
+    """What the numbers may depend on, for the manifest."""
+    return {
+        "backend": backend,
+        "python": platform.python_version(),
+        "versions": {name: version(name) for name in ("numpy", "matplotlib")},
+        "machine": f"{platform.system()} {platform.machine()}",
+        "processor": _processor(),
+        "blas": [f"{lib['internal_api']} {lib['version']}" for lib in threadpool_info()],
+        "blas_threads": 1,
+    }
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.split(": ")[1] for line in lines if line.startswith("model name")), "")
+
+
+def _read(path: Path) -> dict[str, np.ndarray]:
+    with np.load(path, allow_pickle=False) as file:
+        return {name: file[name] for name in file.files}

@@ -1,0 +1,91 @@
+"""Figure 1, left and centre, of Reddi, Kale and Kumar 2018: Adam climbs to the worst point of an
+online convex problem, and AMSGrad descends to the best one."""
+
+from dataclasses import dataclass
+from functools import partial
+
+import optim
+from experiments.experiment import Experiment, Settings
+from experiments.figure import Sheet
+from experiments.online import OnlineRun
+from experiments.problems import Periodic
+from optim.schedules import InverseSqrt
+
+WORST = 20 / 101  # the average regret of staying at x = +1: twice the mean slope, 10/101
+
+
+@dataclass(frozen=True, kw_only=True)
+class Online(Settings):
+    steps: int = 300_000
+    lr: float = 0.5  # alpha_t = lr / sqrt(t)
+    sgd_lr: float = 0.005  # at 0.5 the regret of SGD leaves the plot
+    betas: tuple[float, float] = (0.9, 0.99)
+    x1: float = 0.0
+
+
+def runs(s):
+    adaptive = {"lr": InverseSqrt(s.lr)}
+    adam = {**adaptive, "betas": s.betas}
+    rules = {
+        "SGD": (optim.SGD, {"lr": InverseSqrt(s.sgd_lr)}),
+        "AdaGrad": (optim.AdaGrad, adaptive),
+        "Adam": (optim.Adam, adam),
+        "PaperAdam": (optim.PaperAdam, adam),
+        "AMSGrad": (optim.AMSGrad, adam),
+        "AdamNC": (optim.AdamNC, {**adaptive, "betas": (s.betas[0], optim.AdamNC.betas[1])}),
+    }
+    return {
+        label: partial(OnlineRun, PROBLEM, rule, steps=s.steps, x1=s.x1, **hyperparameters)
+        for label, (rule, hyperparameters) in rules.items()
+    }
+
+
+def draw(traces, s):
+    sheet = Sheet(
+        "f_t(x) = 1010 x if t mod 101 = 1, else -10 x, on [-1, 1]"
+        f"   (alpha_t = {s.lr:g}/sqrt(t), SGD {s.sgd_lr:g}/sqrt(t); beta = {s.betas})",
+        rows=1,
+        columns=2,
+    )
+    regret = sheet.panel(0, 0, "average regret R_t / t", "t", "R_t / t")
+    played = sheet.panel(0, 1, "the point played, x_t", "t", "x_t")
+    for label, trace in traces.items():
+        regret.line(label, trace["t"], trace["average_regret"][:, 0])
+        played.line(label, trace["t"], trace["x"][:, 0])
+    regret.limit(0, "0: no regret")
+    regret.limit(WORST, "20/101: staying at x = +1")
+    played.limit(-1, "the best point, -1")
+    played.limit(1, "the worst point, +1")
+    regret.axes.set_ylim(-0.05, 1)
+    for panel in (regret, played):
+        panel.axes.set_xscale("log")
+    sheet.legend(regret)
+    return sheet
+
+
+def findings(traces, s):
+    def verdict(x):
+        return "at the worst point" if x > 0.9 else "at the best point" if x < -0.9 else "between"
+
+    return [
+        f"{label} ends at x = {(x := trace['x'][-1, 0]):+.3f}, {verdict(x)}; "
+        f"R_T/T = {trace['average_regret'][-1, 0]:.3f}"
+        for label, trace in traces.items()
+    ]
+
+
+PROBLEM = Periodic(large=1010, small=10, period=101)
+EXPERIMENT = Experiment(
+    name="synthetic-online",
+    summary="Adam climbs to the worst point, AMSGrad descends to the best one (Figure 1, online)",
+    settings=Online(),
+    quick={"steps": 5_000},
+    runs=runs,
+    draw=draw,
+    findings=findings,
+)
+
+if __name__ == "__main__":
+    from experiments.cli import main
+
+    main(["run", EXPERIMENT.name])

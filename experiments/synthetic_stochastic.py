@@ -1,0 +1,97 @@
+"""Figure 1, right, of Reddi, Kale and Kumar 2018: the same problem with random spikes, over many
+seeds. AMSGrad is slow here, since its maximum keeps growing with log t."""
+
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+import optim
+from experiments.experiment import Experiment, Settings
+from experiments.figure import Sheet
+from experiments.online import OnlineRun
+from experiments.problems import Stochastic
+from optim.schedules import InverseSqrt
+
+
+@dataclass(frozen=True, kw_only=True)
+class Random(Settings):
+    steps: int = 1_000_000
+    seeds: int = 100
+    seed: int = 0
+    lr: float = 1.0  # alpha_t = lr / sqrt(t)
+    betas: tuple[float, float] = (0.9, 0.99)
+    x1: float = 0.0
+    probability: float = 0.01
+
+
+def problem(s):
+    return Stochastic(1010, 10, s.probability, s.seeds, s.seed)
+
+
+def runs(s):
+    return {
+        label: partial(
+            OnlineRun,
+            problem(s),
+            rule,
+            steps=s.steps,
+            x1=s.x1,
+            copies=s.seeds,
+            lr=InverseSqrt(s.lr),
+            betas=s.betas,
+        )
+        for label, rule in {"PaperAdam": optim.PaperAdam, "AMSGrad": optim.AMSGrad}.items()
+    }
+
+
+def draw(traces, s):
+    mean = problem(s).mean
+    sheet = Sheet(
+        f"slope 1010 with probability {s.probability:g}, else -10, on [-1, 1]: "
+        f"median and 10-90 % of {s.seeds} seeds   (alpha_t = {s.lr:g}/sqrt(t); beta = {s.betas})",
+        rows=1,
+        columns=2,
+        note="AMSGrad is slow here: its maximum of v keeps growing with log t.",
+    )
+    played = sheet.panel(0, 0, "the point played, x_t", "t", "x_t")
+    regret = sheet.panel(0, 1, f"average expected regret, of {mean:.2g} (x_t + 1)", "t", "R_t / t")
+    for label, trace in traces.items():
+        for panel, values in ((played, trace["x"]), (regret, trace["average_regret"])):
+            low, median, high = np.percentile(values, [10, 50, 90], axis=1)
+            panel.line(label, trace["t"], median, low, high)
+            panel.axes.set_xscale("log")
+    played.limit(-1, "the best point, -1")
+    played.limit(1, "the worst point, +1")
+    regret.limit(0, "0: no regret")
+    regret.limit(2 * mean, f"{2 * mean:.2g}: staying at x = +1")
+    sheet.legend(played)
+    return sheet
+
+
+def findings(traces, s):
+    lines = []
+    for label, trace in traces.items():
+        low, median, high = np.percentile(trace["x"][-1], [10, 50, 90])
+        lines.append(
+            f"{label} ends at x = {median:+.3f} (median of {s.seeds} seeds; 10-90 %: "
+            f"{low:+.3f} to {high:+.3f}); median R_T/T = "
+            f"{np.median(trace['average_regret'][-1]):.3f}"
+        )
+    return lines
+
+
+EXPERIMENT = Experiment(
+    name="synthetic-stochastic",
+    summary="the same with random spikes, over 100 seeds (Figure 1, stochastic)",
+    settings=Random(),
+    quick={"steps": 5_000},
+    runs=runs,
+    draw=draw,
+    findings=findings,
+)
+
+if __name__ == "__main__":
+    from experiments.cli import main
+
+    main(["run", EXPERIMENT.name])

@@ -1,0 +1,90 @@
+"""Theorem 1 of Reddi, Kale and Kumar 2018: with beta1 = 0 and beta2 = 1 / (1 + C^2), Adam's
+average regret stays above (2C - 4) / 3 on f_t(x) = Cx if t mod 3 = 1, else -x."""
+
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+import optim
+from experiments.experiment import Experiment, Settings
+from experiments.figure import Sheet
+from experiments.online import OnlineRun
+from experiments.problems import Periodic
+from optim.schedules import InverseSqrt
+
+
+@dataclass(frozen=True, kw_only=True)
+class Theorem1(Settings):
+    steps: int = 30_000
+    lr: float = 0.5  # alpha_t = lr / sqrt(t)
+    x1: float = 0.0
+    c: tuple[float, ...] = (2.1, 2.25, 2.5, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0)
+
+
+def runs(s):
+    c = np.array(s.c)
+    return {
+        label: partial(
+            OnlineRun,
+            Periodic(large=c, small=1, period=3),
+            rule,
+            steps=s.steps,
+            x1=s.x1,
+            copies=len(c),
+            lr=InverseSqrt(s.lr),
+            betas=(0.0, 1 / (1 + c**2)),
+        )
+        for label, rule in {"PaperAdam": optim.PaperAdam, "AMSGrad": optim.AMSGrad}.items()
+    }
+
+
+def bound(c):
+    return (2 * np.array(c) - 4) / 3
+
+
+def draw(traces, s):
+    sheet = Sheet(
+        "f_t(x) = Cx if t mod 3 = 1, else -x, on [-1, 1]: beta1 = 0, beta2 = 1/(1 + C^2), "
+        f"{s.steps:,} steps",
+        rows=1,
+        columns=2,
+    )
+    ends = sheet.panel(0, 0, "the point played at the end, x_T", "C", "x_T")
+    regret = sheet.panel(0, 1, "average regret R_T / T", "C", "R_T / T")
+    for label, trace in traces.items():
+        ends.line(label, s.c, trace["x"][-1], marker="o", markersize=3)
+        regret.line(label, s.c, trace["average_regret"][-1], marker="o", markersize=3)
+    regret.line("(2C - 4) / 3, the bound", s.c, bound(s.c), style="SGD", linewidth=1.0)
+    ends.limit(-1, "the best point, -1")
+    ends.limit(1, "the worst point, +1")
+    sheet.legend(regret)
+    return sheet
+
+
+def findings(traces, s):
+    lines = []
+    for label, trace in traces.items():
+        x, average = trace["x"][-1], trace["average_regret"][-1]
+        lines.append(
+            f"{label} ends at x = {x.min():+.3f} to {x.max():+.3f} for C = {s.c[0]:g} to "
+            f"{s.c[-1]:g}; R_T/T = {average[0]:.4f} to {average[-1]:.4f}, "
+            f"{'above' if (average >= bound(s.c)).all() else 'not above'} (2C - 4)/3 for every C"
+        )
+    return lines
+
+
+EXPERIMENT = Experiment(
+    name="theorem-1",
+    summary="Adam's average regret grows with C, AMSGrad's vanishes (Theorem 1)",
+    settings=Theorem1(),
+    quick={"steps": 3_000},
+    runs=runs,
+    draw=draw,
+    findings=findings,
+)
+
+if __name__ == "__main__":
+    from experiments.cli import main
+
+    main(["run", EXPERIMENT.name])

@@ -1,0 +1,154 @@
+"""The loop of the classifiers: tune the rate of one optimizer, then train with the best one."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from experiments.data import Dataset
+from minigrad import Parameters, no_grad, ops, xp
+from models import Classifier
+from optim import Optimizer
+
+CHUNK = 5_000  # images evaluated at a time
+MEASURES = ("train_loss", "test_loss", "test_accuracy")
+
+
+class Sweep:
+    """One optimizer over a grid of rates, then its best rate over more seeds; a piece is an epoch.
+
+    A lane is one training from scratch: first each rate with each tuning seed, judged by the loss
+    on the last `validation` images of the training set; then the best rate with each seed. Rates
+    that diverge score infinity; a final lane that diverges raises FloatingPointError.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        validation: int,
+        model: Callable[[Any], Classifier],
+        optimizer: Callable[[Parameters, float], Optimizer],
+        rates: np.ndarray,
+        *,
+        epochs: int,
+        batch: int,
+        tuning_seeds: int,
+        seeds: int,
+        seed: int,
+    ):
+        x, y = xp.asarray(dataset.train_x), xp.asarray(dataset.train_y)
+        self.train, self.validation = (
+            (x[:-validation], y[:-validation]),
+            (x[-validation:], y[-validation:]),
+        )
+        self.test = xp.asarray(dataset.test_x), xp.asarray(dataset.test_y)
+        self.make_model, self.make_optimizer = model, optimizer
+        self.rates, self.epochs, self.batch, self.seed = rates, epochs, batch, seed
+        self.results = {
+            "validation_loss": np.full((len(rates), tuning_seeds), np.nan),
+            **{name: np.full((seeds, epochs + 1), np.nan) for name in MEASURES},
+        }
+        self.lane = self.epoch = 0
+
+    @property
+    def done(self) -> bool:
+        tuning, final = self.results["validation_loss"].size, len(self.results["test_loss"])
+        return self.lane == tuning + final
+
+    @property
+    def best_rate(self) -> float:
+        """The rate of the least mean validation loss; only what has been tried counts."""
+        mean = self.results["validation_loss"].mean(axis=1)
+        return float(self.rates[np.where(np.isnan(mean), np.inf, mean).argmin()])
+
+    def advance(self) -> None:
+        """Train for one epoch, and measure."""
+        losses = self.results["validation_loss"]
+        tuning = self.lane < losses.size
+        if self.epoch == 0:
+            self._begin()
+            if not tuning:
+                self._measure()
+        self.epoch += 1
+        try:
+            with np.errstate(over="raise", invalid="raise", divide="raise"):
+                self._train()
+                if not tuning:
+                    self._measure()
+                elif self.epoch == self.epochs:
+                    losses.flat[self.lane], _ = self._evaluate(*self.validation)
+        except FloatingPointError:
+            if not tuning:
+                raise
+            losses.flat[self.lane] = np.inf
+            self.epoch = self.epochs
+        if self.epoch == self.epochs:
+            self.lane, self.epoch = self.lane + 1, 0
+
+    def _begin(self) -> None:
+        """The model and the optimizer of this lane, as they start."""
+        losses = self.results["validation_loss"]
+        if self.lane < losses.size:
+            rate_index, self.repeat = divmod(self.lane, losses.shape[1])
+            rate = float(self.rates[rate_index])
+        else:
+            rate, self.repeat = self.best_rate, self.lane - losses.size
+        self.model = self.make_model(self.seed + self.repeat)
+        self.opt = self.make_optimizer(self.model.parameters(), rate)
+
+    def _train(self) -> None:
+        x, y = self.train
+        rng = np.random.default_rng([self.seed + self.repeat, self.epoch])
+        order = xp.asarray(rng.permutation(len(x)))
+        for start in range(0, len(x), self.batch):
+            index = order[start : start + self.batch]
+            self.opt.zero_grad()
+            self.model.loss(x[index], y[index]).backward()
+            self.opt.step()
+
+    def _measure(self) -> None:
+        train_loss, _ = self._evaluate(*self.train)
+        for name, value in zip(MEASURES, (train_loss, *self._evaluate(*self.test)), strict=True):
+            self.results[name][self.repeat, self.epoch] = value
+
+    @no_grad()
+    def _evaluate(self, x: Any, y: Any) -> tuple[float, float]:
+        """Mean loss and accuracy; raises FloatingPointError where the loss is not finite."""
+        loss = correct = 0.0
+        with self.opt.averaged():
+            for start in range(0, len(x), CHUNK):
+                part, labels = x[start : start + CHUNK], y[start : start + CHUNK]
+                logits = self.model(part)
+                loss += len(part) * ops.softmax_cross_entropy(logits, labels).item()
+                correct += int((logits.data.argmax(axis=1) == labels).sum())
+        if not np.isfinite(loss):
+            raise FloatingPointError(
+                f"{self.opt}: the loss is {loss} after epoch {self.epoch}, and "
+                f"{self._first_bad_parameter()}; lower the rate."
+            )
+        return loss / len(x), correct / len(x)
+
+    def _first_bad_parameter(self) -> str:
+        for name, tensor in self.model.parameters().items():
+            if not np.isfinite(tensor.numpy()).all():
+                return f"{name} is not finite"
+        return "all parameters are finite"
+
+    def traces(self) -> dict[str, np.ndarray]:
+        """The measures of every final lane and epoch, and how every rate did; NaN: not yet."""
+        return {**self.results, "rates": self.rates, "best_rate": np.array(self.best_rate)}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that continuing needs."""
+        state: dict[str, Any] = {"lane": self.lane, "epoch": self.epoch, "results": self.results}
+        if self.epoch:
+            state |= {"model": self.model.state_dict(), "opt": self.opt.state_dict()}
+        return state
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from there."""
+        self.lane, self.epoch, self.results = state["lane"], state["epoch"], state["results"]
+        if self.epoch:
+            self._begin()
+            self.model.load_state_dict(state["model"])
+            self.opt.load_state_dict(state["opt"])
