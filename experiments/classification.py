@@ -23,6 +23,7 @@ VALIDATION = {"mnist": 5_000, "digits": 300}  # images of the training set
 EPOCHS = {"mnist": 10, "digits": 30}
 NAMES = {"mnist": "MNIST", "digits": "the 8x8 digits"}
 BETA2S = (0.99, 0.999)
+TOP = 3.0  # of the plot of validation losses: above log(10), which is guessing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +58,8 @@ def runs(
     """A sweep for each optimizer and beta2.
 
     `model` takes the numbers of features and classes and a seed, `lowest` holds log10 of the
-    smallest rate of each grid, `schedule` makes the step size of a rate.
+    smallest rate of each grid, `schedule` makes the step size of a rate; but for AdaGrad, whose
+    sum of squares makes a constant what alpha / sqrt(t) is over the paper's mean.
     """
     settings: dict[str, tuple[type[optim.Optimizer], dict[str, Any]]] = {
         "SGD": (optim.SGD, {}),
@@ -73,7 +75,9 @@ def runs(
             dataset,
             VALIDATION[dataset.name],
             lambda seed: model(dataset.train_x.shape[1], dataset.n_classes, seed),
-            lambda params, rate: rule(params, lr=schedule(rate), **hyperparameters),
+            lambda params, rate: rule(
+                params, lr=rate if rule is optim.AdaGrad else schedule(rate), **hyperparameters
+            ),
             10 ** (lowest[rule.__name__] + 0.5 * np.arange(s.rates)),
             epochs=s.epochs,
             batch=s.batch,
@@ -100,7 +104,7 @@ def draw(traces: Traces, s: Classification, title: str) -> Sheet:
         "test_accuracy": sheet.panel(1, 0, "test accuracy", "epoch", "accuracy"),
     }
     rates = sheet.panel(
-        1, 1, "sensitivity to the rate (ringed: chosen; x: diverged)", "rate", "validation loss"
+        1, 1, "sensitivity to the rate", "rate (o: chosen, x: diverged)", "validation loss"
     )
     for label, trace in traces.items():
         look = {"linestyle": "--" if label.endswith("0.999") else "-"}
@@ -109,20 +113,21 @@ def draw(traces: Traces, s: Classification, title: str) -> Sheet:
             epochs = np.arange(values.shape[1])
             panel.line(label, epochs, values.mean(0), values.min(0), values.max(0), **look)
         losses = trace["validation_loss"]
-        rates.line(label, trace["rates"], losses.mean(1), losses.min(1), losses.max(1), **look)
+        ran = np.isfinite(losses).all(axis=1)
+        kept, losses = trace["rates"][ran], losses[ran]
+        rates.line(label, kept, losses.mean(1), losses.min(1), losses.max(1), **look)
         color = rates.axes.lines[-1].get_color()
         rates.axes.plot(trace["best_rate"], losses.mean(1).min(), "o", mfc="none", color=color)
-        failed = trace["rates"][np.isinf(losses.mean(1))]
-        top = dict(transform=rates.axes.get_xaxis_transform(), clip_on=False, color=color)
-        rates.axes.plot(failed, np.full(len(failed), 0.97), "x", markersize=5, **top)
+        diverged = trace["rates"][~ran]
+        rates.axes.plot(diverged, np.full(len(diverged), TOP * 0.9), "x", color=color)
     for name in ("train_loss", "test_loss"):
         panels[name].axes.set_yscale("log")
     final = np.concatenate([trace["test_accuracy"][:, -1] for trace in traces.values()])
     panels["test_accuracy"].axes.set_ylim(final.min() - 0.04, min(1, final.max() + 0.01))
     rates.axes.set_xscale("log")
     rates.axes.set_yscale("log")
-    least = min(trace["validation_loss"].min() for trace in traces.values())
-    rates.axes.set_ylim(least * 0.8, 3)
+    least = min(np.nanmin(trace["validation_loss"]) for trace in traces.values())
+    rates.axes.set_ylim(least * 0.8, TOP)
     sheet.legend(panels["train_loss"])
     return sheet
 

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import minigrad
-from experiments import data, runner
+from experiments import runner
 from experiments.experiment import Experiment
 from experiments.registry import EXPERIMENTS
-from experiments.store import Store, StoreError
+from experiments.store import Store
 from minigrad.backend import current
 from minigrad.errors import nearest
 
@@ -41,12 +41,16 @@ def _list(options: argparse.Namespace) -> int:
 def _run(options: argparse.Namespace) -> int:
     experiments = [_find(name) for name in options.names] or list(EXPERIMENTS.values())
     changes = _changes(options, experiments)
-    tasks = []
+    settled = []
     for experiment in experiments:
+        if not options.force:
+            Store.check_free(options.out, experiment.name)
         mine = {k: v for k, v in changes.items() if k in vars(experiment.settings)}
-        settings = experiment.prepare(experiment.configured(mine, options.quick))
-        store = Store.create(options.out, experiment, settings, options.force)
-        tasks.append(runner.Task(experiment, settings, store))
+        settled.append((experiment, experiment.prepare(experiment.configured(mine, options.quick))))
+    tasks = [
+        runner.Task(experiment, settings, Store.create(options.out, experiment, settings))
+        for experiment, settings in settled
+    ]
     return _execute(tasks, options)
 
 
@@ -68,6 +72,7 @@ def _plot(options: argparse.Namespace) -> int:
     settings = experiment.configured(manifest["settings"])
     for path in store.draw(experiment, settings, store.traces()):
         print(path)
+    store.seal()
     return 0
 
 
@@ -94,6 +99,13 @@ def _changes(options: argparse.Namespace, experiments: list[Experiment]) -> dict
         if name not in known and name not in given:
             raise ValueError(f"no experiment here has a setting {name!r}; {nearest(name, known)}")
     return changes
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError
+    return number
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -123,7 +135,7 @@ def _parser() -> argparse.ArgumentParser:
         one.add_argument("--force", action="store_true", help="replace an earlier run")
     for one in (run, every, again):
         one.add_argument("--backend", help="numpy or cupy; default: MINIGRAD_BACKEND, or numpy")
-        one.add_argument("--workers", type=int, default=os.cpu_count(), help="processes")
+        one.add_argument("--workers", type=_positive, default=os.cpu_count(), help="processes")
     plot = command("plot", _plot, "draw a run's figure again, from its traces")
     for one in (plot, again):
         one.add_argument("directory", type=Path, metavar="DIR")

@@ -30,7 +30,7 @@ class Panel:
     """One set of axes."""
 
     def __init__(self, axes: Any, rows: list[list[Any]], title: str, x: str, y: str):
-        self.axes, self.rows, self.title = axes, rows, title
+        self.axes, self.rows, self.name = axes, rows, title.replace("\n", ", ")
         axes.set_title(title, fontsize=10)
         axes.set_xlabel(x)
         axes.set_ylabel(y)
@@ -53,34 +53,41 @@ class Panel:
             self.axes.fill_between(x, low, high, color=options["color"], alpha=0.15, linewidth=0)
         ends = [low if low is not None else y, high if high is not None else y]
         for values in zip(x, y, *ends, strict=True):
-            self.rows.append([self.title, label, *values])
+            self.rows.append([self.name, label, *values])
 
     def limit(self, y: float, text: str) -> None:
         """A horizontal line that is known beforehand."""
         self.axes.axhline(y, color="0.5", linewidth=0.8, linestyle=(0, (6, 3)))
         self.axes.annotate(
             text,
-            (1, y),
+            (0, y),
             xycoords=("axes fraction", "data"),
-            xytext=(-3, 3),
+            xytext=(4, 2 if y >= 0 else -2),
             textcoords="offset points",
-            ha="right",
+            va="bottom" if y >= 0 else "top",
             fontsize=8,
             color="0.35",
         )
-        self.rows.append([self.title, text, "", y, "", ""])
+        self.rows.append([self.name, text, "", y, "", ""])
 
 
 class Sheet:
-    """A figure of `columns` panels side by side, or several rows of them."""
+    """A figure of rows and columns of panels, each of the given size in inches."""
 
-    def __init__(self, title: str, rows: int, columns: int, note: str = ""):
+    def __init__(
+        self,
+        title: str,
+        rows: int,
+        columns: int,
+        note: str = "",
+        size: tuple[float, float] = (4.6, 3.4),
+    ):
         from matplotlib.figure import Figure  # not at import: only the drawing process needs it
 
-        size = (4.6 * columns, 3.4 * rows + 0.6)
-        self.figure = Figure(figsize=size, layout="constrained", dpi=150)
-        wrapped = "\n".join(textwrap.wrap(note, int(24 * columns)))
-        self.figure.suptitle(f"{title}\n{wrapped}" if note else title, fontsize=11)
+        width, height = size[0] * columns, size[1] * rows + 0.6
+        self.figure = Figure(figsize=(width, height), layout="constrained", dpi=150)
+        lines = [line for part in (title, note) for line in textwrap.wrap(part, int(12 * width))]
+        self.figure.suptitle("\n".join(lines), fontsize=11)
         self.grid = self.figure.add_gridspec(rows, columns)
         self.rows: list[list[Any]] = []
 
@@ -88,7 +95,7 @@ class Sheet:
         """The axes at that place."""
         return Panel(self.figure.add_subplot(self.grid[row, column]), self.rows, title, x, y)
 
-    def legend(self, panel: Panel, **options: Any) -> None:
+    def legend(self, panel: Panel) -> None:
         """One legend for the whole figure, of the curves in `panel`."""
         handles, labels = panel.axes.get_legend_handles_labels()
         self.figure.legend(

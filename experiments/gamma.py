@@ -60,17 +60,19 @@ def share_negative(trace):
 
 def draw(traces, s):
     sheet = Sheet(
-        "Gamma_t on f_t(x) = 1010 x if t mod 101 = 1, else -10 x: range between recorded steps"
-        f"   (alpha = {s.lr:g}, beta = {s.betas}, rho = {s.rho:g})",
+        "Gamma_t on f_t(x) = 1010 x if t mod 101 = 1, else -10 x: its range between recorded steps",
         rows=len(SCHEDULES),
         columns=len(RULES),
-        note="Titles give the share of steps with Gamma_t < 0.",
+        note="Above each panel: the share of steps with Gamma_t < 0. "
+        f"alpha = {s.lr:g}, beta = {s.betas}, rho = {s.rho:g}.",
+        size=(2.7, 2.6),
     )
     for row, schedule in enumerate(SCHEDULES):
+        peak = 2 * max(np.abs(t["gamma_max"][1:, row]).max() for t in traces.values())
         for column, (label, trace) in enumerate(traces.items()):
             share = share_negative(trace)[row]
-            title = f"{label}, {schedule}: {share:.2%} < 0"
-            panel = sheet.panel(row, column, title, "t", "Gamma_t")
+            title = f"{label}\n{schedule}: {share:.2%}"
+            panel = sheet.panel(row, column, title, "t", "" if column else "Gamma_t")
             low, high = trace["gamma_min"][:, row], trace["gamma_max"][:, row]
             panel.line(label, trace["t"], high)
             panel.line(f"{label}, least", trace["t"], low, style=label)
@@ -79,6 +81,10 @@ def draw(traces, s):
             panel.axes.axhline(0, color="black", linewidth=0.6)
             panel.axes.set_xscale("log")
             panel.axes.set_yscale("symlog", linthresh=1e-2)
+            panel.axes.set_ylim(-peak, peak)
+            panel.axes.set_yticks([-1e3, -1e1, -1e-1, 0, 1e-1, 1e1, 1e3])
+            if column:
+                panel.axes.set_yticklabels([])
     return sheet
 
 

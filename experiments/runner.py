@@ -75,6 +75,8 @@ def _run(name: str, settings: Any, label: str, directory: Path) -> None:
     store = Store(directory)
     if store.part(label).exists():
         return
+    if _stop.is_set():
+        raise Interrupted(label)
     run = EXPERIMENTS[name].runs(settings)[label]()
     checkpoint = store.checkpoint(label)
     if checkpoint.exists():
@@ -120,8 +122,7 @@ def _conclude(task: Task, why: str | None, facts: dict[str, Any], seconds: float
         else:
             traces = store.gather(list(experiment.runs(task.settings)))
             store.write_manifest(wall_seconds=spent, **facts)
-            store.draw(experiment, task.settings, traces)
-            store.finish()
+            store.finish(keep=store.draw(experiment, task.settings, traces))
     except OSError as error:
         why = f"failed: {error}"
     if why:

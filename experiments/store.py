@@ -21,6 +21,7 @@ from threadpoolctl import threadpool_info
 from experiments.experiment import Experiment, Traces
 
 MANIFEST = "manifest.json"
+TRACES = "traces.npz"
 PARTIAL = ".partial"
 
 
@@ -35,20 +36,24 @@ class Store:
         self.path = path
 
     @classmethod
-    def create(cls, out: Path, experiment: Experiment, settings: Any, force: bool) -> "Store":
-        """Make out/NAME.partial; raises StoreError where it or out/NAME exists, without `force`."""
-        whole, partial = out / experiment.name, out / (experiment.name + PARTIAL)
-        if whole.exists() and not force:
+    def check_free(cls, out: Path, name: str) -> None:
+        """Raise StoreError where out holds a run of that name, whole or not."""
+        whole, partial = out / name, out / (name + PARTIAL)
+        if whole.exists():
             raise StoreError(f"{whole} exists; give another --out, or --force to replace it.")
         if partial.exists():
-            if not force:
-                raise StoreError(
-                    f"{partial} is an unfinished run; `resume {partial}` continues it, "
-                    "--force starts anew."
-                )
-            shutil.rmtree(partial)
-        partial.mkdir(parents=True)
-        store = cls(partial)
+            raise StoreError(
+                f"{partial} is an unfinished run; `resume {partial}` continues it, "
+                "--force starts anew."
+            )
+
+    @classmethod
+    def create(cls, out: Path, experiment: Experiment, settings: Any) -> "Store":
+        """Make out/NAME.partial, empty but for the manifest."""
+        store = cls(out / (experiment.name + PARTIAL))
+        if store.path.exists():
+            shutil.rmtree(store.path)
+        store.path.mkdir(parents=True)
         store.write_manifest(
             experiment=experiment.name,
             status="running",
@@ -87,36 +92,38 @@ class Store:
         """Join the traces of all runs into traces.npz."""
         traces = {label: _read(self.part(label)) for label in labels}
         np.savez_compressed(
-            self.path / "traces.npz",
+            self.path / TRACES,
             **{f"{label}/{name}": a for label, t in traces.items() for name, a in t.items()},
         )
-        for label in labels:
-            self.part(label).unlink()
         return traces
 
     def traces(self) -> Traces:
         """The traces of a whole run, by label and name."""
         traces: dict[str, dict[str, np.ndarray]] = {}
         try:
-            for key, array in _read(self.path / "traces.npz").items():
+            for key, array in _read(self.path / TRACES).items():
                 label, name = key.split("/")
                 traces.setdefault(label, {})[name] = array
         except (OSError, ValueError) as error:
-            raise StoreError(
-                f"{self.path} has no whole traces.npz ({error}); run again."
-            ) from error
+            raise StoreError(f"{self.path} has no whole {TRACES} ({error}); run again.") from error
         return traces
 
     def draw(self, experiment: Experiment, settings: Any, traces: Traces) -> list[Path]:
-        """Draw the figure from the traces, and seal what the directory holds."""
-        files = experiment.draw(traces, settings).save(self.path)
-        held = sorted(p for p in self.path.iterdir() if p.name != MANIFEST)
-        sums = {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in held}
-        self.write_manifest(sha256=sums)
-        return files
+        """Draw the figure from the traces."""
+        return experiment.draw(traces, settings).save(self.path)
 
-    def finish(self) -> None:
-        """Give the directory its name, replacing an earlier run of that name."""
+    def seal(self) -> None:
+        """Write the SHA-256 of every file into the manifest."""
+        held = sorted(path for path in self.path.iterdir() if path.name != MANIFEST)
+        sums = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in held}
+        self.write_manifest(sha256=sums)
+
+    def finish(self, keep: list[Path]) -> None:
+        """Drop all but `keep` and the traces, seal, and take the name of a whole run."""
+        for path in self.path.iterdir():
+            if path not in keep and path.name not in (MANIFEST, TRACES):
+                path.unlink()
+        self.seal()
         self.write_manifest(status="complete")
         whole = self.path.with_name(self.path.name.removesuffix(PARTIAL))
         if whole.exists():

@@ -24,15 +24,16 @@ class Online(Settings):
 
 
 def runs(s):
-    adaptive = {"lr": InverseSqrt(s.lr)}
-    adam = {**adaptive, "betas": s.betas}
+    lr = InverseSqrt(s.lr)
+    adam = {"lr": lr, "betas": s.betas}
     rules = {
         "SGD": (optim.SGD, {"lr": InverseSqrt(s.sgd_lr)}),
-        "AdaGrad": (optim.AdaGrad, adaptive),
+        # divides by the root of a sum, which is sqrt(t) times that of the paper's mean
+        "AdaGrad": (optim.AdaGrad, {"lr": s.lr}),
         "Adam": (optim.Adam, adam),
         "PaperAdam": (optim.PaperAdam, adam),
         "AMSGrad": (optim.AMSGrad, adam),
-        "AdamNC": (optim.AdamNC, {**adaptive, "betas": (s.betas[0], optim.AdamNC.betas[1])}),
+        "AdamNC": (optim.AdamNC, {"lr": lr, "betas": (s.betas[0], optim.AdamNC.betas[1])}),
     }
     return {
         label: partial(OnlineRun, PROBLEM, rule, steps=s.steps, x1=s.x1, **hyperparameters)
@@ -42,10 +43,10 @@ def runs(s):
 
 def draw(traces, s):
     sheet = Sheet(
-        "f_t(x) = 1010 x if t mod 101 = 1, else -10 x, on [-1, 1]"
-        f"   (alpha_t = {s.lr:g}/sqrt(t), SGD {s.sgd_lr:g}/sqrt(t); beta = {s.betas})",
+        "f_t(x) = 1010 x if t mod 101 = 1, else -10 x, on [-1, 1]",
         rows=1,
         columns=2,
+        note=f"alpha_t = {s.lr:g}/sqrt(t), for SGD {s.sgd_lr:g}/sqrt(t); beta = {s.betas}",
     )
     regret = sheet.panel(0, 0, "average regret R_t / t", "t", "R_t / t")
     played = sheet.panel(0, 1, "the point played, x_t", "t", "x_t")
@@ -56,16 +57,18 @@ def draw(traces, s):
     regret.limit(WORST, "20/101: staying at x = +1")
     played.limit(-1, "the best point, -1")
     played.limit(1, "the worst point, +1")
-    regret.axes.set_ylim(-0.05, 1)
     for panel in (regret, played):
         panel.axes.set_xscale("log")
+    played.axes.set_ylim(-1.15, 1.15)
+    regret.axes.set_ylim(-0.05, 1)
+    regret.axes.set_xlim(left=s.steps / 1000)  # before, all are off the plot: f_1 has slope 1010
     sheet.legend(regret)
     return sheet
 
 
 def findings(traces, s):
     def verdict(x):
-        return "at the worst point" if x > 0.9 else "at the best point" if x < -0.9 else "between"
+        return "near the worst point" if x > 0.9 else "near the best" if x < -0.9 else "between"
 
     return [
         f"{label} ends at x = {(x := trace['x'][-1, 0]):+.3f}, {verdict(x)}; "

@@ -49,10 +49,11 @@ def draw(traces, s):
     mean = problem(s).mean
     sheet = Sheet(
         f"slope 1010 with probability {s.probability:g}, else -10, on [-1, 1]: "
-        f"median and 10-90 % of {s.seeds} seeds   (alpha_t = {s.lr:g}/sqrt(t); beta = {s.betas})",
+        f"median and 10-90 % of {s.seeds} seeds",
         rows=1,
         columns=2,
-        note="AMSGrad is slow here: its maximum of v keeps growing with log t.",
+        note=f"alpha_t = {s.lr:g}/sqrt(t), beta = {s.betas}. "
+        "AMSGrad is slow here: its maximum of v keeps growing with log t.",
     )
     played = sheet.panel(0, 0, "the point played, x_t", "t", "x_t")
     regret = sheet.panel(0, 1, f"average expected regret, of {mean:.2g} (x_t + 1)", "t", "R_t / t")
@@ -61,6 +62,8 @@ def draw(traces, s):
             low, median, high = np.percentile(values, [10, 50, 90], axis=1)
             panel.line(label, trace["t"], median, low, high)
             panel.axes.set_xscale("log")
+    played.axes.set_ylim(-1.2, 1.2)
+    regret.axes.set_ylim(top=2.2 * mean)
     played.limit(-1, "the best point, -1")
     played.limit(1, "the worst point, +1")
     regret.limit(0, "0: no regret")

@@ -59,7 +59,7 @@ class Sweep:
     def best_rate(self) -> float:
         """The rate of the least mean validation loss; only what has been tried counts."""
         mean = self.results["validation_loss"].mean(axis=1)
-        return float(self.rates[np.where(np.isnan(mean), np.inf, mean).argmin()])
+        return float(self.rates[np.nan_to_num(mean, nan=np.inf).argmin()])
 
     def advance(self) -> None:
         """Train for one epoch, and measure."""
