@@ -122,6 +122,8 @@ def draw(traces: Traces, s: Classification, title: str) -> Sheet:
         rates.axes.plot(diverged, np.full(len(diverged), TOP * 0.9), "x", color=color)
     for name in ("train_loss", "test_loss"):
         panels[name].axes.set_yscale("log")
+        first = max(trace[name][:, 1].max() for trace in traces.values())
+        panels[name].axes.set_ylim(top=1.2 * first)  # not the start, which would dwarf the rest
     final = np.concatenate([trace["test_accuracy"][:, -1] for trace in traces.values()])
     panels["test_accuracy"].axes.set_ylim(final.min() - 0.04, min(1, final.max() + 0.01))
     rates.axes.set_xscale("log")

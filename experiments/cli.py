@@ -46,7 +46,10 @@ def _run(options: argparse.Namespace) -> int:
         if not options.force:
             Store.check_free(options.out, experiment.name)
         mine = {k: v for k, v in changes.items() if k in vars(experiment.settings)}
-        settled.append((experiment, experiment.prepare(experiment.configured(mine, options.quick))))
+        settings = experiment.prepare(experiment.configured(mine, options.quick))
+        for make_run in experiment.runs(settings).values():
+            make_run()  # raises for bad settings, before anything is written
+        settled.append((experiment, settings))
     tasks = [
         runner.Task(experiment, settings, Store.create(options.out, experiment, settings))
         for experiment, settings in settled

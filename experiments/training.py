@@ -77,9 +77,12 @@ class Sweep:
                     self._measure()
                 elif self.epoch == self.epochs:
                     losses.flat[self.lane], _ = self._evaluate(*self.validation)
-        except FloatingPointError:
+        except FloatingPointError as error:
             if not tuning:
-                raise
+                raise FloatingPointError(
+                    f"{self.opt} at step {self.opt.t}, epoch {self.epoch}: {error}; "
+                    f"{self._first_bad_parameter()}; try lower rates."
+                ) from error
             losses.flat[self.lane] = np.inf
             self.epoch = self.epochs
         if self.epoch == self.epochs:
@@ -122,10 +125,7 @@ class Sweep:
                 loss += len(part) * ops.softmax_cross_entropy(logits, labels).item()
                 correct += int((logits.data.argmax(axis=1) == labels).sum())
         if not np.isfinite(loss):
-            raise FloatingPointError(
-                f"{self.opt}: the loss is {loss} after epoch {self.epoch}, and "
-                f"{self._first_bad_parameter()}; lower the rate."
-            )
+            raise FloatingPointError(f"the loss is {loss}")
         return loss / len(x), correct / len(x)
 
     def _first_bad_parameter(self) -> str:

@@ -41,7 +41,7 @@ class Backend:
 
 
 def _cupy() -> Backend:
-    cure = "install minigrad[cuda12] or minigrad[cuda13], or use the numpy backend"
+    cure = "install minigrad-optim[cuda12] or [cuda13], or use the numpy backend"
     try:
         import cupy  # type: ignore[import-not-found]
     except ImportError as error:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -48,26 +47,30 @@ def load(path: str | os.PathLike[str]) -> dict[str, Any]:
     Raises CheckpointError for a file that is truncated, is no checkpoint, or holds a pickle,
     which is never executed.
     """
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-        header = json.loads(arrays.pop(HEADER).tobytes())
-    except FileNotFoundError:
-        raise
-    except (zipfile.BadZipFile, OSError, EOFError, KeyError, ValueError, AttributeError) as error:
-        raise CheckpointError(
-            f"{path} is not a whole checkpoint ({error}); use another one."
-        ) from error
-    return {part: _join(value, arrays) for part, value in header.items()}
+    with open(path, "rb") as file:
+        try:
+            with np.load(file, allow_pickle=False) as archive:
+                arrays = dict(archive)
+            header = json.loads(arrays.pop(HEADER).tobytes())
+            return {part: _join(value, arrays) for part, value in header.items()}
+        except Exception as error:  # damage makes zipfile, numpy and json raise almost anything
+            raise CheckpointError(
+                f"{path} is not a whole checkpoint ({error}); use another one."
+            ) from error
 
 
 def _split(value: Any, path: str, arrays: dict[str, Any]) -> Any:
     """`value` with each leaf as ["array", its name in `arrays`] or ["value", itself]."""
     if isinstance(value, dict):
+        if odd := [key for key in value if not isinstance(key, str)]:
+            raise TypeError(f"{path} has the key {odd[0]!r}; the keys of a checkpoint are strings.")
         return {key: _split(child, f"{path}/{key}", arrays) for key, child in value.items()}
     if hasattr(value, "dtype"):
-        arrays[path] = to_host(value)
-        return ["array", path]
+        if value.dtype.hasobject:
+            raise TypeError(f"{path} is an array of objects; a checkpoint holds only numbers.")
+        name = f"{len(arrays)}/{path}"  # the number keeps a/b apart from b in a
+        arrays[name] = to_host(value)
+        return ["array", name]
     return ["value", value]
 
 

@@ -52,6 +52,8 @@ class Linear(Module):
     """x W + b, with W (n_in, n_out) uniform in +-1/sqrt(n_in) and b zero."""
 
     def __init__(self, n_in: int, n_out: int, *, rng: Any = None, dtype: Any = "float32"):
+        if n_in < 1 or n_out < 1:
+            raise ValueError(f"Linear({n_in}, {n_out}): both sizes must be at least 1.")
         bound = n_in**-0.5
         weight = np.random.default_rng(rng).uniform(-bound, bound, (n_in, n_out))
         self.weight = Tensor(weight, requires_grad=True, dtype=dtype)

@@ -9,6 +9,8 @@ from itertools import accumulate
 from math import prod
 from typing import Any
 
+from numpy.lib.array_utils import normalize_axis_tuple
+
 from minigrad.backend import current, xp
 from minigrad.tensor import OPS, Tensor, op
 
@@ -148,7 +150,12 @@ def where(condition, x, y):
 @op
 def clip(x, lo, hi):
     """x kept within the numbers or arrays lo and hi; gradient 1 on both ends."""
-    return xp.clip(x, lo, hi), lambda g: g * ((x >= lo) & (x <= hi))
+    return (
+        xp.clip(x, lo, hi),
+        lambda g: g * ((x >= lo) & (x <= hi)),
+        lambda g: g * (x < lo),
+        lambda g: g * (x > hi),
+    )
 
 
 # Reductions: axis is None for all, an integer or a tuple
@@ -206,7 +213,8 @@ def logsumexp(x, axis=None, keepdims=False):
 @op
 def log_softmax(x, axis=-1):
     """x - logsumexp(x): the logarithms of probabilities that sum to 1 along the axis."""
-    y = x - _logsumexp(x, axis)
+    z = x - x.max(axis=axis, keepdims=True)  # before log, whose sum with a large x would be rounded
+    y = z - xp.log(xp.exp(z).sum(axis=axis, keepdims=True))
     return y, lambda g: g - xp.exp(y) * g.sum(axis=axis, keepdims=True)
 
 
@@ -288,9 +296,9 @@ def matmul(x, y):
 @op
 def linear(x, w, b):
     """x W + b for a batch x (n, in), weights (in, out) and biases (out,)."""
-    if x.ndim != 2 or x.shape[1] != w.shape[0]:
+    if x.ndim != 2 or w.ndim != 2 or x.shape[1] != w.shape[0] or b.shape != w.shape[1:]:
         raise ValueError(
-            f"x has shape {x.shape}, not (n, {w.shape[0]}): reshape it to one row each."
+            "x, w and b must be (n, in), (in, out) and (out,): give x one row per example."
         )
     y = x @ w
     y += b
@@ -378,16 +386,17 @@ def _restored(g: Any, axis: Any, keepdims: bool) -> Any:
 
 
 def _repeats_nothing(index: Any) -> bool:
-    """Whether an index names each element at most once: no arrays of integers in it."""
+    """Whether an index names each element at most once: no sequences of integers in it."""
     parts = index if isinstance(index, tuple) else (index,)
     return not builtins.any(
-        isinstance(i, list) or (getattr(i, "ndim", 0) and i.dtype.kind in "iu") for i in parts
+        isinstance(i, (list, tuple)) or (getattr(i, "ndim", 0) and i.dtype.kind in "iu")
+        for i in parts
     )
 
 
 def _count(x: Any, axis: Any) -> int:
     """How many elements a reduction of x along the axes takes together."""
-    axes = range(x.ndim) if axis is None else (axis,) if isinstance(axis, int) else axis
+    axes = range(x.ndim) if axis is None else normalize_axis_tuple(axis, x.ndim)
     return prod(x.shape[i] for i in axes)
 
 

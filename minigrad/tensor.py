@@ -8,8 +8,8 @@ to `backward`, which walks the recorded graph from the newest tensor to the olde
 import functools
 import inspect
 import itertools
-from collections.abc import Callable, Iterator
-from contextlib import ContextDecorator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
@@ -22,16 +22,15 @@ _clock = itertools.count()
 OPS: dict[str, Callable[..., "Tensor"]] = {}  # every op by name, filled by @op
 
 
-class no_grad(ContextDecorator):
+@contextmanager
+def no_grad() -> Iterator[None]:
     """Inside, ops record nothing; usable as `with no_grad():` and as `@no_grad()`."""
-
-    def __enter__(self) -> None:
-        global _recording
-        self._outer, _recording = _recording, False
-
-    def __exit__(self, *_: object) -> None:
-        global _recording
-        _recording = self._outer
+    global _recording
+    outer, _recording = _recording, False
+    try:
+        yield
+    finally:
+        _recording = outer
 
 
 class Tensor:
@@ -177,6 +176,12 @@ class Tensor:
                     pending[operand] = part
             tensor._inputs = None
 
+    def __deepcopy__(self, memo: Any) -> "Tensor":
+        """A loose leaf: a copied parameter belongs to no arena and to no optimizer."""
+        copy = Tensor(self._data, self.requires_grad, self.dtype)
+        copy.grad = self._grad
+        return copy
+
     def __len__(self) -> int:
         return len(self._data)
 
@@ -255,16 +260,21 @@ def op(function: Callable[..., Any]) -> Callable[..., Tensor]:
 
     @functools.wraps(function)
     def apply(*arguments: Any, **options: Any) -> Tensor:
-        operands = arguments[0] if takes_list else arguments
+        operands = list(arguments[0]) if takes_list else arguments
         arrays = [_raw(a) for a in operands]
+        if options and any(isinstance(a, Tensor) for a in options.values()):
+            raise TypeError(f"{function.__name__}: pass Tensors by position, not by keyword.")
         try:
             if takes_list:
                 value, *pullbacks = function(arrays, *arguments[1:], **options)
             else:
                 value, *pullbacks = function(*arrays, **options)
         except ValueError as error:
-            shapes = ", ".join(str(a.shape) for a in operands if isinstance(a, Tensor))
+            shapes = ", ".join(str(a.shape) for a in operands if hasattr(a, "shape"))
             raise ValueError(f"{function.__name__} of shapes {shapes}: {error}") from error
+        except AttributeError:
+            _refuse_lists(function.__name__, operands)
+            raise
         inputs: list[Any] = []
         wanted = False
         for operand, pullback in zip(operands, pullbacks, strict=False):
@@ -274,8 +284,8 @@ def op(function: Callable[..., Any]) -> Callable[..., Tensor]:
                     inputs.append((operand, operand._version, pullback))
                 elif operand._inputs == ():
                     inputs.append((operand, operand._version, None))
-            elif isinstance(operand, (list, tuple)):
-                raise TypeError(f"{function.__name__}: make the operand {operand!r:.60} a Tensor.")
+            else:
+                _refuse_lists(function.__name__, [operand])
         if wanted and _recording:
             return _box(value, True, inputs)
         return _box(value, False, ())
@@ -296,6 +306,12 @@ def _raw(value: Any) -> Any:
     return value._data if isinstance(value, Tensor) else value
 
 
+def _refuse_lists(name: str, operands: Iterable[Any]) -> None:
+    for operand in operands:
+        if isinstance(operand, (list, tuple)):
+            raise TypeError(f"{name}: make the operand {operand!r:.60} a Tensor.")
+
+
 def _fitting(value: Any, like: Array, what: str) -> Array:
     """`value` as an array of the shape and dtype of `like`."""
     array = xp.asarray(_raw(value), dtype=like.dtype)
@@ -309,11 +325,16 @@ def _fitting(value: Any, like: Array, what: str) -> Array:
 def _as_like(gradient: Array, data: Array) -> Array:
     """A gradient in the dtype of `data`, summed over the axes along which `data` was broadcast."""
     if gradient.shape != data.shape:
-        extra = gradient.ndim - data.ndim
-        gradient = gradient.sum(axis=tuple(range(extra)))
-        stretched = tuple(i for i, n in enumerate(data.shape) if n == 1 != gradient.shape[i])
+        given = gradient.shape
+        gradient = gradient.sum(axis=tuple(range(gradient.ndim - data.ndim)))
+        pairs = enumerate(zip(data.shape, gradient.shape, strict=False))
+        stretched = tuple(i for i, (n, m) in pairs if n == 1 != m)
         if stretched:
             gradient = gradient.sum(axis=stretched, keepdims=True)
+        if gradient.shape != data.shape:
+            raise ValueError(
+                f"a pullback returned the shape {given} for an operand of shape {data.shape}."
+            )
     return gradient if gradient.dtype == data.dtype else gradient.astype(data.dtype)
 
 

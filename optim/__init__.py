@@ -7,19 +7,24 @@ In the kernels: p parameters, g gradient, m first moment, v second moment, v_max
 maximum, s sum of squares, b momentum buffer, u and d (squared) updates, t the 1-based step.
 """
 
-from optim import schedules
-from optim.adam import Adam, PaperAdam
-from optim.adaptive import Adadelta, AdaGrad, CenteredRMSProp, RMSProp, RMSPropMomentum
+# isort: off
+# in order of increasing complexity, which is the order of RULES
 from optim.descent import SGD, Momentum, Nesterov
+from optim.adaptive import AdaGrad, RMSProp, RMSPropMomentum, CenteredRMSProp, Adadelta
+from optim.adam import PaperAdam, Adam
 from optim.long_memory import (
     AdamNC,
     AMSGrad,
+    AMSGradTorch,
     AMSGradKeras,
     AMSGradOptax,
-    AMSGradTorch,
     LeakyAMSGrad,
 )
-from optim.optimizer import RULES, Optimizer, make
+
+# isort: on
+from optim import schedules
+from optim.hyperparameters import Betas, Schedule
+from optim.optimizer import RULES, Optimizer, inplace, make
 from optim.projections import Box
 
 __all__ = [
@@ -33,6 +38,7 @@ __all__ = [
     "Adadelta",
     "Adam",
     "AdamNC",
+    "Betas",
     "Box",
     "CenteredRMSProp",
     "LeakyAMSGrad",
@@ -42,6 +48,8 @@ __all__ = [
     "PaperAdam",
     "RMSProp",
     "RMSPropMomentum",
+    "Schedule",
+    "inplace",
     "make",
     "schedules",
 ]

@@ -43,7 +43,7 @@ class RMSProp(Optimizer):
 
 
 class RMSPropMomentum(RMSProp):
-    """Momentum on the steps of RMSProp, as in PyTorch and TensorFlow."""
+    """Momentum on RMSProp's steps. Tieleman and Hinton 2012, Lecture 6.5, in PyTorch's form."""
 
     momentum: Schedule = 0.9
 

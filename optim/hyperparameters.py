@@ -1,6 +1,7 @@
 """What a hyperparameter may be, and its value at step t."""
 
 from collections.abc import Callable
+from numbers import Real
 from types import SimpleNamespace
 from typing import Any
 
@@ -25,6 +26,8 @@ def check_range(name: str, value: Any) -> None:
     """Raise TypeError or ValueError for what is no hyperparameter, or is out of range at t = 1."""
     if (name == "betas") != isinstance(value, tuple) or (name == "betas" and len(value) != 2):
         raise TypeError(f"{name}={value!r}: betas is a tuple of two, all else is one value.")
+    if name == "eps" and not isinstance(value, Real):
+        raise TypeError(f"eps={value!r}: eps is one number.")
     for part in value if isinstance(value, tuple) else (value,):
         number = to_host(part(1) if callable(part) else part)
         try:

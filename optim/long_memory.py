@@ -1,5 +1,7 @@
 """Answers to Adam's forgetting: rules that remember large gradients for longer, or for ever."""
 
+import numpy as np
+
 from minigrad.backend import xp
 from optim.adam import Adam, PaperAdam
 from optim.hyperparameters import Betas, Schedule
@@ -29,24 +31,26 @@ class AMSGrad(PaperAdam):
 
 
 class AMSGradTorch(Adam):
-    """AMSGrad as in torch.optim.Adam(amsgrad=True): the maximum of the raw v, corrected after."""
+    """AMSGrad as in torch.optim.Adam(amsgrad=True) since 2017 (pytorch#4034): the maximum of the
+    raw v, corrected after."""
 
     diagonal = inplace(AMSGrad.diagonal)
     kernel = inplace(AMSGrad.kernel)
 
 
 class AMSGradKeras(AMSGrad):
-    """AMSGrad as in keras.optimizers.Adam(amsgrad=True): both corrections in lr, none in eps."""
+    """AMSGrad as in keras.optimizers.Adam(amsgrad=True) since 2017 (keras#8693): both corrections
+    in lr, none in eps."""
 
     eps: float = 1e-7
 
     def scalars(self, h):
         debias1, debias2 = self.debias(h.betas)
-        return {**super().scalars(h), "lr": h.lr * debias2**0.5 / debias1}
+        return {**super().scalars(h), "lr": h.lr * np.sqrt(debias2) / debias1}
 
 
 class AMSGradOptax(AMSGrad):
-    """AMSGrad as in optax.amsgrad: the maximum of the corrected v."""
+    """AMSGrad as in optax.amsgrad since 2022 (optax#382): the maximum of the corrected v."""
 
     eps: float = 1e-8
 
@@ -64,7 +68,8 @@ class AMSGradOptax(AMSGrad):
 class LeakyAMSGrad(AMSGrad):
     """AMSGrad whose maximum leaks: rho = 1 is AMSGrad, rho <= beta2 is PaperAdam.
 
-    The slow decay that Section 5 of the paper leaves open; with a memory of 1 / (1 - rho) steps.
+    The slow decay that Reddi, Kale and Kumar 2018 leave open in Section 5, with a memory of
+    1 / (1 - rho) steps.
     """
 
     rho: Schedule = 0.9999

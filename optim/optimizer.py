@@ -55,9 +55,12 @@ class Optimizer(_Declared):
         RULES[cls.__name__.lower()] = cls
 
     def __setattr__(self, name: str, value: Any) -> None:
-        object.__setattr__(self, name, value)
         if name in RANGES:
             check_range(name, value)
+            if "_owned" in vars(self):
+                self._check_fits(name, value)
+        object.__setattr__(self, name, value)
+        if name in self.__dataclass_fields__:
             self._now: Hyperparameters | None = None
 
     def __post_init__(self) -> None:
@@ -70,14 +73,14 @@ class Optimizer(_Declared):
         self._given: dict[str, Any] = {}  # scalars as the rule gave them,
         self._scalars: dict[str, Any] = {}  # as kernels take them,
         self._spread: set[str] = set()  # and which of them are arrays
-        for value in vars(self._hyperparameters().at(1)).values():
-            for part in value if isinstance(value, tuple) else (value,):
-                self._cast(part)
+        for name in self._names:
+            self._check_fits(name, getattr(self, name))
         kernel = self.kernel
         if self.projection:
             kernel = _then_box(kernel)
             self._set_scalars(self.projection.scalars())
         self._pass = self._backend.fuse(kernel)
+        self._diagonal_names = tuple(signature(self.diagonal or (lambda: None)).parameters)
         self.state = self._allocate()
         self._blocks = list(self._cut())
         _claim(self._owned, self)
@@ -131,6 +134,8 @@ class Optimizer(_Declared):
         loss = closure() if closure else None
         self.t += 1
         self._set_scalars(self.scalars(self._hyperparameters().at(self.t)))
+        for tensor in self._owned.tensors:  # even if the update fails: it may do so half-way
+            tensor._version += 1
         try:
             with np.errstate(over="raise", invalid="raise", divide="raise"):
                 self.update(self._scalars)
@@ -139,8 +144,6 @@ class Optimizer(_Declared):
                 f"{self} at step {self.t}: {error} in {self._owned.dtype}; "
                 f"{self._largest_gradient()}; lower lr, clip the gradients, or use float64."
             ) from error
-        for tensor in self._owned.tensors:
-            tensor._version += 1
         return loss
 
     def zero_grad(self) -> None:
@@ -151,14 +154,14 @@ class Optimizer(_Declared):
         """The diagonal over the step size of the last step, one value per coordinate.
 
         This is sqrt(V_t) / alpha_t of the paper, whose increments are Gamma_t. Raises
-        RuntimeError before the first step and for a rule without a diagonal.
+        RuntimeError before the first step, also after loading, and for a rule without a diagonal.
         """
         if self.diagonal is None:
             raise RuntimeError(f"{type(self).__name__} has no diagonal, so no metric.")
-        if not self.t:
+        if "lr" not in self._scalars:
             raise RuntimeError("metric() is that of the last step; call step() first.")
         known = {**self.state, **self._scalars}
-        diagonal = self.diagonal(**{n: known[n] for n in signature(self.diagonal).parameters})
+        diagonal = self.diagonal(**{name: known[name] for name in self._diagonal_names})
         return xp.broadcast_to(diagonal / self._scalars["lr"], (self._owned.size,))
 
     @contextmanager
@@ -188,6 +191,8 @@ class Optimizer(_Declared):
         for name, array in self.state.items():
             check_like(state[name], array, f"state {name!r}")
         self.t = saved["t"]
+        self._given.clear()
+        self._scalars.pop("lr", None)  # there is no last step
         self._products = [_held(saved["beta_products"][i]) for i in ("0", "1")]
         for name, array in self.state.items():
             array[...] = xp.asarray(state[name])
@@ -202,16 +207,20 @@ class Optimizer(_Declared):
         """The hyperparameters as they are set now."""
         if self._now is None:
             settings = {name: getattr(self, name) for name in self._names}
-            eps = settings.get("eps")
-            if eps == 0:  # vanishes beside any real root, and makes 0/0 = 0
+            if settings.get("eps") == 0:  # vanishes beside any real root, and makes 0/0 = 0
                 settings["eps"] = self._finfo.tiny**0.5
-            elif eps is not None and eps < self._finfo.tiny:
-                raise ValueError(
-                    f"eps={eps} underflows in {self._owned.dtype}; "
-                    f"use 0, for none, or at least {self._finfo.tiny:.1e}."
-                )
             self._now = Hyperparameters(settings)
         return self._now
+
+    def _check_fits(self, name: str, value: Any) -> None:
+        """Raise ValueError for an eps or an array that these parameters cannot do with."""
+        if name == "eps" and 0 < value < self._finfo.tiny:
+            raise ValueError(
+                f"eps={value} underflows in {self._owned.dtype}; "
+                f"use 0, for none, or at least {self._finfo.tiny:.1e}."
+            )
+        for part in value if isinstance(value, tuple) else (value,):
+            self._cast(name, part(1) if callable(part) else part)
 
     def _set_scalars(self, given: dict[str, Any]) -> None:
         """Cast what has changed since the last step."""
@@ -219,17 +228,17 @@ class Optimizer(_Declared):
             if type(value) is float and self._given.get(name) == value:
                 continue
             self._given[name] = value if type(value) is float else None
-            self._scalars[name] = cast = self._cast(value)
+            self._scalars[name] = cast = self._cast(name, value)
             (self._spread.add if cast.ndim else self._spread.discard)(name)
 
-    def _cast(self, value: Any) -> Any:
+    def _cast(self, name: str, value: Any) -> Any:
         """A scalar, or one value per coordinate, as kernels take it."""
         if not getattr(value, "ndim", 0):
             return self._backend.scalar(value, self._owned.dtype)
         if value.shape != (self._owned.size,):
             raise ValueError(
-                f"an array hyperparameter has shape {value.shape}; give a number, or one value "
-                f"for each of the {self._owned.size} coordinates."
+                f"{name} is an array of shape {value.shape}; give a number, or one value for each "
+                f"of the {self._owned.size} coordinates."
             )
         return xp.asarray(value, self._owned.dtype)
 

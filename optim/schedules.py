@@ -32,7 +32,7 @@ class Power:
     """value * t^exponent."""
 
     value: Any
-    exponent: float
+    exponent: Any
 
     def __call__(self, t: int) -> Any:
         return self.value * t**self.exponent

@@ -1,0 +1,1 @@
+"""Our speed beside that of other libraries and of plain NumPy: `python -m benchmarks`."""

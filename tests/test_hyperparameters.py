@@ -1,0 +1,216 @@
+"""What a hyperparameter may be: a number, a schedule, an array; and what is refused."""
+
+import inspect
+import re
+
+import numpy as np
+import pytest
+from driving import SIZE, drive, end, gradients, start, tensors
+from test_rules import every_rule
+
+import optim
+from minigrad import Tensor
+from optim.hyperparameters import RANGES
+from optim.schedules import Constant, Exponential, InverseSqrt, OneMinusInverse
+
+GRADS = gradients(6)
+NAN, MANY = float("nan"), np.full(SIZE, 0.1)
+ONE_NEGATIVE = np.where(np.arange(SIZE) == 7, -0.1, 0.1)
+
+BAD = [  # rule, argument, value, error, what else the message says
+    ("sgd", "lr", -0.1, ValueError, "lr=-0.1 is outside [0, inf)"),
+    ("sgd", "lr", NAN, ValueError, "lr=nan is outside [0, inf)"),
+    ("sgd", "lr", float("inf"), ValueError, "lr=inf is outside [0, inf)"),
+    ("sgd", "lr", "0.1", TypeError, "lr='0.1' is not a number"),
+    ("sgd", "lr", None, TypeError, "lr=None is not a number"),
+    ("sgd", "lr", 0.1j, TypeError, "lr=0.1j is not a number"),
+    ("sgd", "lr", [0.1] * SIZE, TypeError, "lr=[0.1, 0.1"),
+    ("sgd", "lr", (0.1, 0.1), TypeError, "lr=(0.1, 0.1)"),
+    ("sgd", "lr", Constant(-0.1), ValueError, "lr=Constant(value=-0.1) is outside"),
+    ("sgd", "lr", Constant("x"), TypeError, "lr=Constant(value='x') is not a number"),
+    ("sgd", "lr", ONE_NEGATIVE, ValueError, "lr=array("),
+    ("sgd", "lr", MANY[1:], ValueError, "lr is an array of shape (47,)"),
+    ("sgd", "lr", MANY[:1], ValueError, "lr is an array of shape (1,)"),
+    ("sgd", "lr", MANY.reshape(4, 12), ValueError, "lr is an array of shape (4, 12)"),
+    ("sgd", "lr", InverseSqrt(MANY[1:]), ValueError, "lr is an array of shape (47,)"),
+    ("momentum", "momentum", 1.0, ValueError, "momentum=1.0 is outside [0, 1.0)"),
+    ("nesterov", "momentum", -0.5, ValueError, "momentum=-0.5 is outside"),
+    ("rmsprop", "alpha", 1, ValueError, "alpha=1 is outside [0, 1.0)"),
+    ("adadelta", "rho", 1.5, ValueError, "rho=1.5 is outside [0, 1]"),
+    ("leakyamsgrad", "rho", 1.0 + 1e-9, ValueError, "rho=1.000000001 is outside [0, 1]"),
+    ("leakyamsgrad", "rho", -0.1, ValueError, "rho=-0.1 is outside"),
+    ("adam", "betas", (1.0, 0.9), ValueError, "betas=(1.0, 0.9) is outside [0, 1.0)"),
+    ("adam", "betas", (0.9, 1.0), ValueError, "betas=(0.9, 1.0) is outside"),
+    ("adam", "betas", (-0.1, 0.9), ValueError, "betas=(-0.1, 0.9) is outside"),
+    ("adam", "betas", (0.9, NAN), ValueError, "betas=(0.9, nan) is outside"),
+    ("adam", "betas", (0.9, Constant(1.0)), ValueError, "Constant(value=1.0)) is outside"),
+    ("adam", "betas", (0.9, MANY[1:]), ValueError, "betas is an array of shape (47,)"),
+    ("adam", "betas", 0.9, TypeError, "betas=0.9: betas is a tuple of two"),
+    ("adam", "betas", [0.9, 0.9], TypeError, "betas=[0.9, 0.9]: betas is a tuple of two"),
+    ("adam", "betas", (0.9,), TypeError, "betas=(0.9,): betas is a tuple of two"),
+    ("adam", "betas", (0.9, 0.9, 0.9), TypeError, "betas=(0.9, 0.9, 0.9): betas"),
+    ("adam", "betas", (0.9, "x"), TypeError, "betas=(0.9, 'x') is not a number"),
+    ("adam", "eps", -1e-8, ValueError, "eps=-1e-08 is outside [0, inf)"),
+    ("adam", "eps", NAN, ValueError, "eps=nan is outside"),
+    ("adam", "eps", Constant(0.1), TypeError, "eps=Constant(value=0.1): eps is one number"),
+    ("adam", "eps", MANY, TypeError, "eps=array("),
+    ("adam", "eps", 1e-310, ValueError, "eps=1e-310 underflows in float64"),
+]
+
+
+DEFAULTS = {  # those of the implementations that a rule is named after, or of torch.optim
+    "SGD": {"lr": 1e-3},
+    "Momentum": {"lr": 1e-3, "momentum": 0.9},
+    "Nesterov": {"lr": 1e-3, "momentum": 0.9},
+    "AdaGrad": {"lr": 1e-2, "eps": 1e-10},
+    "RMSProp": {"lr": 1e-2, "alpha": 0.99, "eps": 1e-8},
+    "RMSPropMomentum": {"lr": 1e-2, "alpha": 0.99, "eps": 1e-8, "momentum": 0.9},
+    "CenteredRMSProp": {"lr": 1e-2, "alpha": 0.99, "eps": 1e-8},
+    "Adadelta": {"lr": 1.0, "rho": 0.9, "eps": 1e-6},
+    "Adam": {"lr": 1e-3, "betas": (0.9, 0.999), "eps": 1e-8},
+    "PaperAdam": {"lr": 1e-3, "betas": (0.9, 0.999), "eps": 0},
+    "AdamNC": {"lr": 1e-3, "betas": (0.9, OneMinusInverse()), "eps": 0},
+    "AMSGrad": {"lr": 1e-3, "betas": (0.9, 0.999), "eps": 0},
+    "AMSGradTorch": {"lr": 1e-3, "betas": (0.9, 0.999), "eps": 1e-8},
+    "AMSGradKeras": {"lr": 1e-3, "betas": (0.9, 0.999), "eps": 1e-7},
+    "AMSGradOptax": {"lr": 1e-3, "betas": (0.9, 0.999), "eps": 1e-8},
+    "LeakyAMSGrad": {"lr": 1e-3, "betas": (0.9, 0.999), "eps": 0, "rho": 0.9999},
+}
+
+
+@every_rule
+def test_defaults(rule):
+    assert rule.hyperparameters() == DEFAULTS[rule.__name__]
+    opt = rule(tensors(start()))
+    assert {name: getattr(opt, name) for name in rule.hyperparameters()} == rule.hyperparameters()
+
+
+@every_rule
+def test_help_says_what_one_must_know(rule):
+    first, *rest = inspect.signature(rule).parameters.values()
+    assert first.name == "params" and {p.kind for p in rest} == {inspect.Parameter.KEYWORD_ONLY}
+    defaults = {p.name: p.default for p in rest}
+    assert defaults == {"projection": None} | rule.hyperparameters()
+    assert {"lr"} <= set(defaults) <= {"projection", *RANGES}
+    assert re.search(r"\b(19|20)\d\d\b", rule.__doc__), "its docstring names no source and year"
+
+
+@pytest.mark.parametrize("rule, name, value, error, said", BAD)
+def test_a_bad_value_is_refused_by_name_and_leaves_the_old_one(rule, name, value, error, said):
+    x = tensors(start())
+    with pytest.raises(error, match=re.escape(said)):
+        optim.make(rule, x, **{name: value})
+    opt, twin = optim.make(rule, x), optim.make(rule, tensors(start()))
+    drive(opt, GRADS[:2])
+    drive(twin, GRADS[:2])
+    with pytest.raises(error, match=re.escape(said)):
+        setattr(opt, name, value)
+    assert repr(opt) == repr(twin)
+    np.testing.assert_array_equal(drive(opt, GRADS[2:]), drive(twin, GRADS[2:]))
+
+
+@pytest.mark.parametrize("eps", (1e-40, 1e-46, 1e-300))
+def test_an_eps_that_underflows_is_refused_in_float32_only(eps):
+    optim.Adam(tensors(start("float64")), eps=eps)
+    with pytest.raises(ValueError, match=rf"eps={eps} underflows in float32; use 0.*1\.2e-38"):
+        optim.Adam(tensors(start("float32")), eps=eps)
+    opt = optim.Adam(tensors(start("float32")), eps=2e-38)
+    with pytest.raises(ValueError, match="underflows in float32"):
+        opt.eps = eps
+
+
+@pytest.mark.parametrize("rule", ("amsgrad", "adam", "momentum", "rmspropmomentum", "leakyamsgrad"))
+def test_zero_is_allowed_everywhere(rule):
+    zeros = {name: 0 for name in optim.RULES[rule].hyperparameters()}
+    if "betas" in zeros:
+        zeros["betas"] = (0, 0)
+    x0 = start()
+    rows = drive(optim.make(rule, tensors(x0), **zeros), GRADS)
+    np.testing.assert_array_equal(rows, np.tile(x0, (6, 1)))  # since lr = 0
+
+
+def test_rho_may_be_1():
+    assert optim.LeakyAMSGrad(tensors(start()), rho=1).rho == 1
+
+
+@pytest.mark.parametrize(
+    "same",
+    [
+        np.float64(0.125),
+        np.float32(0.125),
+        np.array(0.125),
+        np.full(SIZE, 0.125),
+        np.full(SIZE, 0.125, np.float32),
+        lambda t: 0.125,
+        Constant(0.125),
+        Constant(np.full(SIZE, 0.125)),
+        lambda t: np.full(SIZE, 0.125) if t % 2 else 0.125,
+    ],
+)
+def test_numbers_schedules_and_arrays_mean_the_same(same):
+    for rule in (optim.SGD, optim.AMSGradTorch):
+        expected = drive(rule(tensors(start()), lr=0.125), GRADS)
+        np.testing.assert_array_equal(drive(rule(tensors(start()), lr=same), GRADS), expected)
+
+
+def test_a_whole_number_is_a_number():
+    rows = drive(optim.SGD(tensors(start()), lr=2), GRADS)
+    np.testing.assert_array_equal(rows, drive(optim.SGD(tensors(start()), lr=2.0), GRADS))
+
+
+def test_a_schedule_is_asked_once_a_step_for_t_from_1():
+    asked = []
+
+    def lr(t):
+        asked.append(t)
+        return 0.5**t
+
+    opt = optim.SGD(tensors(np.zeros(2), [(2,)]), lr=lr)
+    asked.clear()  # it was checked at t = 1
+    rows = drive(opt, np.ones((4, 2)))
+    assert asked == [1, 2, 3, 4]
+    np.testing.assert_array_equal(rows[:, 0], [-0.5, -0.75, -0.875, -0.9375])
+
+
+def test_betas_may_be_schedules_one_by_one():
+    decaying = Exponential(0.9, 0.5)
+    rows = []
+    for betas in ((decaying, 0.99), (decaying, Constant(0.99)), (decaying, np.full(SIZE, 0.99))):
+        rows.append(drive(optim.Adam(tensors(start()), betas=betas), GRADS))
+    np.testing.assert_array_equal(rows[0], rows[1])
+    np.testing.assert_array_equal(rows[0], rows[2])
+    constant = drive(optim.Adam(tensors(start()), betas=(0.9, 0.99)), GRADS)
+    assert not np.array_equal(rows[0][1], constant[1]) and np.array_equal(rows[0][0], constant[0])
+
+
+def test_an_array_may_come_and_go_between_steps():
+    opt, twin = (optim.SGD(tensors(start()), lr=0.1) for _ in range(2))
+    for lr in (0.1, np.full(SIZE, 0.3), 0.2, Constant(np.full(SIZE, 0.4)), 0.1):
+        opt.lr = lr
+        twin.lr = float(np.mean(lr(1) if callable(lr) else lr))
+        np.testing.assert_allclose(drive(opt, GRADS[:1]), drive(twin, GRADS[:1]), rtol=1e-15)
+
+
+def test_assigning_a_schedule_starts_it_at_the_current_step():
+    opt = optim.SGD(tensors(np.zeros(1), [(1,)]), lr=1.0)
+    drive(opt, np.ones((3, 1)))
+    opt.lr = InverseSqrt(4.0)
+    assert drive(opt, np.ones((1, 1)))[0, 0] == -3 - 4.0 / 2
+
+
+def test_eps_0_vanishes_beside_every_root_and_makes_0_over_0_no_step():
+    for dtype, tiny in (("float32", 1e-15), ("float64", 1e-130)):
+        x = Tensor(np.zeros(3), requires_grad=True, dtype=dtype)
+        opt = optim.AMSGrad([x], lr=1.0, betas=(0.0, 0.75), eps=0)
+        rows = drive(opt, [[0.0, tiny, -1.0]])
+        np.testing.assert_allclose(rows[0], [0, -2, 2], rtol=2e-3)
+        np.testing.assert_array_equal(end(opt)["m"][0], 0)
+        assert opt.eps == 0 and "eps=0)" in repr(opt)
+
+
+def test_unknown_hyperparameters_are_type_errors():
+    for name in ("learning_rate", "beta", "weight_decay"):
+        with pytest.raises(TypeError, match=name):
+            optim.make("adam", tensors(start()), **{name: 0.1})
+    with pytest.raises(TypeError, match="positional"):
+        optim.Adam(tensors(start()), 0.1)

@@ -1,0 +1,170 @@
+"""How coordinates lie in tensors, runs, blocks and sweeps changes nothing, for every rule."""
+
+import numpy as np
+import pytest
+from driving import (
+    SIZE,
+    assert_identical,
+    cut_into,
+    drive,
+    end,
+    feed,
+    gradients,
+    start,
+    tensors,
+)
+from test_rules import both_dtypes, every_rule
+
+import optim
+from minigrad import Parameters
+from optim import Box
+from optim.schedules import Constant, Exponential
+
+GRADS = gradients(6)
+RATES = 10 ** np.random.default_rng(3).uniform(-2, -1, SIZE)
+NUMBERS, BOX = Box(-0.6, 0.9), Box(-RATES * 20, RATES * 15)
+TENSORS = np.split(np.arange(SIZE), [1, 4, 24])  # the coordinates of each of driving.SHAPES
+
+
+@every_rule
+@both_dtypes
+@pytest.mark.parametrize("box", (None, NUMBERS, BOX), ids=("free", "box", "array box"))
+def test_blocks(rule, dtype, box, monkeypatch):
+    for size in (1, 7, 8, 9, 16, 17, 41):  # 64 bytes are 8 of float64 and 16 of float32
+        if box is not None and box is not NUMBERS:
+            box = Box(BOX.lo[:size], BOX.hi[:size])
+        ends = []
+        for block_bytes in (None, 64, 8):
+            cut_into(monkeypatch, block_bytes)
+            x = tensors(start(dtype, size), [(size,)])
+            opt = rule(x, lr=Exponential(RATES[:size], 0.9), projection=box)
+            drive(opt, GRADS[:, :size])
+            ends.append(end(opt))
+        assert_identical(ends[1], ends[0])
+        assert_identical(ends[2], ends[0])
+
+
+def whole(rule, dtype):
+    """One optimizer of one tensor in one block."""
+    opt = rule(tensors(start(dtype), [(SIZE,)]), lr=Exponential(RATES, 0.9), projection=BOX)
+    drive(opt, GRADS)
+    return end(opt)
+
+
+@every_rule
+@both_dtypes
+@pytest.mark.parametrize(
+    "owners",
+    [
+        [[0, 1, 2, 3]],
+        [[3, 2, 1, 0]],
+        [[2, 0, 1, 3]],
+        [[0, 2], [1, 3]],  # each owns parts that are not neighbours
+        [[1], [3, 0], [2]],
+    ],
+    ids=str,
+)
+def test_tensors_runs_and_owners(rule, dtype, owners, monkeypatch):
+    expected = whole(rule, dtype)
+    cut_into(monkeypatch, 64)
+    x = tensors(start(dtype))
+    Parameters.of(x)  # one arena, whoever owns its parts
+    opts = []
+    for owned in owners:
+        where = np.concatenate([TENSORS[i] for i in owned])
+        settings = {"lr": Exponential(RATES[where], 0.9)}
+        settings["projection"] = Box(BOX.lo[where], BOX.hi[where])
+        opts.append((where, rule([x[i] for i in owned], **settings)))
+    for g in GRADS:
+        for where, opt in opts:
+            feed(opt.params, g[where])
+        for _, opt in opts:
+            opt.step()
+    got = {name: np.full_like(array, np.nan) for name, array in expected.items()}
+    for where, opt in opts:
+        for name, array in end(opt).items():
+            got[name][where] = array
+    assert_identical(got, expected)
+
+
+@every_rule
+@pytest.mark.parametrize("shapes", ([(1,)] * SIZE, [(0,), (20,), (0, 3), (28,), (2, 0)]))
+def test_single_and_empty_tensors(rule, shapes):
+    opt = rule(tensors(start(), shapes), lr=Exponential(RATES, 0.9), projection=BOX)
+    drive(opt, GRADS)
+    assert_identical(end(opt), whole(rule, "float64"))
+
+
+@every_rule
+@pytest.mark.parametrize("block_bytes", (None, 64))
+def test_nothing_to_update(rule, block_bytes, monkeypatch):
+    cut_into(monkeypatch, block_bytes)
+    opt = rule(tensors(np.zeros(0), [(0, 3)]), projection=NUMBERS)
+    opt.step()
+    assert {array.shape for array in end(opt).values()} == {(0,)}
+
+
+PAIRS = {  # two values of each hyperparameter that may be an array
+    "lr": (0.1, 0.03),
+    "betas": ((0.9, 0.99), (0.5, 0.9)),
+    "momentum": (0.9, 0.5),
+    "alpha": (0.99, 0.7),
+    "rho": (0.995, 0.9),
+}
+SCHEDULES = {
+    "an array": lambda value: value,
+    "a constant array": Constant,
+    "a decaying array": lambda value: Exponential(value, 0.97),
+}
+
+
+def of_parts(make, value):
+    return tuple(map(make, value)) if isinstance(value, tuple) else make(value)
+
+
+@every_rule
+@both_dtypes
+@pytest.mark.parametrize("schedule", SCHEDULES.values(), ids=SCHEDULES)
+def test_a_sweep_is_as_many_runs(rule, dtype, schedule, monkeypatch):
+    cut_into(monkeypatch, 64)
+    first = np.arange(SIZE) % 3 > 0
+    names = [name for name in rule.hyperparameters() if name != "eps"]
+    for name in names:
+        a, b = PAIRS[name]
+        if name == "betas":
+            both = tuple(np.where(first, *pair) for pair in zip(a, b, strict=True))
+        else:
+            both = np.where(first, a, b)
+        sweep = rule(tensors(start(dtype)), **{name: of_parts(schedule, both)})
+        drive(sweep, GRADS)
+        for where, value in ((first, a), (~first, b)):
+            alone = rule(
+                tensors(start(dtype)[where], [(where.sum(),)]),
+                **{name: of_parts(schedule, value)},
+            )
+            drive(alone, GRADS[:, where])
+            got = {n: array[where] for n, array in end(sweep).items()}
+            assert_identical(got, end(alone))
+
+
+@every_rule
+def test_setting_a_hyperparameter_acts_from_the_next_step_on(rule):
+    for name in rule.hyperparameters():
+        old, new = (1e-3, 0.1) if name == "eps" else PAIRS[name]
+        changed = rule(tensors(start()), **{name: old})
+        drive(changed, GRADS[:3])
+        fresh = rule(tensors(end(changed)["p"]), **{name: new})
+        fresh.load_state_dict(changed.state_dict())
+        setattr(changed, name, new)
+        np.testing.assert_array_equal(drive(changed, GRADS[3:]), drive(fresh, GRADS[3:]))
+        assert getattr(changed, name) == new
+
+
+@pytest.mark.parametrize("rule", (optim.Adam, optim.AMSGradTorch, optim.AMSGradKeras))
+def test_a_sweep_rounds_the_root_of_a_correction_as_one_run_does(rule):
+    # (1 - 0.97^29) ** 0.5 differs from sqrt(1 - 0.97^29) in glibc
+    one, sweep = (
+        rule(tensors(start()), betas=(0.9, 0.97)),
+        rule(tensors(start()), betas=(0.9, np.full(SIZE, 0.97))),
+    )
+    np.testing.assert_array_equal(drive(one, gradients(40)), drive(sweep, gradients(40)))

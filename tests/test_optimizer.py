@@ -1,0 +1,180 @@
+"""The driver: what kernels get, when it steps, what it says."""
+
+import re
+
+import numpy as np
+import pytest
+from driving import SIZE, cut_into, drive, end, feed, flat, gradients, host_only, start, tensors
+from test_rules import both_dtypes, every_rule
+
+import optim
+from minigrad import Parameters, Tensor, to_host
+from minigrad.backend import xp
+from optim.optimizer import Optimizer, inplace
+
+GRADS = gradients(4)
+
+
+class Spy(Optimizer):
+    """Records what a kernel is given."""
+
+    lr: float = 1.0
+    window: int = 3  # no name that the driver knows
+    seen = []  # noqa: RUF012
+
+    def start(self, p):
+        return {"copy": p.copy()}
+
+    @inplace
+    def kernel(p, g, copy, plain, *, lr, window):
+        Spy.seen.append((p, g, copy, plain, lr, window))
+        p -= lr * g
+
+
+del optim.RULES["spy"]  # it is nobody else's business
+
+
+def spy(x, **settings):
+    opt = Spy(x, **settings)
+    Spy.seen.clear()
+    opt.step()
+    return opt, list(Spy.seen)
+
+
+@both_dtypes
+@host_only
+def test_blocks_cover_every_coordinate_once_and_fit_the_cache(dtype, monkeypatch):
+    cut_into(monkeypatch, 64)
+    x = tensors(start(dtype))
+    Parameters.of(x)
+    opt, seen = spy([x[0], x[2], x[3]])  # runs of 1 and of 44 coordinates
+    length = 64 // np.dtype(dtype).itemsize
+    assert {len(block[0]) for block in seen} == {1, length, 44 % length}
+    assert len(seen) == 1 + -(-44 // length)
+    p, g, copy, plain = (np.concatenate([to_host(block[i]) for block in seen]) for i in range(4))
+    np.testing.assert_array_equal(p, flat(opt.params), strict=True)
+    np.testing.assert_array_equal(copy, start(dtype)[[0, *range(4, SIZE)]], strict=True)
+    assert g.shape == plain.shape == p.shape
+
+
+@both_dtypes
+@host_only
+def test_kernels_get_scalars_in_the_dtype_of_the_parameters(dtype):
+    _, [(_, _, _, _, lr, window)] = spy(tensors(start(dtype)), lr=0.1)
+    assert (str(lr.dtype), lr.ndim, str(window.dtype)) == (dtype, 0, dtype)
+    assert lr == np.dtype(dtype).type(0.1) and window == 3
+
+
+def test_state_starts_at_zero_or_where_the_rule_says():
+    opt = Spy(tensors(start("float32")))
+    assert list(opt.state) == ["copy", "plain"]
+    np.testing.assert_array_equal(to_host(opt.state["copy"]), start("float32"), strict=True)
+    np.testing.assert_array_equal(to_host(opt.state["plain"]), np.zeros(SIZE, "float32"))
+
+
+@host_only
+def test_any_hyperparameter_of_a_rule_may_be_set_between_steps():
+    opt, _ = spy(tensors(start()))
+    opt.window = 5
+    Spy.seen.clear()
+    opt.step()
+    assert Spy.seen[0][5] == 5
+
+
+def test_gradients_from_before_the_optimizer_count():
+    x = Tensor(np.array([1.0, 2.0]), requires_grad=True)
+    (x * x).sum().backward()
+    opt = optim.SGD([x], lr=0.25)
+    opt.step()
+    np.testing.assert_array_equal(x.numpy(), [0.5, 1.0])
+    opt.step()  # they stay until zero_grad
+    np.testing.assert_array_equal(x.numpy(), [0.0, 0.0])
+    opt.zero_grad()
+    opt.step()
+    np.testing.assert_array_equal(x.numpy(), [0.0, 0.0])
+
+
+def test_step_with_a_closure_evaluates_it_once_and_first():
+    x = Tensor(np.array([1.0, 2.0]), requires_grad=True)
+    opt, calls = optim.SGD([x], lr=0.25), []
+
+    def closure():
+        calls.append(opt.t)
+        opt.zero_grad()
+        loss = (x * x).sum()
+        loss.backward()
+        return loss
+
+    assert opt.step(closure).item() == 5.0
+    np.testing.assert_array_equal(x.numpy(), [0.5, 1.0])
+    assert opt.step(closure).item() == 1.25 and calls == [0, 1]
+    assert opt.step() is None and opt.t == 3
+
+
+@host_only
+def test_overflow_names_the_rule_the_step_and_the_largest_gradient():
+    x = tensors(start("float32"))
+    opt = optim.Adam(Parameters({"a": x[0], "b.weight": x[1], "b.bias": x[2], "empty": x[3]}))
+    drive(opt, GRADS)
+    loss = (x[1] * x[1]).sum()
+    g = np.ones(SIZE)
+    g[[0, 2, 9]] = 1e25, -3e30, 1e20
+    feed(opt.params, g)
+    said = (
+        "Adam(lr=0.001, betas=(0.9, 0.999), eps=1e-08) at step 5: overflow encountered in multiply "
+        "in float32; the largest gradient is 3e+30, of b.weight; lower lr, clip the gradients, or "
+        "use float64."
+    )
+    with pytest.raises(FloatingPointError, match=re.escape(said)):
+        opt.step()
+    with pytest.raises(RuntimeError, match="changed after it was used"):  # perhaps half-way
+        loss.backward()
+    g[12] = np.nan
+    g[9] = np.inf
+    feed(opt.params, g)
+    with pytest.raises(FloatingPointError, match=r"gradient is (nan|inf), of b.bias"):
+        opt.step()
+
+
+def test_metric_is_that_of_the_last_step():
+    opt = optim.Momentum(tensors(start()), lr=0.5)
+    with pytest.raises(RuntimeError, match="last step; call step"):
+        opt.metric()
+    drive(opt, GRADS)
+    opt.lr = 0.25
+    np.testing.assert_array_equal(to_host(opt.metric()), np.full(SIZE, 2.0))
+    drive(opt, GRADS)
+    np.testing.assert_array_equal(to_host(opt.metric()), np.full(SIZE, 4.0))
+
+
+@every_rule
+def test_make_and_repr(rule):
+    opt = optim.make(rule.__name__.upper(), tensors(start()), lr=0.5)
+    assert type(opt) is rule and opt.lr == 0.5
+    shown = ", ".join(f"{n}={v!r}" for n, v in (rule.hyperparameters() | {"lr": 0.5}).items())
+    assert repr(opt) == f"{rule.__name__}({shown})"
+
+
+@pytest.mark.parametrize(
+    "name, said",
+    [
+        ("amsgard", "optimizer 'amsgard' is unknown; did you mean 'amsgrad'"),
+        ("AdaGard", "optimizer 'AdaGard' is unknown; did you mean 'adagrad'"),
+        ("rms", "did you mean|known are .*rmsprop"),
+        ("xyz", "known are .*sgd.*leakyamsgrad"),
+        ("optimizer", "unknown"),
+    ],
+)
+def test_make_of_an_unknown_name_says_the_nearest(name, said):
+    with pytest.raises(ValueError, match=said):
+        optim.make(name, tensors(start()))
+
+
+def test_state_is_live_and_flat():
+    opt = optim.AMSGrad(tensors(start()), lr=0.1, betas=(0.0, 0.75))
+    v_max = opt.state["v_max"]
+    drive(opt, [np.full(SIZE, 2.0)])
+    np.testing.assert_array_equal(to_host(v_max), np.ones(SIZE))
+    opt.state["v_max"][...] = xp.asarray(np.full(SIZE, 4.0))
+    before = end(opt)["p"]
+    np.testing.assert_allclose(drive(opt, [np.full(SIZE, 2.0)])[0], before - 0.1, rtol=1e-15)

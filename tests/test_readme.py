@@ -1,0 +1,60 @@
+"""What the README says is what the project does."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from experiments.registry import EXPERIMENTS
+from minigrad import Tensor, xp
+from minigrad.tensor import OPS, op
+from optim.__main__ import table
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text("utf-8")
+USE, OP, RULE = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+
+
+def run(code):
+    names = {"__name__": "readme", "op": op, "xp": xp}
+    exec(compile(code, "README.md", "exec"), names)
+    return names
+
+
+def test_the_table_of_rules_is_the_one_that_the_code_prints():
+    assert table() in README, "paste what `python -m optim` prints into README.md"
+
+
+def test_the_table_of_experiments_is_complete():
+    assert re.findall(r"^\| `([a-z0-9-]+)` \|", README, re.MULTILINE) == list(EXPERIMENTS)
+
+
+def test_the_example_of_use_learns(capsys):
+    names = run(USE)
+    assert names["loss"].item() < 0.2 < names["model"].loss(names["x"], 1 - names["y"]).item()
+    assert capsys.readouterr().out
+
+
+def test_the_example_of_an_op_is_right():
+    square = run(OP)["square"]
+    x = Tensor([1.0, -3.0], requires_grad=True)
+    square(x).sum().backward()
+    np.testing.assert_array_equal(x.grad, [2, -6])
+    del OPS["square"]
+
+
+def test_the_example_of_an_optimizer_steps():
+    import optim
+
+    rule = run("import optim\n" + RULE)["SignMomentum"]
+    x = Tensor(np.array([1.0, -3.0]), requires_grad=True)
+    opt = rule([x], lr=0.5)
+    opt.params.grad[...] = [2, -7]
+    opt.step()
+    np.testing.assert_array_equal(x.numpy(), [0.5, -2.5])
+    del optim.RULES["signmomentum"]
+
+
+def test_the_files_it_names_exist():
+    for path in re.findall(r"`((?:minigrad|optim|experiments|tests)/[\w/]*(?:\.\w+)?)`", README):
+        assert (ROOT / path).exists(), path
