@@ -338,7 +338,7 @@ def softmax_cross_entropy(logits, labels):
         dz *= g / n
         return dz
 
-    return losses.mean(), pullback
+    return losses.sum() / n, pullback
 
 
 @op

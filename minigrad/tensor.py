@@ -158,23 +158,29 @@ class Tensor:
         else:
             grad = _fitting(grad, self._data, "grad")
 
-        order = _newest_first(self)
+        if self._inputs == ():
+            self._accumulate(grad)
+            return
         pending = {self: grad}
-        for tensor in order:
+        for tensor in _newest_first(self):
             gradient = pending.pop(tensor)
-            if not tensor._inputs:
-                if tensor._grad is None:
-                    tensor._grad = xp.array(gradient)
-                else:
-                    tensor._grad += gradient
-                continue
             for operand, _, pullback in tensor._inputs:
-                if pullback is not None:
-                    part = _as_like(pullback(gradient), operand._data)
-                    if operand in pending:
-                        part = pending[operand] + part
+                if pullback is None:
+                    continue
+                part = _as_like(pullback(gradient), operand._data)
+                if not operand._inputs:
+                    operand._accumulate(part)
+                elif operand in pending:
+                    pending[operand] = pending[operand] + part
+                else:
                     pending[operand] = part
             tensor._inputs = None
+
+    def _accumulate(self, gradient: Array) -> None:
+        if self._grad is None:
+            self._grad = xp.array(gradient)
+        else:
+            self._grad += gradient
 
     def __deepcopy__(self, memo: Any) -> "Tensor":
         """A loose leaf: a copied parameter belongs to no arena and to no optimizer."""
@@ -272,7 +278,7 @@ def op(function: Callable[..., Any]) -> Callable[..., Tensor]:
         except ValueError as error:
             shapes = ", ".join(str(a.shape) for a in operands if hasattr(a, "shape"))
             raise ValueError(f"{function.__name__} of shapes {shapes}: {error}") from error
-        except AttributeError:
+        except (AttributeError, TypeError):
             _refuse_lists(function.__name__, operands)
             raise
         inputs: list[Any] = []
@@ -339,7 +345,7 @@ def _as_like(gradient: Array, data: Array) -> Array:
 
 
 def _newest_first(root: Tensor) -> list[Tensor]:
-    """What `root` was computed from and needs a gradient; no recursion, so of any depth."""
+    """`root` and the intermediates on its way to the leaves; no recursion, so of any depth."""
     found = {root}
     stack = [root]
     while stack:
@@ -355,7 +361,7 @@ def _newest_first(root: Tensor) -> list[Tensor]:
                     f"backward(): a leaf of shape {operand.shape} was changed after it was used "
                     "(step(), loading, or assignment); compute the loss again."
                 )
-            if pullback is not None and operand not in found:
+            if pullback is not None and operand._inputs != () and operand not in found:
                 found.add(operand)
                 stack.append(operand)
     return sorted(found, key=lambda tensor: -tensor._born)

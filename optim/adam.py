@@ -1,9 +1,7 @@
 """Adam: a running mean of gradients over the root of a running mean of their squares."""
 
-import numpy as np
-
 from minigrad.backend import xp
-from optim.hyperparameters import Betas, Schedule
+from optim.hyperparameters import Betas, Schedule, root
 from optim.optimizer import Optimizer, inplace
 
 
@@ -52,5 +50,5 @@ class Adam(PaperAdam):
 
     def scalars(self, h):
         debias1, debias2 = self.debias(h.betas)
-        root = np.sqrt(debias2)  # ** 0.5 rounds otherwise for a float than for an array
-        return {**super().scalars(h), "lr": h.lr * root / debias1, "eps": h.eps * root}
+        correction = root(debias2)
+        return {**super().scalars(h), "lr": h.lr * correction / debias1, "eps": h.eps * correction}

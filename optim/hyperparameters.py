@@ -1,5 +1,6 @@
 """What a hyperparameter may be, and its value at step t."""
 
+import math
 from collections.abc import Callable
 from numbers import Real
 from types import SimpleNamespace
@@ -37,6 +38,11 @@ def check_range(name: str, value: Any) -> None:
         if not fits:
             end = "1]" if name == "rho" else f"{RANGES[name]})"
             raise ValueError(f"{name}={value!r} is outside [0, {end}; choose one inside.")
+
+
+def root(value: Any) -> Any:
+    """The square root of a number or, on its device, of an array; both are rounded alike."""
+    return value**0.5 if getattr(value, "ndim", 0) else math.sqrt(value)
 
 
 class Hyperparameters:

@@ -1,10 +1,8 @@
 """Answers to Adam's forgetting: rules that remember large gradients for longer, or for ever."""
 
-import numpy as np
-
 from minigrad.backend import xp
 from optim.adam import Adam, PaperAdam
-from optim.hyperparameters import Betas, Schedule
+from optim.hyperparameters import Betas, Schedule, root
 from optim.optimizer import inplace
 from optim.schedules import OneMinusInverse
 
@@ -46,7 +44,7 @@ class AMSGradKeras(AMSGrad):
 
     def scalars(self, h):
         debias1, debias2 = self.debias(h.betas)
-        return {**super().scalars(h), "lr": h.lr * np.sqrt(debias2) / debias1}
+        return {**super().scalars(h), "lr": h.lr * root(debias2) / debias1}
 
 
 class AMSGradOptax(AMSGrad):

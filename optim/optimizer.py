@@ -59,7 +59,7 @@ class Optimizer(_Declared):
             check_range(name, value)
             if "_owned" in vars(self):
                 self._check_fits(name, value)
-        object.__setattr__(self, name, value)
+        vars(self)[name] = value
         if name in self.__dataclass_fields__:
             self._now: Hyperparameters | None = None
 
@@ -137,14 +137,17 @@ class Optimizer(_Declared):
         for tensor in self._owned.tensors:  # even if the update fails: it may do so half-way
             tensor._version += 1
         try:
-            with np.errstate(over="raise", invalid="raise", divide="raise"):
-                self.update(self._scalars)
+            self._update()
         except FloatingPointError as error:
             raise FloatingPointError(
                 f"{self} at step {self.t}: {error} in {self._owned.dtype}; "
                 f"{self._largest_gradient()}; lower lr, clip the gradients, or use float64."
             ) from error
         return loss
+
+    @np.errstate(over="raise", invalid="raise", divide="raise")
+    def _update(self) -> None:
+        self.update(self._scalars)
 
     def zero_grad(self) -> None:
         """Set the gradients to zero."""

@@ -218,7 +218,7 @@ def test_a_truncated_file_is_refused_at_every_length(path: Path) -> None:
 
 
 @pytest.mark.filterwarnings("ignore")  # what numpy and zipfile remark about damage
-@pytest.mark.parametrize("flip", [0x01, 0x10, 0xFF])
+@pytest.mark.parametrize("flip", [0x01, 0xFF])
 def test_flipped_bytes_are_noticed_or_do_not_matter(path: Path, flip: int) -> None:
     save(path, **SMALL)
     whole = path.read_bytes()
