@@ -19,6 +19,7 @@ import numpy as np
 from threadpoolctl import threadpool_info
 
 from experiments.experiment import Experiment, Traces
+from minigrad.checkpoint import read_arrays
 
 MANIFEST = "manifest.json"
 TRACES = "traces.npz"
@@ -90,7 +91,7 @@ class Store:
 
     def gather(self, labels: list[str]) -> Traces:
         """Join the traces of all runs into traces.npz."""
-        traces = {label: _read(self.part(label)) for label in labels}
+        traces = {label: read_arrays(self.part(label)) for label in labels}
         np.savez_compressed(
             self.path / TRACES,
             **{f"{label}/{name}": a for label, t in traces.items() for name, a in t.items()},
@@ -101,7 +102,7 @@ class Store:
         """The traces of a whole run, by label and name."""
         traces: dict[str, dict[str, np.ndarray]] = {}
         try:
-            for key, array in _read(self.path / TRACES).items():
+            for key, array in read_arrays(self.path / TRACES).items():
                 label, name = key.split("/")
                 traces.setdefault(label, {})[name] = array
         except (OSError, ValueError) as error:
@@ -150,8 +151,3 @@ def _processor() -> str:
     except OSError:
         return platform.processor()
     return next((line.split(": ")[1] for line in lines if line.startswith("model name")), "")
-
-
-def _read(path: Path) -> dict[str, np.ndarray]:
-    with np.load(path, allow_pickle=False) as file:
-        return {name: file[name] for name in file.files}

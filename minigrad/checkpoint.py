@@ -47,16 +47,24 @@ def load(path: str | os.PathLike[str]) -> dict[str, Any]:
     Raises CheckpointError for a file that is truncated, is no checkpoint, or holds a pickle,
     which is never executed.
     """
+    arrays = read_arrays(path)
+    try:
+        header = json.loads(arrays.pop(HEADER).tobytes())
+        return {part: _join(value, arrays) for part, value in header.items()}
+    except Exception as error:  # a header that save() did not write can fail in any way
+        raise CheckpointError(
+            f"{path} is not a checkpoint ({error!r}); use another one."
+        ) from error
+
+
+def read_arrays(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """The arrays of an npz file by name; raises CheckpointError as `load` does."""
     with open(path, "rb") as file:
         try:
             with np.load(file, allow_pickle=False) as archive:
-                arrays = dict(archive)
-            header = json.loads(arrays.pop(HEADER).tobytes())
-            return {part: _join(value, arrays) for part, value in header.items()}
-        except Exception as error:  # damage makes zipfile, numpy and json raise almost anything
-            raise CheckpointError(
-                f"{path} is not a whole checkpoint ({error}); use another one."
-            ) from error
+                return dict(archive)
+        except Exception as error:  # damage makes zipfile and numpy raise almost anything
+            raise CheckpointError(f"{path} is not whole ({error}); use another one.") from error
 
 
 def _split(value: Any, path: str, arrays: dict[str, Any]) -> Any:

@@ -49,7 +49,7 @@ class Hyperparameters:
     """A rule's hyperparameters: as they were set, and as they are at a step."""
 
     def __init__(self, settings: dict[str, Any]):
-        self.values = SimpleNamespace(**settings)
+        self.values = SimpleNamespace(**{name: _exact(value) for name, value in settings.items()})
         self.moving = [name for name, setting in settings.items() if _moves(setting)]
         self.settings = settings
 
@@ -61,8 +61,17 @@ class Hyperparameters:
                 value: Any = tuple([s(t) if callable(s) else s for s in setting])
             else:
                 value = setting(t)
-            setattr(self.values, name, value)
+            setattr(self.values, name, _exact(value))
         return self.values
+
+
+def _exact(value: Any) -> Any:
+    """A value in float64, in which scalars are computed; whatever the dtype it is given in."""
+    if type(value) is float or callable(value):
+        return value
+    if isinstance(value, tuple):
+        return tuple([_exact(part) for part in value])
+    return value.astype("float64", copy=False) if getattr(value, "ndim", 0) else float(value)
 
 
 def _moves(setting: Any) -> bool:

@@ -1,7 +1,7 @@
 """Driving optimizers with given gradients, and reading what they do."""
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from math import prod
 from typing import Any
 
@@ -71,6 +71,11 @@ def assert_identical(got: dict[str, Any], expected: dict[str, Any]) -> None:
     for name in got:
         np.testing.assert_array_equal(got[name], expected[name], err_msg=name, strict=True)
         assert got[name].tobytes() == expected[name].tobytes(), f"{name}: a zero's sign"
+
+
+def of_parts(make: Callable[[Any], Any], value: Any) -> Any:
+    """What `make` makes of a hyperparameter, or of each of the two betas."""
+    return tuple(map(make, value)) if isinstance(value, tuple) else make(value)
 
 
 def cut_into(monkeypatch: pytest.MonkeyPatch, block_bytes: int | None) -> None:

@@ -5,7 +5,7 @@ import re
 
 import numpy as np
 import pytest
-from driving import SIZE, drive, end, gradients, start, tensors
+from driving import SIZE, drive, end, gradients, of_parts, start, tensors
 from test_rules import every_rule
 
 import optim
@@ -34,6 +34,7 @@ BAD = [  # rule, argument, value, error, what else the message says
     ("sgd", "lr", MANY.reshape(4, 12), ValueError, "lr is an array of shape (4, 12)"),
     ("sgd", "lr", InverseSqrt(MANY[1:]), ValueError, "lr is an array of shape (47,)"),
     ("momentum", "momentum", 1.0, ValueError, "momentum=1.0 is outside [0, 1.0)"),
+    ("momentum", "momentum", Exponential(1.5, 0.5), ValueError, "is outside [0, 1.0)"),  # at t = 1
     ("nesterov", "momentum", -0.5, ValueError, "momentum=-0.5 is outside"),
     ("rmsprop", "alpha", 1, ValueError, "alpha=1 is outside [0, 1.0)"),
     ("adadelta", "rho", 1.5, ValueError, "rho=1.5 is outside [0, 1]"),
@@ -151,6 +152,20 @@ def test_numbers_schedules_and_arrays_mean_the_same(same):
     for rule in (optim.SGD, optim.AMSGradTorch):
         expected = drive(rule(tensors(start()), lr=0.125), GRADS)
         np.testing.assert_array_equal(drive(rule(tensors(start()), lr=same), GRADS), expected)
+
+
+@pytest.mark.parametrize("give", (np.float32, lambda value: np.full(SIZE, value, np.float32)))
+def test_scalars_are_computed_in_float64_whatever_they_come_in(give):
+    for rule, names in ((optim.AMSGradKeras, ("lr", "betas")), (optim.RMSProp, ("lr", "alpha"))):
+        near = {"lr": 0.1, "betas": (0.9, 0.999), "alpha": 0.999}
+        single = {name: of_parts(give, near[name]) for name in names}
+        double = {
+            name: of_parts(lambda value: float(np.float32(value)), near[name]) for name in names
+        }
+        expected = drive(rule(tensors(start()), **double), GRADS)
+        np.testing.assert_array_equal(drive(rule(tensors(start()), **single), GRADS), expected)
+        scheduled = {name: of_parts(Constant, value) for name, value in single.items()}
+        np.testing.assert_array_equal(drive(rule(tensors(start()), **scheduled), GRADS), expected)
 
 
 def test_a_whole_number_is_a_number():

@@ -16,7 +16,7 @@ from optim.schedules import InverseSqrt, OneMinusInverse
 STEPS, SIZE = 40, 16
 betas = st.just(0.0) | st.floats(0.01, 0.999)
 rates = st.floats(1e-4, 1)
-examples = settings(max_examples=25, deadline=None, derandomize=True, database=None)
+examples = settings(max_examples=25)
 
 
 class Problem(NamedTuple):

@@ -10,6 +10,7 @@ from driving import (
     end,
     feed,
     gradients,
+    of_parts,
     start,
     tensors,
 )
@@ -116,10 +117,6 @@ SCHEDULES = {
     "a constant array": Constant,
     "a decaying array": lambda value: Exponential(value, 0.97),
 }
-
-
-def of_parts(make, value):
-    return tuple(map(make, value)) if isinstance(value, tuple) else make(value)
 
 
 @every_rule

@@ -29,8 +29,18 @@ def test_a_leaf_used_twice_and_diamonds_add_up() -> None:
     assert grad(y) == [135 * 3 * 4 + 4]
     assert z.grad is None and left.grad is None
     a, b = leaf(1, 1), leaf(1, 1)
-    ((a + b) + a).backward(np.ones(2, "float32"))
-    assert (grad(a), grad(b)) == ([2, 2], [1, 1])
+    for c, d in ((a, b), (a * 1, b * 1)):
+        a.grad = b.grad = None
+        ((c + d) + c).backward(np.ones(2, "float32"))
+        assert (grad(a), grad(b)) == ([2, 2], [1, 1])
+
+
+def test_the_paths_of_a_graph_are_not_walked_one_by_one() -> None:
+    x = y = leaf(1)
+    for _ in range(64):
+        y = y + y
+    y.backward()
+    assert grad(x) == [2.0**64]
 
 
 def test_gradients_accumulate_in_place_over_graphs() -> None:

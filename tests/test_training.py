@@ -110,7 +110,9 @@ def test_a_loss_that_is_not_finite_names_the_parameter():
 
     run = sweep(rates=(0.1,), tuning_seeds=1)
     run.make_model = lambda seed: Broken(64, 10, rng=seed)
-    with pytest.raises(FloatingPointError, match=r"epoch 1: the loss is nan; linear\.weight is not"):
+    with pytest.raises(
+        FloatingPointError, match=r"epoch 1: the loss is nan; linear\.weight is not"
+    ):
         finished(run)
 
 
