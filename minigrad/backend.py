@@ -6,7 +6,7 @@
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -37,7 +37,7 @@ class Backend:
     )  # (value, dtype): the cheapest to pass to a ufunc
     fuse: Callable[[Callable[..., None]], Callable[..., None]] = _same
     synchronize: Callable[[], None] = _nothing
-    block_bytes: int | None = field(default=2**17)  # temporaries this small stay in cache
+    block_bytes: int | None = 2**17  # temporaries this small stay in cache
 
 
 def _cupy() -> Backend:

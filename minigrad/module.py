@@ -7,6 +7,7 @@ import numpy as np
 
 from minigrad import ops
 from minigrad.arena import Parameters
+from minigrad.backend import xp
 from minigrad.tensor import Tensor
 
 
@@ -17,7 +18,8 @@ class Module:
         raise NotImplementedError(f"{type(self).__name__} has no forward(x); define it.")
 
     def __call__(self, x: Any) -> Tensor:
-        return self.forward(x)
+        """forward(x), for an array of either side, moved to the device in force, or a Tensor."""
+        return self.forward(x if isinstance(x, Tensor) else xp.asarray(x))
 
     def children(self) -> dict[str, Any]:
         """Attributes by name, where parameters are looked for."""
@@ -31,6 +33,10 @@ class Module:
             elif isinstance(child, Module):
                 for path, tensor in child.named_parameters():
                     yield f"{name}.{path}", tensor
+            elif isinstance(child, (list, tuple)) and any(
+                isinstance(part, (Module, Tensor)) for part in child
+            ):
+                raise TypeError(f"{name} is a {type(child).__name__} of parts; use Sequential.")
 
     def parameters(self) -> Parameters:
         """Every parameter once, in the order of declaration; the first call makes the arena."""

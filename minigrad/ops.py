@@ -344,8 +344,10 @@ def softmax_cross_entropy(logits, labels):
 @op
 def mse(x, y):
     """The mean of (x - y)^2 over all elements; the shapes must agree."""
-    if x.shape != y.shape:
-        raise ValueError(f"x {x.shape} and y {y.shape} must have one shape: reshape one of them.")
+    if xp.shape(x) != xp.shape(y):
+        raise ValueError(
+            f"x {xp.shape(x)} and y {xp.shape(y)} must have one shape: reshape one of them."
+        )
     d = x - y
     return (d * d).mean(), lambda g: g * (2 / d.size) * d, lambda g: g * (-2 / d.size) * d
 

@@ -134,8 +134,8 @@ class Tensor:
         return to_host(self._data)
 
     def detach(self) -> "Tensor":
-        """A leaf with the same storage that asks for no gradient."""
-        return _box(self._data, False, ())
+        """A copy that asks for no gradient."""
+        return Tensor(self._data, dtype=self.dtype)
 
     def backward(self, grad: Any = None) -> None:
         """Add d(self)/d(leaf), times `grad` (ones for a scalar), to every leaf's `.grad`.
@@ -309,7 +309,10 @@ def _box(value: Array, requires_grad: bool, inputs: Any) -> Tensor:
 
 
 def _raw(value: Any) -> Any:
-    return value._data if isinstance(value, Tensor) else value
+    if isinstance(value, Tensor):
+        return value._data
+    # NumPy's scalars, np.sqrt(2) say, would promote float32 where Python's do not
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _refuse_lists(name: str, operands: Iterable[Any]) -> None:

@@ -48,12 +48,12 @@ def test_a_right_pullback_passes(product: Any, x: Any) -> None:
 )
 @pytest.mark.parametrize("x", [X, X[0], X * 10])
 def test_a_wrong_pullback_is_caught(product: Any, wrong: Any, x: Any) -> None:
-    with pytest.raises(AssertionError, match="differs from the central difference"):
+    with pytest.raises(AssertionError, match="the central difference"):
         check_grads(product(wrong), x, np.cos(x))
 
 
 def test_a_missing_gradient_is_caught() -> None:
-    with pytest.raises(AssertionError, match="differs from the central difference"):
+    with pytest.raises(AssertionError, match="the central difference"):
         check_grads(lambda x, y: x * y.detach(), X, X)
     check_grads(lambda x, y: x * 2, X, X)  # y does not matter, nor does it get a gradient
 
