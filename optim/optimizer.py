@@ -55,16 +55,20 @@ class Optimizer(_Declared):
         RULES[cls.__name__.lower()] = cls
 
     def __setattr__(self, name: str, value: Any) -> None:
+        built = "_owned" in vars(self)
+        if built and name in ("params", "projection"):
+            raise AttributeError(f"{name} is fixed; build another optimizer to change it.")
         if name in RANGES:
             check_range(name, value)
-            if "_owned" in vars(self):
+            if built:
                 self._check_fits(name, value)
         vars(self)[name] = value
         if name in self.__dataclass_fields__:
             self._now: Hyperparameters | None = None
 
     def __post_init__(self) -> None:
-        self.params = self._owned = Parameters.of(self.params)
+        self.params = owned = Parameters.of(self.params)
+        self._owned = owned
         self._backend = current()
         self._names = tuple(self.hyperparameters())
         self._finfo = np.finfo(self._owned.dtype)
@@ -183,7 +187,10 @@ class Optimizer(_Declared):
 
     def load_state_dict(self, saved: dict[str, Any]) -> None:
         """Continue from a state; raises ValueError, and changes nothing, where it does not fit."""
-        rule, state = type(self).__name__, saved["state"]
+        rule = type(self).__name__
+        if missing := [key for key in ("rule", "t", "beta_products", "state") if key not in saved]:
+            raise ValueError(f"the state lacks {missing}; it is not one that state_dict() gave.")
+        state = saved["state"]
         if saved["rule"] != rule:
             raise ValueError(
                 f"the state is one of {saved['rule']}, not of {rule}; build that rule."
@@ -228,8 +235,11 @@ class Optimizer(_Declared):
     def _set_scalars(self, given: dict[str, Any]) -> None:
         """Cast what has changed since the last step."""
         for name, value in given.items():
-            if type(value) is float and self._given.get(name) == value:
-                continue
+            if type(value) is float:
+                if self._given.get(name) == value:
+                    continue
+                if value != value:
+                    raise ValueError(f"{name} is NaN at step {self.t}; mend the schedule.")
             self._given[name] = value if type(value) is float else None
             self._scalars[name] = cast = self._cast(name, value)
             (self._spread.add if cast.ndim else self._spread.discard)(name)
@@ -251,7 +261,10 @@ class Optimizer(_Declared):
         runs = self._owned.runs
         p = runs[0].data if len(runs) == 1 else xp.concatenate([run.data for run in runs])
         started = self.start(p)
-        return {n: started[n] if n in started else xp.zeros_like(p) for n in self.state_names()}
+        return {
+            n: xp.array(started[n]) if n in started else xp.zeros_like(p)
+            for n in self.state_names()
+        }
 
     def _cut(self) -> Iterator[tuple[slice, list[Array]]]:
         """Blocks as (coordinates, views of p, g and each state array), none across two runs."""

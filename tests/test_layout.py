@@ -17,7 +17,7 @@ from driving import (
 from test_rules import both_dtypes, every_rule
 
 import optim
-from minigrad import Parameters
+from minigrad import Parameters, to_host
 from optim import Box
 from optim.schedules import Constant, Exponential
 
@@ -159,9 +159,10 @@ def test_setting_a_hyperparameter_acts_from_the_next_step_on(rule):
 
 @pytest.mark.parametrize("rule", (optim.Adam, optim.AMSGradTorch, optim.AMSGradKeras))
 def test_a_sweep_rounds_the_root_of_a_correction_as_one_run_does(rule):
-    # (1 - 0.97^29) ** 0.5 differs from sqrt(1 - 0.97^29) in glibc
-    one, sweep = (
-        rule(tensors(start()), betas=(0.9, 0.97)),
-        rule(tensors(start()), betas=(0.9, np.full(SIZE, 0.97))),
-    )
-    np.testing.assert_array_equal(drive(one, gradients(40)), drive(sweep, gradients(40)))
+    # (1 - 0.97^29) ** 0.5 differs from sqrt(1 - 0.97^29) in glibc, by too little for p to tell
+    one, sweep = rule(tensors(start())), rule(tensors(start()))
+    one.betas, sweep.betas = (0.9, 0.97), (0.9, np.full(SIZE, 0.97))
+    for g in gradients(40):
+        drive(one, [g])
+        drive(sweep, [g])
+        np.testing.assert_array_equal(to_host(one.metric()), to_host(sweep.metric()))

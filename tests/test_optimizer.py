@@ -31,7 +31,17 @@ class Spy(Optimizer):
         p -= lr * g
 
 
-del optim.RULES["spy"]  # it is nobody else's business
+class Quotient(Optimizer):
+    """Divides by its rate, for better or worse."""
+
+    lr: float = 1.0
+
+    @inplace
+    def kernel(p, g, *, lr):
+        p -= g / lr
+
+
+del optim.RULES["spy"], optim.RULES["quotient"]  # they are nobody else's business
 
 
 def spy(x, **settings):
@@ -112,6 +122,27 @@ def test_step_with_a_closure_evaluates_it_once_and_first():
 
 
 @host_only
+@pytest.mark.parametrize(
+    "g, lr, said",
+    [
+        (1, 0, "divide by zero"),
+        (0, 0, "invalid value"),
+        (1e30, 1e-30, "overflow"),
+        (1e-30, 1e30, ""),
+    ],
+)
+def test_a_step_raises_on_all_but_underflow(g, lr, said):
+    opt = Quotient([Tensor(np.ones(3, "float32"), requires_grad=True)], lr=lr)
+    opt.params.grad.fill(g)
+    if said:
+        with pytest.raises(FloatingPointError, match=rf"Quotient\(lr=.*step 1: {said}"):
+            opt.step()
+    else:
+        opt.step()
+        np.testing.assert_array_equal(flat(opt.params), np.ones(3))
+
+
+@host_only
 def test_overflow_names_the_rule_the_step_and_the_largest_gradient():
     x = tensors(start("float32"))
     opt = optim.Adam(Parameters({"a": x[0], "b.weight": x[1], "b.bias": x[2], "empty": x[3]}))
@@ -178,3 +209,29 @@ def test_state_is_live_and_flat():
     opt.state["v_max"][...] = xp.asarray(np.full(SIZE, 4.0))
     before = end(opt)["p"]
     np.testing.assert_allclose(drive(opt, [np.full(SIZE, 2.0)])[0], before - 0.1, rtol=1e-15)
+
+
+def test_what_is_fixed_at_construction_cannot_be_set() -> None:
+    opt = optim.SGD([Tensor([1.0], requires_grad=True)])
+    for name in ("params", "projection"):
+        with pytest.raises(AttributeError, match=f"{name} is fixed"):
+            setattr(opt, name, None)
+
+
+def test_a_schedule_that_turns_nan_is_refused_before_anything_moves() -> None:
+    x = Tensor([1.0], requires_grad=True)
+    opt = optim.SGD([x], lr=lambda t: 0.5 if t == 1 else float("nan"))
+    opt.params.grad[...] = 1
+    opt.step()
+    with pytest.raises(ValueError, match="lr is NaN at step 2"):
+        opt.step()
+    assert x.item() == 0.5
+
+
+def test_a_state_that_lacks_a_part_changes_nothing() -> None:
+    opt = optim.Adam([Tensor([1.0], requires_grad=True)])
+    for part in opt.state_dict():
+        broken = {key: value for key, value in opt.state_dict().items() if key != part}
+        with pytest.raises(ValueError, match=part):
+            opt.load_state_dict({**broken, **({} if part == "t" else {"t": 7})})
+        assert opt.t == 0
