@@ -109,6 +109,7 @@ class Sheet:
         png, svg, table = (directory / f"figure.{end}" for end in ("png", "svg", "csv"))
         with matplotlib.rc_context({"svg.hashsalt": "minigrad"}):
             self.figure.savefig(png, metadata={"Software": None})
+            self.figure.set_layout_engine("none")  # it has done its work, and is slow
             self.figure.savefig(svg, metadata={"Date": None})
         with open(table, "w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)

@@ -83,6 +83,7 @@ def draw(traces, s):
             panel.axes.set_yscale("symlog", linthresh=1e-2)
             panel.axes.set_ylim(-peak, peak)
             panel.axes.set_yticks([-1e3, -1e1, -1e-1, 0, 1e-1, 1e1, 1e3])
+            panel.axes.minorticks_off()
             if column:
                 panel.axes.set_yticklabels([])
     return sheet

@@ -63,7 +63,7 @@ def draw(traces, s):
             panel.line(label, trace["t"], median, low, high)
             panel.axes.set_xscale("log")
     played.axes.set_ylim(-1.2, 1.2)
-    regret.axes.set_ylim(top=2.2 * mean)
+    regret.axes.set_ylim(-0.1 * mean, 2.2 * mean)
     played.limit(-1, "the best point, -1")
     played.limit(1, "the worst point, +1")
     regret.limit(0, "0: no regret")
