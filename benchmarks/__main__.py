@@ -42,7 +42,7 @@ def main() -> None:
 def arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser("python -m benchmarks", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=15, help="measurements of each contestant")
+    parser.add_argument("--rounds", type=int, default=11, help="measurements of each contestant")
     parser.add_argument("--threads", type=int, default=cores(), help="default: one per core")
     parser.add_argument("--quick", action="store_true", help="a smoke test: figures mean nothing")
     parser.add_argument("--out", type=Path, default=Path("runs/bench"), help="default: runs/bench")

@@ -16,7 +16,7 @@ from typing import Any
 from threadpoolctl import threadpool_info
 
 CHECKED = 5  # the step after which contestants must agree
-PAUSE = 0.05  # threads of BLAS and OpenMP spin on for some ms, on the cores of whoever is next
+PAUSE = 0.2  # threads of OpenBLAS spin on for 0.1 s after work, on the cores of whoever is next
 
 
 def cores() -> int:

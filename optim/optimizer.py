@@ -55,16 +55,10 @@ class Optimizer(_Declared):
         RULES[cls.__name__.lower()] = cls
 
     def __setattr__(self, name: str, value: Any) -> None:
-        built = "_owned" in vars(self)
-        if built and name in ("params", "projection"):
-            raise AttributeError(f"{name} is fixed; build another optimizer to change it.")
-        if name in RANGES:
-            check_range(name, value)
-            if built:
-                self._check_fits(name, value)
-        vars(self)[name] = value
         if name in self.__dataclass_fields__:
+            self._check(name, value)
             self._now: Hyperparameters | None = None
+        vars(self)[name] = value
 
     def __post_init__(self) -> None:
         self.params = owned = Parameters.of(self.params)
@@ -169,7 +163,8 @@ class Optimizer(_Declared):
             raise RuntimeError("metric() is that of the last step; call step() first.")
         known = {**self.state, **self._scalars}
         diagonal = self.diagonal(**{name: known[name] for name in self._diagonal_names})
-        return xp.broadcast_to(diagonal / self._scalars["lr"], (self._owned.size,))
+        metric = diagonal / self._scalars["lr"]
+        return metric if metric.ndim else xp.full(self._owned.size, metric)
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
@@ -221,6 +216,16 @@ class Optimizer(_Declared):
                 settings["eps"] = self._finfo.tiny**0.5
             self._now = Hyperparameters(settings)
         return self._now
+
+    def _check(self, name: str, value: Any) -> None:
+        """Raise an error for what a field may not be set to."""
+        built = "_owned" in vars(self)
+        if built and name in ("params", "projection"):
+            raise AttributeError(f"{name} is fixed; build another optimizer to change it.")
+        if name in RANGES:
+            check_range(name, value)
+            if built:
+                self._check_fits(name, value)
 
     def _check_fits(self, name: str, value: Any) -> None:
         """Raise ValueError for an eps or an array that these parameters cannot do with."""
