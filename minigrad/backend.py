@@ -37,7 +37,14 @@ class Backend:
     )  # (value, dtype): the cheapest to pass to a ufunc
     fuse: Callable[[Callable[..., None]], Callable[..., None]] = _same
     synchronize: Callable[[], None] = _nothing
-    block_bytes: int | None = 2**17  # temporaries this small stay in cache
+    block_bytes: int | None = 2**19  # fits the cache; NumPy reuses temporaries from 2**18 on
+
+
+def _numpy() -> Backend:
+    # Freeing a block of this size once makes glibc keep the memory of all smaller ones, instead of
+    # returning it to the system and faulting in fresh pages for every temporary
+    np.empty(2**24, np.uint8)
+    return Backend()
 
 
 def _cupy() -> Backend:
@@ -64,7 +71,7 @@ def _cupy() -> Backend:
     )
 
 
-_makers: dict[str, Callable[[], Backend]] = {"numpy": Backend, "cupy": _cupy}
+_makers: dict[str, Callable[[], Backend]] = {"numpy": _numpy, "cupy": _cupy}
 _current: Backend | None = None
 
 
