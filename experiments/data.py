@@ -135,7 +135,7 @@ def _read(directory: Path, name: str) -> NDArray[Any]:
 
 def _fetch(name: str) -> NDArray[Any]:
     """One IDX file from the cache, or else from the first mirror that serves it whole."""
-    import pooch  # type: ignore[import-untyped]  # here, since it is slow and seldom needed
+    import pooch  # here, since it is slow and seldom needed
 
     file = f"{name}.gz"
     cache = Path(pooch.os_cache("minigrad")) / "mnist"

@@ -97,4 +97,4 @@ EXPERIMENT = Experiment(
 if __name__ == "__main__":
     from experiments.cli import main
 
-    main(["run", EXPERIMENT.name])
+    raise SystemExit(main(["run", EXPERIMENT.name]))

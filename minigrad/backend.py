@@ -50,7 +50,7 @@ def _numpy() -> Backend:
 def _cupy() -> Backend:
     cure = "install minigrad-optim[cuda12] or [cuda13], or use the numpy backend"
     try:
-        import cupy  # type: ignore[import-not-found]
+        import cupy
     except ImportError as error:
         raise RuntimeError(f"use('cupy'): CuPy cannot be imported ({error}); {cure}.") from error
     if not cupy.cuda.is_available():
