@@ -79,8 +79,9 @@ class Optimizer(_Declared):
             self._set_scalars(self.projection.scalars())
         self._pass = self._backend.fuse(kernel)
         self._diagonal_names = tuple(signature(self.diagonal or (lambda: None)).parameters)
-        self.state = self._allocate()
-        self._blocks = list(self._cut())
+        buffers = self._allocate()
+        self.state = {name: buffer[:-1] for name, buffer in buffers.items()}
+        self._blocks = list(self._cut(list(buffers.values())))
         _claim(self._owned, self)
 
     @classmethod
@@ -263,26 +264,35 @@ class Optimizer(_Declared):
     # State and blocks
 
     def _allocate(self) -> dict[str, Array]:
+        """State by name, with the spare coordinate that arenas have."""
         runs = self._owned.runs
         p = runs[0].data if len(runs) == 1 else xp.concatenate([run.data for run in runs])
-        started = self.start(p)
-        return {
-            n: xp.array(started[n]) if n in started else xp.zeros_like(p)
-            for n in self.state_names()
-        }
+        buffers = {name: xp.zeros(p.size + 1, p.dtype) for name in self.state_names()}
+        for name, value in self.start(p).items():
+            buffers[name][:-1] = value
+        return buffers
 
-    def _cut(self) -> Iterator[tuple[slice, list[Array]]]:
+    def _cut(self, state: list[Array]) -> Iterator[tuple[slice, list[Array]]]:
         """Blocks as (coordinates, views of p, g and each state array), none across two runs."""
-        size = self._backend.block_bytes
-        start = 0
+        limit = self._backend.block_bytes
+        length = limit // self._owned.dtype.itemsize if limit else max(self._owned.size, 1)
+        # NumPy works in place on two elements faster than on one, so a lone coordinate is stepped
+        # together with the spare one
+        only = self._owned.runs[0]
+        spare = 1 if limit and self._owned.size == only.stop == only.arena.size == 1 else 0
+        offset = 0
         for run in self._owned.runs:
-            p, g = run.data, run.grad
-            length = size // p.itemsize if size else max(p.size, 1)
-            for i in range(0, p.size, length):
-                part = slice(i, min(i + length, p.size))
-                here = slice(start + part.start, start + part.stop)
-                yield here, [p[part], g[part], *(array[here] for array in self.state.values())]
-            start += p.size
+            for start in range(run.start, run.stop, length):
+                stop = min(start + length, run.stop)
+                here = slice(offset, offset + stop - start)
+                arena_part = slice(start, stop + spare)
+                state_part = slice(here.start, here.stop + spare)
+                yield (
+                    here,
+                    [run.arena.data[arena_part], run.arena.grad[arena_part]]
+                    + [buffer[state_part] for buffer in state],
+                )
+                offset = here.stop
 
     def _largest_gradient(self) -> str:
         with np.errstate(all="ignore"):
