@@ -32,6 +32,11 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
 
 
+def script(experiment: Experiment) -> None:
+    """Run one experiment with the options of `run`, from its own file, and exit."""
+    raise SystemExit(main(["run", experiment.name, *sys.argv[1:]]))
+
+
 def _list(options: argparse.Namespace) -> int:
     for experiment in EXPERIMENTS.values():
         print(f"{experiment.name:22}{experiment.summary}")

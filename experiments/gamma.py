@@ -111,6 +111,6 @@ EXPERIMENT = Experiment(
 )
 
 if __name__ == "__main__":
-    from experiments.cli import main
+    from experiments.cli import script
 
-    raise SystemExit(main(["run", EXPERIMENT.name]))
+    script(EXPERIMENT)

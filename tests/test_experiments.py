@@ -231,7 +231,11 @@ def test_each_file_runs_as_a_script(tmp_path):
     script = ROOT / "experiments" / "theorem_1.py"
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
-        [sys.executable, script], cwd=tmp_path, env=environment, capture_output=True, text=True
+        [sys.executable, script, "--steps", "60"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0, done.stderr
-    assert (tmp_path / "runs" / "theorem-1" / "figure.png").exists()
+    assert Store(tmp_path / "runs" / "theorem-1").manifest["settings"]["steps"] == 60
