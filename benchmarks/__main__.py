@@ -122,7 +122,7 @@ def compare(
     """Rows of all contestants, those not installed included; `alike` must agree with us first."""
     print(f"{work} ...", file=sys.stderr)
     running = {
-        name: Contestant(make)
+        name: Contestant(name, make)
         for name, make in every.items()
         if all(map(find_spec, NEEDS.get(name.split()[0], ())))
     }

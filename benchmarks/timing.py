@@ -6,6 +6,7 @@ number that shows whether it computes what the others compute.
 
 import gc
 import os
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -40,7 +41,8 @@ def limit_threads(threads: int) -> str:
 class Contestant:
     """A process that takes steps when told: no library meets another one's threads and heap."""
 
-    def __init__(self, steps: Callable[[], Iterator[Any]]):
+    def __init__(self, name: str, steps: Callable[[], Iterator[Any]]):
+        self.name = name
         context = get_context("spawn")
         self.pipe, theirs = context.Pipe()
         self.process = context.Process(target=_serve, args=(theirs, steps), daemon=True)
@@ -49,7 +51,7 @@ class Contestant:
 
     def wait(self) -> None:
         """Wait for the first steps, compilation included."""
-        self.value, self.threads = self.pipe.recv()
+        self.value, self.threads = self._answer()
 
     def size(self, seconds: float) -> None:
         """Choose how many steps make one measurement of so long."""
@@ -60,13 +62,20 @@ class Contestant:
         """Seconds per step."""
         time.sleep(PAUSE)
         self.pipe.send(self.count)
-        seconds: float = self.pipe.recv()
+        seconds: float = self._answer()
         return seconds
 
     def stop(self) -> None:
         """End the process."""
         self.pipe.send(0)
         self.process.join()
+
+    def _answer(self) -> Any:
+        try:
+            return self.pipe.recv()
+        except EOFError:
+            self.process.join()
+            sys.exit(f"{self.name}: its process ended with exit code {self.process.exitcode}.")
 
 
 def interleave(measures: dict[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
