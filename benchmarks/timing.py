@@ -61,8 +61,7 @@ class Contestant:
     def measure(self) -> float:
         """Seconds per step."""
         time.sleep(PAUSE)
-        self.pipe.send(self.count)
-        seconds: float = self._answer()
+        seconds: float = self._answer(self.count)
         return seconds
 
     def stop(self) -> None:
@@ -70,10 +69,12 @@ class Contestant:
         self.pipe.send(0)
         self.process.join()
 
-    def _answer(self) -> Any:
+    def _answer(self, *requests: int) -> Any:
         try:
+            for request in requests:
+                self.pipe.send(request)
             return self.pipe.recv()
-        except EOFError:
+        except (EOFError, OSError):
             self.process.join()
             sys.exit(f"{self.name}: its process ended with exit code {self.process.exitcode}.")
 
