@@ -15,7 +15,7 @@ LR, BETAS, EPS = 1e-3, (0.9, 0.999), 1e-8
 
 
 def ours(sizes: list[int]) -> Iterator[Any]:
-    """Through the public API, as a user writes it."""
+    """Through the public API, as the experiments write it."""
     import models
     import optim
 
@@ -27,7 +27,7 @@ def ours(sizes: list[int]) -> Iterator[Any]:
     opt = optim.Adam(params, lr=LR, betas=BETAS, eps=EPS)
     for i in cycle(batches):
         opt.zero_grad()
-        loss = model.loss(x[i], y[i])
+        loss = model.loss(x.take(i, axis=0), y[i])
         loss.backward()
         opt.step()
         yield loss

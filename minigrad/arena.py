@@ -91,13 +91,22 @@ class Parameters:
 
     @property
     def grad(self) -> Array:
-        """All gradients as one flat array."""
-        return self._only_run().grad
+        """All gradients as one flat array; writing to it writes to the tensors' gradients."""
+        run = self._only_run()
+        self.settle()
+        for t in self.tensors:
+            t._shown = True
+        return run.grad
 
     def zero_grad(self) -> None:
         """Set every gradient to zero."""
-        for run in self.runs:
-            run.grad.fill(0)
+        for t in self.tensors:
+            t._clear()
+
+    def settle(self) -> None:
+        """Make the runs hold the gradients, before they are read."""
+        for t in self.tensors:
+            t._settle()
 
     def state_dict(self) -> dict[str, Any]:
         """A copy of every value by name, on the host."""

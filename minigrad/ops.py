@@ -12,7 +12,7 @@ from typing import Any
 from numpy.lib.array_utils import normalize_axis_tuple
 
 from minigrad.backend import current, xp
-from minigrad.tensor import OPS, Tensor, op
+from minigrad.tensor import OPS, Tensor, into, op
 
 # Elementwise: arithmetic
 
@@ -302,7 +302,12 @@ def linear(x, w, b):
         )
     y = x @ w
     y += b
-    return y, lambda g: g @ w.T, lambda g: x.T @ g, lambda g: g.sum(axis=0)
+    return (
+        y,
+        lambda g: g @ w.T,
+        into(lambda g, out=None: xp.matmul(x.T, g, out=out)),
+        into(lambda g, out=None: g.sum(axis=0, out=out)),
+    )
 
 
 @op
@@ -325,18 +330,20 @@ def softmax_cross_entropy(logits, labels):
         bad = labels[(labels < 0) | (labels >= classes)][0]
         raise ValueError(f"label {bad} is not a class index in 0..{classes - 1}.")
     rows = xp.arange(n)
-    z = logits - logits.max(axis=1, keepdims=True)
-    e = xp.exp(z)
-    total = e.sum(axis=1, keepdims=True)
-    losses = xp.log(total[:, 0]) - z[rows, labels]
+    e = logits.T.copy()  # classes first: whole rows are reduced faster than many short ones
+    e -= e.max(axis=0)
+    picked = e[labels, rows]
+    xp.exp(e, out=e)
+    total = e.sum(axis=0)
+    losses = xp.log(total) - picked
     if not on_host:
         losses = xp.where((labels >= 0) & (labels < classes), losses, xp.nan)
 
     def pullback(g):
         dz = e / total
-        dz[rows, labels] -= 1
+        dz[labels, rows] -= 1
         dz *= g / n
-        return dz
+        return dz.T
 
     return losses.sum() / n, pullback
 

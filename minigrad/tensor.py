@@ -10,6 +10,7 @@ import inspect
 import itertools
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
@@ -42,12 +43,14 @@ class Tensor:
 
     __slots__ = (
         "__weakref__",
+        "_blank",  # the gradient is zero, whatever its memory holds: what zero_grad leaves
         "_born",  # position on the tape: operands are always older
         "_data",
         "_grad",
         "_inputs",  # (operand, its version, its pullback) each; () for a leaf; None once used up
         "_owner",  # weak reference to the optimizer that updates it
         "_run",  # (arena, start): where it lives, once adopted
+        "_shown",  # somebody may hold the gradient's array, which must tell the truth from then on
         "_version",
         "requires_grad",
     )
@@ -77,6 +80,7 @@ class Tensor:
         self._born = next(_clock)
         self._version = 0
         self._grad: Array = None
+        self._blank = self._shown = False
         self._run: Any = None
         self._owner: Any = None
 
@@ -94,6 +98,8 @@ class Tensor:
     @property
     def grad(self) -> Array:
         """The gradient accumulated so far; None before the first one of a loose leaf."""
+        self._shown = True
+        self._settle()
         return self._grad
 
     @grad.setter
@@ -104,6 +110,7 @@ class Tensor:
             self._grad = None if value is None else _fitting(value, self._data, "grad").copy()
         else:
             self._grad[...] = 0 if value is None else _fitting(value, self._data, "grad")
+            self._blank = False
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -167,6 +174,10 @@ class Tensor:
             for operand, _, pullback in tensor._inputs:
                 if pullback is None:
                     continue
+                if operand._blank and hasattr(pullback, "into"):
+                    pullback(gradient, operand._grad)
+                    operand._blank = False
+                    continue
                 part = _as_like(pullback(gradient), operand._data)
                 if not operand._inputs:
                     operand._accumulate(part)
@@ -179,12 +190,29 @@ class Tensor:
     def _accumulate(self, gradient: Array) -> None:
         if self._grad is None:
             self._grad = xp.array(gradient)
+        elif self._blank:
+            self._grad[...] = gradient
+            self._blank = False
         else:
             self._grad += gradient
+
+    def _clear(self) -> None:
+        """Make the gradient zero; its memory only where somebody may look at it."""
+        if self._shown:
+            self._grad[...] = 0
+        else:
+            self._blank = True
+
+    def _settle(self) -> None:
+        """Make the gradient's memory hold the gradient."""
+        if self._blank:
+            self._grad[...] = 0
+            self._blank = False
 
     def __deepcopy__(self, memo: Any) -> "Tensor":
         """A loose leaf: a copied parameter belongs to no arena and to no optimizer."""
         copy = Tensor(self._data, self.requires_grad, self.dtype)
+        self._settle()
         copy.grad = self._grad
         return copy
 
@@ -267,7 +295,7 @@ def op(function: Callable[..., Any]) -> Callable[..., Tensor]:
     @functools.wraps(function)
     def apply(*arguments: Any, **options: Any) -> Tensor:
         operands = list(arguments[0]) if takes_list else arguments
-        arrays = [_raw(a) for a in operands]
+        arrays = [a._data if type(a) is Tensor else _raw(a) for a in operands]
         if options and any(isinstance(a, Tensor) for a in options.values()):
             raise TypeError(f"{function.__name__}: pass Tensors by position, not by keyword.")
         try:
@@ -298,6 +326,12 @@ def op(function: Callable[..., Any]) -> Callable[..., Tensor]:
 
     OPS[function.__name__] = apply
     return apply
+
+
+def into(pullback: Callable[..., Array]) -> Callable[..., Array]:
+    """Mark a pullback(g, out=None) that can write the gradient into a given array."""
+    pullback.into = True  # type: ignore[attr-defined]
+    return pullback
 
 
 def _box(value: Array, requires_grad: bool, inputs: Any) -> Tensor:
@@ -367,4 +401,4 @@ def _newest_first(root: Tensor) -> list[Tensor]:
             if pullback is not None and operand._inputs != () and operand not in found:
                 found.add(operand)
                 stack.append(operand)
-    return sorted(found, key=lambda tensor: -tensor._born)
+    return sorted(found, key=attrgetter("_born"), reverse=True)

@@ -8,6 +8,7 @@ come the names of state arrays, after the * the names of the step's scalars.
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from contextvars import Context
 from dataclasses import dataclass, field, fields
 from inspect import Parameter, signature
 from typing import Any, ClassVar, dataclass_transform
@@ -65,6 +66,8 @@ class Optimizer(_Declared):
         self._owned = owned
         self._backend = current()
         self._names = tuple(self.hyperparameters())
+        self._raising = Context()  # entered faster than np.errstate
+        self._raising.run(np.seterr, over="raise", invalid="raise", divide="raise")
         self._finfo = np.finfo(self._owned.dtype)
         self.t = 0
         self._products: list[Any] = [1.0, 1.0]
@@ -118,9 +121,10 @@ class Optimizer(_Declared):
 
     def debias(self, betas: tuple[Any, Any]) -> tuple[Any, Any]:
         """One minus the products of all betas up to this step; for `scalars`, once a step."""
-        self._products = [p * beta for p, beta in zip(self._products, betas, strict=True)]
-        first, second = self._products
-        return 1 - first, 1 - second
+        products = self._products
+        products[0] = products[0] * betas[0]
+        products[1] = products[1] * betas[1]
+        return 1 - products[0], 1 - products[1]
 
     # What users call
 
@@ -133,20 +137,17 @@ class Optimizer(_Declared):
         loss = closure() if closure else None
         self.t += 1
         self._set_scalars(self.scalars(self._hyperparameters().at(self.t)))
+        self._owned.settle()
         for tensor in self._owned.tensors:  # even if the update fails: it may do so half-way
             tensor._version += 1
         try:
-            self._update()
+            self._raising.run(self.update, self._scalars)
         except FloatingPointError as error:
             raise FloatingPointError(
                 f"{self} at step {self.t}: {error} in {self._owned.dtype}; "
                 f"{self._largest_gradient()}; lower lr, clip the gradients, or use float64."
             ) from error
         return loss
-
-    @np.errstate(over="raise", invalid="raise", divide="raise")
-    def _update(self) -> None:
-        self.update(self._scalars)
 
     def zero_grad(self) -> None:
         """Set the gradients to zero."""
@@ -242,13 +243,16 @@ class Optimizer(_Declared):
         """Cast what has changed since the last step."""
         for name, value in given.items():
             if type(value) is float:
-                if self._given.get(name) == value:
+                if value == self._given.get(name):
                     continue
                 if value != value:
                     raise ValueError(f"{name} is NaN at step {self.t}; mend the schedule.")
-            self._given[name] = value if type(value) is float else None
-            self._scalars[name] = cast = self._cast(name, value)
-            (self._spread.add if cast.ndim else self._spread.discard)(name)
+                self._given[name] = value
+                self._spread.discard(name)
+            else:
+                self._given[name] = None
+                (self._spread.add if getattr(value, "ndim", 0) else self._spread.discard)(name)
+            self._scalars[name] = self._cast(name, value)
 
     def _cast(self, name: str, value: Any) -> Any:
         """A scalar, or one value per coordinate, as kernels take it."""
@@ -296,7 +300,9 @@ class Optimizer(_Declared):
 
     def _largest_gradient(self) -> str:
         with np.errstate(all="ignore"):
-            peaks = {n: float(abs(to_host(t.grad)).max()) for n, t in self._owned.items() if t.size}
+            peaks = {
+                n: float(abs(to_host(t._grad)).max()) for n, t in self._owned.items() if t.size
+            }
         name = max(peaks, key=lambda n: (not np.isfinite(peaks[n]), peaks[n]))
         return f"the largest gradient is {peaks[name]:.3g}, of {name}"
 

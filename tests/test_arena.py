@@ -5,8 +5,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from minigrad import Linear, Module, Parameters, ReLU, Sequential, Tensor, to_host, xp
+import optim
+from minigrad import Linear, Module, Parameters, ReLU, Sequential, Tensor, ops, to_host, xp
 from models import MLP
 
 
@@ -53,6 +56,42 @@ def test_tensors_are_views_of_the_flat_arrays_and_keep_their_values() -> None:
     assert to_host(params.grad).tolist() == [5] * 6 + [30]
     params.zero_grad()
     assert to_host(params.grad).tolist() == [0] * 7
+
+
+@given(st.lists(st.sampled_from(["zero", "backward", "part", "look", "write", "flat", "step"])))
+def test_gradients_are_those_of_memory_that_is_filled_at_once(actions: list[str]) -> None:
+    """zero_grad leaves memory as it is where nobody can look; nobody may notice."""
+    x = xp.asarray(np.arange(6.0).reshape(2, 3))
+    w, b, unused = (leaf(*s, dtype="float64") for s in ((3, 2), (2,), (4,)))
+    opt = optim.SGD([w, b, unused], lr=1.0)
+    held: list[Any] = []
+    values, slopes = np.concatenate([to_host(t.data).ravel() for t in (w, b, unused)]), np.zeros(12)
+    dw = np.repeat(to_host(x).sum(axis=0), 2)
+    for action in actions:
+        if action == "zero":
+            opt.zero_grad()
+            slopes[:] = 0
+        elif action == "backward":
+            ops.linear(x, w, b).sum().backward()
+            slopes += np.concatenate([dw, [2, 2], np.zeros(4)])
+        elif action == "part":
+            (b * 3).sum().backward()
+            slopes[6:8] += 3
+        elif action == "look":
+            held.append(w.grad)
+        elif action == "flat":
+            held.append(Parameters.of([w, b]).grad)
+        elif action == "write" and held:
+            held[-1].ravel()[0] = 5  # the first coordinate of w either way
+            slopes[0] = 5
+        elif action == "step":
+            opt.step()
+            values -= slopes
+        for array in held:
+            np.testing.assert_array_equal(to_host(array).ravel(), slopes[: array.size])
+    opt.step()
+    for t, expected in zip((w, b, unused), np.split(values - slopes, [6, 8]), strict=True):
+        np.testing.assert_array_equal(to_host(t.data).ravel(), expected)
 
 
 def test_a_tensor_of_any_layout_is_adopted_in_row_major_order() -> None:
