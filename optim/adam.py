@@ -8,6 +8,7 @@ from optim.optimizer import Optimizer, inplace
 class PaperAdam(Optimizer):
     """Adam without bias correction and eps. Reddi, Kale and Kumar 2018, Section 2.2."""
 
+    oracle = "the paper"
     lr: Schedule = 1e-3
     betas: Betas = (0.9, 0.999)
     eps: float = 0.0
@@ -46,6 +47,7 @@ class Adam(PaperAdam):
     The corrections of m and v are folded into lr and eps, as in their Section 2.
     """
 
+    oracle = "torch.optim.Adam"
     eps: float = 1e-8
 
     def scalars(self, h):

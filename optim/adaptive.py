@@ -8,6 +8,7 @@ from optim.optimizer import Optimizer, inplace
 class AdaGrad(Optimizer):
     """Steps over the root of the sum of squares. Duchi, Hazan and Singer 2011, Figure 1."""
 
+    oracle = "torch.optim.Adagrad"
     lr: Schedule = 1e-2
     eps: float = 1e-10
 
@@ -24,6 +25,7 @@ class AdaGrad(Optimizer):
 class RMSProp(Optimizer):
     """Steps over the root of a running mean of squares. Tieleman and Hinton 2012, Lecture 6.5."""
 
+    oracle = "torch.optim.RMSprop"
     lr: Schedule = 1e-2
     alpha: Schedule = 0.99
     eps: float = 1e-8
@@ -45,6 +47,7 @@ class RMSProp(Optimizer):
 class RMSPropMomentum(RMSProp):
     """Momentum on RMSProp's steps. Tieleman and Hinton 2012, Lecture 6.5, in PyTorch's form."""
 
+    oracle = "torch.optim.RMSprop"
     momentum: Schedule = 0.9
 
     def scalars(self, h):
@@ -61,6 +64,8 @@ class RMSPropMomentum(RMSProp):
 
 class CenteredRMSProp(RMSProp):
     """RMSProp with the running variance in place of the mean of squares. Graves 2013, eq. 38-45."""
+
+    oracle = "torch.optim.RMSprop"
 
     def scalars(self, h):
         return {"zero": 0, **super().scalars(h)}
@@ -82,6 +87,7 @@ class CenteredRMSProp(RMSProp):
 class Adadelta(Optimizer):
     """Steps in units of earlier steps, so that lr has none. Zeiler 2012, Algorithm 1."""
 
+    oracle = "torch.optim.Adadelta"
     lr: Schedule = 1.0
     rho: Schedule = 0.9
     eps: float = 1e-6

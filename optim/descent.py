@@ -8,6 +8,7 @@ from optim.optimizer import Optimizer, inplace
 class SGD(Optimizer):
     """Steps against the gradient. Robbins and Monro 1951."""
 
+    oracle = "torch.optim.SGD"
     lr: Schedule = 1e-3
 
     @inplace
@@ -22,6 +23,7 @@ class SGD(Optimizer):
 class Momentum(SGD):
     """Steps along a decaying sum of gradients: the heavy ball. Polyak 1964."""
 
+    oracle = "torch.optim.SGD"
     momentum: Schedule = 0.9
 
     @inplace
@@ -33,6 +35,8 @@ class Momentum(SGD):
 
 class Nesterov(Momentum):
     """Momentum that looks one step ahead. Nesterov 1983, in the form of Sutskever et al. 2013."""
+
+    oracle = "torch.optim.SGD"
 
     @inplace
     def kernel(p, g, b, *, lr, momentum):

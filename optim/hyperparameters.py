@@ -13,20 +13,29 @@ from minigrad.backend import Array, to_host
 Schedule = float | Callable[[int], Any] | Array  # an array has one value per coordinate
 Betas = tuple[Schedule, Schedule]
 
+CLOSED = np.nextafter(1, 2)  # excluding this includes 1
 RANGES = {  # by name: from 0, included, to this, excluded
     "lr": np.inf,
     "eps": np.inf,
     "betas": 1.0,
     "momentum": 1.0,
     "alpha": 1.0,
-    "rho": np.nextafter(1, 2),
+    "rho": CLOSED,
+    "weight_decay": np.inf,
 }
+COUNTS: set[str] = set()  # positive integers, fixed once an optimizer is built
 
 
-def check_range(name: str, value: Any) -> None:
+def check_range(name: str, value: Any, default: Any) -> None:
     """Raise TypeError or ValueError for what is no hyperparameter, or is out of range at t = 1."""
-    if (name == "betas") != isinstance(value, tuple) or (name == "betas" and len(value) != 2):
-        raise TypeError(f"{name}={value!r}: betas is a tuple of two, all else is one value.")
+    if name in COUNTS:
+        if not isinstance(value, int) or value < 1:
+            raise ValueError(f"{name}={value!r} is not a positive integer; give one.")
+        return
+    wanted = len(default) if isinstance(default, tuple) else 0
+    if (len(value) if isinstance(value, tuple) else 0) != wanted:
+        form = f"a tuple of {'two' if wanted == 2 else wanted}" if wanted else "one value"
+        raise TypeError(f"{name}={value!r}: {name} is {form}.")
     if name == "eps" and not isinstance(value, Real):
         raise TypeError(f"eps={value!r}: eps is one number.")
     for part in value if isinstance(value, tuple) else (value,):
@@ -36,7 +45,7 @@ def check_range(name: str, value: Any) -> None:
         except TypeError as error:
             raise TypeError(f"{name}={value!r} is not a number, a schedule or an array.") from error
         if not fits:
-            end = "1]" if name == "rho" else f"{RANGES[name]})"
+            end = "1]" if RANGES[name] == CLOSED else f"{RANGES[name]})"
             raise ValueError(f"{name}={value!r} is outside [0, {end}; choose one inside.")
 
 

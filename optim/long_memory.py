@@ -11,11 +11,14 @@ class AdamNC(PaperAdam):
     """Adam whose beta2 = 1 - 1/t makes v the mean of all squares: AdaGrad with momentum, if lr is
     alpha / sqrt(t). Reddi, Kale and Kumar 2018, Algorithm 3 and Corollary 2."""
 
+    oracle = "the paper"
     betas: Betas = (0.9, OneMinusInverse())
 
 
 class AMSGrad(PaperAdam):
     """PaperAdam over the largest v so far. Reddi, Kale and Kumar 2018, Algorithm 2."""
+
+    oracle = "optax.amsgrad"
 
     @inplace
     def diagonal(v_max, *, eps):
@@ -32,6 +35,8 @@ class AMSGradTorch(Adam):
     """AMSGrad as in torch.optim.Adam(amsgrad=True) since 2017 (pytorch#4034): the maximum of the
     raw v, corrected after."""
 
+    oracle = "torch.optim.Adam"
+
     diagonal = inplace(AMSGrad.diagonal)
     kernel = inplace(AMSGrad.kernel)
 
@@ -40,6 +45,7 @@ class AMSGradKeras(AMSGrad):
     """AMSGrad as in keras.optimizers.Adam(amsgrad=True) since 2017 (keras#8693): both corrections
     in lr, none in eps."""
 
+    oracle = "keras.optimizers.Adam"
     eps: float = 1e-7
 
     def scalars(self, h):
@@ -50,6 +56,7 @@ class AMSGradKeras(AMSGrad):
 class AMSGradOptax(AMSGrad):
     """AMSGrad as in optax.amsgrad since 2022 (optax#382): the maximum of the corrected v."""
 
+    oracle = "optax.amsgrad"
     eps: float = 1e-8
 
     def scalars(self, h):
@@ -70,6 +77,7 @@ class LeakyAMSGrad(AMSGrad):
     1 / (1 - rho) steps.
     """
 
+    oracle = "the paper"
     rho: Schedule = 0.9999
 
     def scalars(self, h):

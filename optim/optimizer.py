@@ -1,8 +1,9 @@
-"""The driver of every update rule: state, scalars, blocks, projection.
+"""The driver of every update rule: scalars, passes over the blocks, projection, state on disk.
 
 A rule is a subclass that declares hyperparameters as fields and one `kernel` of in-place array
 expressions. The kernel's signature is its schema: after the parameters p and the gradients g
-come the names of state arrays, after the * the names of the step's scalars.
+come the names of state arrays, after the * the names of the step's scalars. A rule of several
+passes names them in `passes`, in which the arrays may be any of these.
 """
 
 import weakref
@@ -19,8 +20,10 @@ from minigrad.arena import Parameters, check_like
 from minigrad.backend import Array, current, to_host, xp
 from minigrad.errors import nearest
 from minigrad.tensor import Tensor
-from optim.hyperparameters import RANGES, Hyperparameters, check_range
-from optim.projections import Box
+from optim.hyperparameters import COUNTS, RANGES, Hyperparameters, check_range
+from optim.projections import Box, Projection
+from optim.schedules import restore, stateful
+from optim.state import REDUCED, FlatState, ShapedState
 
 RULES: dict[str, type["Optimizer"]] = {}  # every rule by its lower-case name
 
@@ -46,10 +49,14 @@ class Optimizer(_Declared):
     """
 
     params: Iterable[Tensor] = field(kw_only=False)
-    projection: Box | None = None
+    projection: Projection | None = None
 
-    kernel: ClassVar[Callable[..., None]]
+    kernel: ClassVar[Callable[..., None]]  # the pass that moves p
     diagonal: ClassVar[Callable[..., Array] | None] = None
+    passes: ClassVar[tuple[str, ...]] = ("kernel",)
+    per_tensor: ClassVar[bool] = False  # whether passes see whole tensors in place of blocks
+    needs_closure: ClassVar[bool] = False
+    oracle: ClassVar[str] = ""  # whose trajectories it was compared with
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -70,21 +77,19 @@ class Optimizer(_Declared):
         self._raising.run(np.seterr, over="raise", invalid="raise", divide="raise")
         self._finfo = np.finfo(self._owned.dtype)
         self.t = 0
-        self._products: list[Any] = [1.0, 1.0]
+        self.running: dict[str, Any] = {}  # numbers on the host that continuing needs
         self._given: dict[str, Any] = {}  # scalars as the rule gave them,
         self._scalars: dict[str, Any] = {}  # as kernels take them,
         self._spread: set[str] = set()  # and which of them are arrays
         for name in self._names:
             self._check_fits(name, getattr(self, name))
-        kernel = self.kernel
-        if self.projection:
-            kernel = _then_box(kernel)
+        if isinstance(self.projection, Box):
             self._set_scalars(self.projection.scalars())
-        self._pass = self._backend.fuse(kernel)
-        self._diagonal_names = tuple(signature(self.diagonal or (lambda: None)).parameters)
-        buffers = self._allocate()
-        self.state = {name: buffer[:-1] for name, buffer in buffers.items()}
-        self._blocks = list(self._cut(list(buffers.values())))
+        self._diagonal_names = _positional(self.diagonal) + _keywords(self.diagonal)
+        memory = ShapedState if self.per_tensor else FlatState
+        self._memory = memory(self._owned, self.state_names(), self.start)
+        self.state = self._memory.arrays
+        self._prepared = {name: self._prepare(name) for name in self.passes}
         _claim(self._owned, self)
 
     @classmethod
@@ -96,13 +101,17 @@ class Optimizer(_Declared):
     @classmethod
     def state_names(cls) -> list[str]:
         """The names of the rule's state arrays, as its kernel spells them."""
-        every = signature(cls.kernel).parameters.values()
-        return [p.name for p in every if p.kind is Parameter.POSITIONAL_OR_KEYWORD][2:]
+        every = [name for one in cls.passes for name in _positional(getattr(cls, one))]
+        return [name for name in dict.fromkeys(every) if name not in ("p", "g")]
 
     # What a rule may override
 
-    def start(self, p: Array) -> dict[str, Array]:
-        """State that does not start at zero, by name; p is the flat array of parameters."""
+    def start(self, p: Array) -> dict[str, Any]:
+        """State that does not start at zero, by name, from the parameters p.
+
+        A number fills the array, a 0-d array is a single number, and p is one flat array. For a
+        per-tensor rule p is each tensor in turn, and an array may have any shape.
+        """
         return {}
 
     def scalars(self, h: Any) -> dict[str, Any]:
@@ -111,20 +120,43 @@ class Optimizer(_Declared):
         return values
 
     def update(self, scalars: dict[str, Any]) -> None:
-        """Apply the kernel to every block."""
-        for where, arrays in self._blocks:
-            if self._spread:
-                here = {name: scalars[name][where] for name in self._spread}
-                self._pass(*arrays, **{**scalars, **here})
-            else:
-                self._pass(*arrays, **scalars)
+        """Move the parameters: sweep every pass, or whatever a rule does between them."""
+        for name in self.passes:
+            self.sweep(name, scalars)
 
-    def debias(self, betas: tuple[Any, Any]) -> tuple[Any, Any]:
-        """One minus the products of all betas up to this step; for `scalars`, once a step."""
-        products = self._products
-        products[0] = products[0] * betas[0]
-        products[1] = products[1] * betas[1]
-        return 1 - products[0], 1 - products[1]
+    # What rules call
+
+    def sweep(self, name: str, scalars: dict[str, Any]) -> None:
+        """Apply the pass of that name to every block."""
+        function, blocks, wanted = self._prepared[name]
+        if wanted is not None:
+            scalars = {key: scalars[key] for key in wanted}
+        for where, arrays in blocks:
+            if self._spread:
+                here = {key: scalars[key][where] for key in self._spread & scalars.keys()}
+                if self.per_tensor:
+                    here = {key: value.reshape(arrays[0].shape) for key, value in here.items()}
+                function(*arrays, **{**scalars, **here})
+            else:
+                function(*arrays, **scalars)
+
+    def total(self, function: Callable[..., Array]) -> Array:
+        """The sum of function(...) over pieces of all arrays that its parameters name, 0-d.
+
+        The pieces are the same whatever the size of a block, so that the sum is, bit for bit.
+        """
+        pieces = self._memory.pieces(_positional(function), REDUCED)
+        values = [function(*arrays) for _, arrays in pieces]
+        return xp.asarray(sum(values), self._owned.dtype)
+
+    def debias(self, betas: tuple[Any, ...]) -> tuple[Any, ...]:
+        """One minus the product of each beta up to this step; for `scalars`, once a step."""
+        running, left = self.running, []
+        for i, beta in enumerate(betas):
+            name = f"beta_product_{i}"
+            running[name] = product = running.get(name, 1.0) * beta
+            left.append(1 - product)
+        return tuple(left)
 
     # What users call
 
@@ -134,7 +166,17 @@ class Optimizer(_Declared):
         A closure is called first; it zeroes the gradients, goes backward and returns the loss.
         Raises FloatingPointError on overflow and on invalid operations.
         """
+        if self.needs_closure and closure is None:
+            raise TypeError(
+                f"{type(self).__name__}.step() needs a closure, which zeroes the gradients, goes "
+                "backward and returns the loss."
+            )
         loss = closure() if closure else None
+        self.advance()
+        return loss
+
+    def advance(self) -> None:
+        """Update the parameters once from the gradients they have."""
         self.t += 1
         self._set_scalars(self.scalars(self._hyperparameters().at(self.t)))
         self._owned.settle()
@@ -147,7 +189,8 @@ class Optimizer(_Declared):
                 f"{self} at step {self.t}: {error} in {self._owned.dtype}; "
                 f"{self._largest_gradient()}; lower lr, clip the gradients, or use float64."
             ) from error
-        return loss
+        if self.projection and not isinstance(self.projection, Box):
+            self.projection.apply(self._owned, self.metric() if self.diagonal else None)
 
     def zero_grad(self) -> None:
         """Set the gradients to zero."""
@@ -178,14 +221,16 @@ class Optimizer(_Declared):
         return {
             "rule": type(self).__name__,
             "t": self.t,
-            "beta_products": {str(i): to_host(p) for i, p in enumerate(self._products)},
+            "running": {name: to_host(value) for name, value in self.running.items()},
             "state": {name: to_host(array).copy() for name, array in self.state.items()},
+            "schedules": {at: one.state_dict() for at, one in self._schedules().items()},
         }
 
     def load_state_dict(self, saved: dict[str, Any]) -> None:
         """Continue from a state; raises ValueError, and changes nothing, where it does not fit."""
         rule = type(self).__name__
-        if missing := [key for key in ("rule", "t", "beta_products", "state") if key not in saved]:
+        wanted = ("rule", "t", "running", "state", "schedules")
+        if missing := [key for key in wanted if key not in saved]:
             raise ValueError(f"the state lacks {missing}; it is not one that state_dict() gave.")
         state = saved["state"]
         if saved["rule"] != rule:
@@ -197,10 +242,11 @@ class Optimizer(_Declared):
             raise ValueError(f"the saved state of {rule} lacks {lacks} and has {extra} too many.")
         for name, array in self.state.items():
             check_like(state[name], array, f"state {name!r}")
+        restore(self._schedules(), saved["schedules"])
         self.t = saved["t"]
         self._given.clear()
         self._scalars.pop("lr", None)  # there is no last step
-        self._products = [_held(saved["beta_products"][i]) for i in ("0", "1")]
+        self.running = {name: _held(value) for name, value in saved["running"].items()}
         for name, array in self.state.items():
             array[...] = xp.asarray(state[name])
 
@@ -209,6 +255,10 @@ class Optimizer(_Declared):
         return f"{type(self).__name__}({settings})"
 
     # Scalars
+
+    def _schedules(self) -> dict[str, Any]:
+        """The schedules that have a state, by place."""
+        return stateful({name: getattr(self, name) for name in self._names})
 
     def _hyperparameters(self) -> Hyperparameters:
         """The hyperparameters as they are set now."""
@@ -224,8 +274,10 @@ class Optimizer(_Declared):
         built = "_owned" in vars(self)
         if built and name in ("params", "projection"):
             raise AttributeError(f"{name} is fixed; build another optimizer to change it.")
-        if name in RANGES:
-            check_range(name, value)
+        if built and name in COUNTS:
+            raise AttributeError(f"{name} is fixed; build another optimizer to change it.")
+        if name in RANGES or name in COUNTS:
+            check_range(name, value, self.hyperparameters()[name])
             if built:
                 self._check_fits(name, value)
 
@@ -265,38 +317,23 @@ class Optimizer(_Declared):
             )
         return xp.asarray(value, self._owned.dtype)
 
-    # State and blocks
+    # Passes
 
-    def _allocate(self) -> dict[str, Array]:
-        """State by name, with the spare coordinate that arenas have."""
-        runs = self._owned.runs
-        p = runs[0].data if len(runs) == 1 else xp.concatenate([run.data for run in runs])
-        buffers = {name: xp.zeros(p.size + 1, p.dtype) for name in self.state_names()}
-        for name, value in self.start(p).items():
-            buffers[name][:-1] = value
-        return buffers
-
-    def _cut(self, state: list[Array]) -> Iterator[tuple[slice, list[Array]]]:
-        """Blocks as (coordinates, views of p, g and each state array), none across two runs."""
+    def _prepare(self, name: str) -> tuple[Callable[..., None], list[Any], Any]:
+        """A pass as `sweep` runs it: fused, with its blocks and the scalars that it takes."""
+        function = getattr(self, name)
+        arrays, wanted = _positional(function), _keywords(function)
+        takes_all = any(
+            p.kind is Parameter.VAR_KEYWORD for p in signature(function).parameters.values()
+        )
+        if name == "kernel" and isinstance(self.projection, Box):
+            function, takes_all = _then_box(function), True
+        if not self.per_tensor:
+            function = self._backend.fuse(function)
         limit = self._backend.block_bytes
         length = limit // self._owned.dtype.itemsize if limit else max(self._owned.size, 1)
-        # NumPy works in place on two elements faster than on one, so a lone coordinate is stepped
-        # together with the spare one
-        only = self._owned.runs[0]
-        spare = 1 if limit and self._owned.size == only.stop == only.arena.size == 1 else 0
-        offset = 0
-        for run in self._owned.runs:
-            for start in range(run.start, run.stop, length):
-                stop = min(start + length, run.stop)
-                here = slice(offset, offset + stop - start)
-                arena_part = slice(start, stop + spare)
-                state_part = slice(here.start, here.stop + spare)
-                yield (
-                    here,
-                    [run.arena.data[arena_part], run.arena.grad[arena_part]]
-                    + [buffer[state_part] for buffer in state],
-                )
-                offset = here.stop
+        blocks = list(self._memory.pieces(arrays, length, spare=limit is not None))
+        return function, blocks, None if takes_all else wanted
 
     def _largest_gradient(self) -> str:
         with np.errstate(all="ignore"):
@@ -325,6 +362,16 @@ def _claim(params: Parameters, owner: Optimizer) -> None:
             )
     for tensor in params:
         tensor._owner = weakref.ref(owner)
+
+
+def _positional(function: Callable[..., Any] | None) -> tuple[str, ...]:
+    every = signature(function).parameters.values() if function else ()
+    return tuple(p.name for p in every if p.kind is Parameter.POSITIONAL_OR_KEYWORD)
+
+
+def _keywords(function: Callable[..., Any] | None) -> tuple[str, ...]:
+    every = signature(function).parameters.values() if function else ()
+    return tuple(p.name for p in every if p.kind is Parameter.KEYWORD_ONLY)
 
 
 def _held(value: Any) -> Any:

@@ -5,11 +5,30 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.backend import to_host, xp
+from minigrad.arena import Parameters
+from minigrad.backend import Array, to_host, xp
+
+
+class Projection:
+    """A closed convex set of all coordinates that an optimizer owns."""
+
+    def nearest(self, x: Array, metric: Array | None = None) -> Array:
+        """The point of the set nearest to x (n,), where distances are weighted by `metric` (n,)."""
+        raise NotImplementedError(f"{type(self).__name__} has no nearest(x, metric); define it.")
+
+    def apply(self, params: Parameters, metric: Array | None) -> None:
+        """Move the parameters to the nearest point of the set."""
+        x = xp.concatenate([run.data for run in params.runs])
+        x = self.nearest(x, metric)
+        start = 0
+        for run in params.runs:
+            stop = start + run.stop - run.start
+            run.data[...] = x[start:stop]
+            start = stop
 
 
 @dataclass(frozen=True)
-class Box:
+class Box(Projection):
     """lo <= x <= hi in each coordinate; for a box, the projection in any diagonal metric is a clip.
 
     Each end is a number or an array with one value per coordinate. Raises ValueError where the

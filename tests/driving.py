@@ -35,13 +35,13 @@ def gradients(steps: int, size: int = SIZE, seed: int = 2) -> Any:
 
 def tensors(x0: Any, shapes: Iterable[tuple[int, ...]] = SHAPES) -> list[Tensor]:
     """Leaves of these shapes that hold the flat x0, in its dtype."""
-    return [Tensor(part, requires_grad=True, dtype=x0.dtype) for part in _parts(x0, shapes)]
+    return [Tensor(part, requires_grad=True, dtype=x0.dtype) for part in parts(x0, shapes)]
 
 
 def feed(params: Iterable[Tensor], g: Any) -> None:
     """Make the flat g the gradient of the parameters."""
     params = list(params)
-    for tensor, part in zip(params, _parts(g, [p.shape for p in params]), strict=True):
+    for tensor, part in zip(params, parts(g, [p.shape for p in params]), strict=True):
         tensor.grad = xp.asarray(part)
 
 
@@ -54,8 +54,13 @@ def drive(opt: optim.Optimizer, grads: Any) -> Any:
     """Step with each gradient; the parameters after every step."""
     rows = []
     for g in grads:
-        feed(opt.params, g)
-        opt.step()
+
+        def closure(g: Any = g) -> Tensor:
+            feed(opt.params, g)
+            return Tensor(0.0)
+
+        closure()
+        opt.step(closure if opt.needs_closure else None)
         rows.append(flat(opt.params))
     return np.array(rows)
 
@@ -84,7 +89,8 @@ def cut_into(monkeypatch: pytest.MonkeyPatch, block_bytes: int | None) -> None:
     monkeypatch.setattr(backend, "_current", changed)
 
 
-def _parts(x: Any, shapes: Iterable[tuple[int, ...]]) -> list[Any]:
+def parts(x: Any, shapes: Iterable[tuple[int, ...]]) -> list[Any]:
+    """A flat array as views of these shapes."""
     shapes = list(shapes)
     ends = np.cumsum([prod(shape) for shape in shapes])
     assert ends[-1] == len(x)

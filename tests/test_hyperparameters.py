@@ -6,12 +6,12 @@ import re
 import numpy as np
 import pytest
 from driving import SIZE, drive, end, gradients, of_parts, start, tensors
-from test_rules import every_rule
+from test_rules import TABLE, every_rule
 
 import optim
 from minigrad import Tensor
-from optim.hyperparameters import RANGES
-from optim.schedules import Constant, Exponential, InverseSqrt, OneMinusInverse
+from optim.hyperparameters import COUNTS, RANGES
+from optim.schedules import Constant, Exponential, InverseSqrt
 
 GRADS = gradients(6)
 NAN, MANY = float("nan"), np.full(SIZE, 0.1)
@@ -59,29 +59,9 @@ BAD = [  # rule, argument, value, error, what else the message says
 ]
 
 
-DEFAULTS = {  # those of the implementations that a rule is named after, or of torch.optim
-    "SGD": {"lr": 1e-3},
-    "Momentum": {"lr": 1e-3, "momentum": 0.9},
-    "Nesterov": {"lr": 1e-3, "momentum": 0.9},
-    "AdaGrad": {"lr": 1e-2, "eps": 1e-10},
-    "RMSProp": {"lr": 1e-2, "alpha": 0.99, "eps": 1e-8},
-    "RMSPropMomentum": {"lr": 1e-2, "alpha": 0.99, "eps": 1e-8, "momentum": 0.9},
-    "CenteredRMSProp": {"lr": 1e-2, "alpha": 0.99, "eps": 1e-8},
-    "Adadelta": {"lr": 1.0, "rho": 0.9, "eps": 1e-6},
-    "Adam": {"lr": 1e-3, "betas": (0.9, 0.999), "eps": 1e-8},
-    "PaperAdam": {"lr": 1e-3, "betas": (0.9, 0.999), "eps": 0},
-    "AdamNC": {"lr": 1e-3, "betas": (0.9, OneMinusInverse()), "eps": 0},
-    "AMSGrad": {"lr": 1e-3, "betas": (0.9, 0.999), "eps": 0},
-    "AMSGradTorch": {"lr": 1e-3, "betas": (0.9, 0.999), "eps": 1e-8},
-    "AMSGradKeras": {"lr": 1e-3, "betas": (0.9, 0.999), "eps": 1e-7},
-    "AMSGradOptax": {"lr": 1e-3, "betas": (0.9, 0.999), "eps": 1e-8},
-    "LeakyAMSGrad": {"lr": 1e-3, "betas": (0.9, 0.999), "eps": 0, "rho": 0.9999},
-}
-
-
 @every_rule
 def test_defaults(rule):
-    assert rule.hyperparameters() == DEFAULTS[rule.__name__]
+    assert rule.hyperparameters() == TABLE[rule].defaults
     opt = rule(tensors(start()))
     assert {name: getattr(opt, name) for name in rule.hyperparameters()} == rule.hyperparameters()
 
@@ -92,7 +72,7 @@ def test_help_says_what_one_must_know(rule):
     assert first.name == "params" and {p.kind for p in rest} == {inspect.Parameter.KEYWORD_ONLY}
     defaults = {p.name: p.default for p in rest}
     assert defaults == {"projection": None} | rule.hyperparameters()
-    assert {"lr"} <= set(defaults) <= {"projection", *RANGES}
+    assert {"lr"} <= set(defaults) <= {"projection", *RANGES, *COUNTS}
     assert re.search(r"\b(19|20)\d\d\b", rule.__doc__), "its docstring names no source and year"
 
 

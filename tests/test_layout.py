@@ -14,7 +14,7 @@ from driving import (
     start,
     tensors,
 )
-from test_rules import both_dtypes, every_rule
+from test_rules import both_dtypes, every_elementwise_rule, every_rule
 
 import optim
 from minigrad import Parameters, to_host
@@ -27,7 +27,7 @@ NUMBERS, BOX = Box(-0.6, 0.9), Box(-RATES * 20, RATES * 15)
 TENSORS = np.split(np.arange(SIZE), [1, 4, 24])  # the coordinates of each of driving.SHAPES
 
 
-@every_rule
+@every_elementwise_rule
 @both_dtypes
 @pytest.mark.parametrize("box", (None, NUMBERS, BOX), ids=("free", "box", "array box"))
 def test_blocks(rule, dtype, box, monkeypatch):
@@ -52,7 +52,7 @@ def whole(rule, dtype):
     return end(opt)
 
 
-@every_rule
+@every_elementwise_rule
 @both_dtypes
 @pytest.mark.parametrize(
     "owners",
@@ -88,7 +88,7 @@ def test_tensors_runs_and_owners(rule, dtype, owners, monkeypatch):
     assert_identical(got, expected)
 
 
-@every_rule
+@every_elementwise_rule
 @pytest.mark.parametrize("shapes", ([(1,)] * SIZE, [(0,), (20,), (0, 3), (28,), (2, 0)]))
 def test_single_and_empty_tensors(rule, shapes):
     opt = rule(tensors(start(), shapes), lr=Exponential(RATES, 0.9), projection=BOX)
@@ -119,7 +119,7 @@ SCHEDULES = {
 }
 
 
-@every_rule
+@every_elementwise_rule
 @both_dtypes
 @pytest.mark.parametrize("schedule", SCHEDULES.values(), ids=SCHEDULES)
 def test_a_sweep_is_as_many_runs(rule, dtype, schedule, monkeypatch):

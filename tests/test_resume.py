@@ -159,5 +159,5 @@ def test_the_state_holds_what_continuing_needs():
     drive(opt, GRADS[:2])
     saved = opt.state_dict()
     assert saved["rule"] == "AMSGradOptax" and saved["t"] == 2
-    assert saved["beta_products"] == {"0": 0.25, "1": 0.5625}
+    assert saved["running"] == {"beta_product_0": 0.25, "beta_product_1": 0.5625}
     assert_identical({"p": end(opt)["p"], **saved["state"]}, end(opt))

@@ -5,6 +5,7 @@ one of torch 2.13.0, optax 0.2.8 and keras 3.15.1 implements. Each recording is 
 with the rule's formula in extended precision. Run as `python tests/record/rules.py`.
 """
 
+import importlib.metadata
 import json
 import math
 import os
@@ -149,9 +150,6 @@ def adam(grads, lr, betas, eps, variant):
                 yield a * np.sqrt(c2) * m_hat / (np.sqrt(v_max) + eps)
 
 
-TORCH = f"torch {torch.__version__.split('+')[0]}"
-OPTAX = f"optax {optax.__version__}"
-KERAS = f"keras {keras.__version__}"
 RAW = {"bias_correction_mu": False, "bias_correction_nu": False}
 
 
@@ -179,40 +177,40 @@ ADAM = table(
     (root(0.5), [0.9, 0.99], 1e-8),
 )
 
-RULES = [  # name, version of the oracle, oracle, formula, settings
+RULES = [  # name, oracle, how to run it, formula, settings
     (
         "SGD",
-        TORCH,
+        "torch.optim.SGD",
         partial(by_torch, torch.optim.SGD),
         sgd,
         table("lr", (1e-3,), (1e-2,), (0.1,), (root(0.05),)),
     ),
-    ("Momentum", TORCH, partial(by_torch, torch.optim.SGD), heavy_ball, MOMENTUM),
+    ("Momentum", "torch.optim.SGD", partial(by_torch, torch.optim.SGD), heavy_ball, MOMENTUM),
     (
         "Nesterov",
-        TORCH,
+        "torch.optim.SGD",
         partial(by_torch, torch.optim.SGD, nesterov=True),
         partial(heavy_ball, nesterov=True),
         MOMENTUM,
     ),
     (
         "AdaGrad",
-        TORCH,
+        "torch.optim.Adagrad",
         partial(by_torch, torch.optim.Adagrad),
         adagrad,
         table("lr eps", (1e-2, 1e-10), (0.1, 1e-3), (1.0, 0.1), (root(0.5), 1e-10)),
     ),
-    ("RMSProp", TORCH, partial(by_torch, torch.optim.RMSprop), rmsprop, RMSPROP),
+    ("RMSProp", "torch.optim.RMSprop", partial(by_torch, torch.optim.RMSprop), rmsprop, RMSPROP),
     (
         "CenteredRMSProp",
-        TORCH,
+        "torch.optim.RMSprop",
         partial(by_torch, torch.optim.RMSprop, centered=True),
         partial(rmsprop, centered=True),
         RMSPROP,
     ),
     (
         "RMSPropMomentum",
-        TORCH,
+        "torch.optim.RMSprop",
         partial(by_torch, torch.optim.RMSprop),
         rmsprop,
         [
@@ -222,27 +220,33 @@ RULES = [  # name, version of the oracle, oracle, formula, settings
     ),
     (
         "Adadelta",
-        TORCH,
+        "torch.optim.Adadelta",
         partial(by_torch, torch.optim.Adadelta),
         adadelta,
         table(
             "lr rho eps", (1.0, 0.9, 1e-6), (0.5, 0.99, 1e-3), (0.1, 0.7, 0.1), (root(2), 0.9, 1e-6)
         ),
     ),
-    ("Adam", TORCH, partial(by_torch, torch.optim.Adam), partial(adam, variant="adam"), ADAM),
+    (
+        "Adam",
+        "torch.optim.Adam",
+        partial(by_torch, torch.optim.Adam),
+        partial(adam, variant="adam"),
+        ADAM,
+    ),
     (
         "AMSGradTorch",
-        TORCH,
+        "torch.optim.Adam",
         partial(by_torch, torch.optim.Adam, amsgrad=True),
         partial(adam, variant="torch"),
         ADAM,
     ),
-    ("AMSGradOptax", OPTAX, by_optax, partial(adam, variant="optax"), ADAM),
+    ("AMSGradOptax", "optax.amsgrad", by_optax, partial(adam, variant="optax"), ADAM),
     # Our AMSGrad defaults to the paper's eps = 0, for which optax gives NaN wherever v_max is 0.
-    ("AMSGrad", OPTAX, partial(by_optax, **RAW), partial(adam, variant="paper"), ADAM),
+    ("AMSGrad", "optax.amsgrad", partial(by_optax, **RAW), partial(adam, variant="paper"), ADAM),
     (
         "AMSGradKeras",
-        KERAS,
+        "keras.optimizers.Adam",
         by_keras,
         partial(adam, variant="keras"),
         [{**ADAM[0], "eps": 1e-7}, *ADAM[1:]],
@@ -262,7 +266,8 @@ def main():
             error = np.max(np.abs(x - expected) / np.maximum(1, np.abs(expected)))
             print(f"{rule:16} {oracle:13} {error:8.1e}  {settings}")
             assert x.dtype == np.float64 and error < 1e-13, (rule, settings)
-            key = {"rule": rule, "oracle": oracle, "settings": settings}
+            version = importlib.metadata.version(oracle.split(".")[0]).split("+")[0]
+            key = {"rule": rule, "oracle": f"{oracle} {version}", "settings": settings}
             arrays[json.dumps(key, sort_keys=True)] = x
     np.savez_compressed(OUT, **arrays)
     print(f"{len(arrays) - 2} cases, {OUT.stat().st_size} bytes")

@@ -1,0 +1,95 @@
+"""State arrays of an optimizer, and all arrays cut into the pieces that its passes see."""
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import pairwise
+from math import prod
+from typing import Any
+
+from minigrad.arena import Parameters
+from minigrad.backend import Array, xp
+
+Start = Callable[[Array], dict[str, Any]]
+Pieces = Iterator[tuple[slice, list[Array]]]  # (coordinates, views of the arrays asked for)
+REDUCED = 2**15  # coordinates that are summed at a time
+
+
+class FlatState:
+    """One value per coordinate, or a single number, for each name."""
+
+    def __init__(self, params: Parameters, names: Iterable[str], start: Start):
+        self.params = params
+        runs = params.runs
+        p = runs[0].data if len(runs) == 1 else xp.concatenate([run.data for run in runs])
+        given = start(p)
+        # with a spare coordinate, as arenas have
+        self._buffers = {name: xp.zeros(p.size + 1, p.dtype) for name in names}
+        self.arrays = {}
+        for name, buffer in self._buffers.items():
+            value = given.get(name, 0)
+            if getattr(value, "ndim", None) == 0:
+                self._buffers[name] = self.arrays[name] = xp.array(value, dtype=p.dtype)
+            else:
+                buffer[:-1] = value
+                self.arrays[name] = buffer[:-1]
+
+    def pieces(self, names: Iterable[str], length: int, spare: bool = False) -> Pieces:
+        """Views of at most `length` coordinates, none across two runs.
+
+        With `spare` a lone coordinate comes together with the spare one: NumPy works in place on
+        two elements faster than on one.
+        """
+        only = self.params.runs[0]
+        more = int(spare and self.params.size == only.stop == only.arena.size == 1)
+        offset = 0
+        for run in self.params.runs:
+            for start in range(run.start, run.stop, length):
+                stop = min(start + length, run.stop)
+                here = slice(offset, offset + stop - start)
+                known = {"p": run.arena.data, "g": run.arena.grad}
+                in_arena, in_state = slice(start, stop + more), slice(offset, here.stop + more)
+                yield (
+                    here,
+                    [
+                        known[name][in_arena]
+                        if name in known
+                        else self._buffers[name][in_state if self._buffers[name].ndim else ...]
+                        for name in names
+                    ],
+                )
+                offset = here.stop
+
+
+class ShapedState:
+    """An array of any shape per tensor for each name, end to end in one flat array per name."""
+
+    def __init__(self, params: Parameters, names: Iterable[str], start: Start):
+        self.params = params
+        names = list(names)
+        given = [start(t.data) for t in params]
+        self.arrays = {}
+        self._views: dict[str, list[Array]] = {}
+        for name in names:
+            values = [_like(one.get(name, 0), t.data) for one, t in zip(given, params, strict=True)]
+            ends = [0]
+            for value in values:
+                ends.append(ends[-1] + value.size)
+            flat = xp.zeros(ends[-1], params.dtype)
+            self.arrays[name] = flat
+            self._views[name] = []
+            for value, (low, high) in zip(values, pairwise(ends), strict=True):
+                view = flat[low:high].reshape(value.shape)
+                view[...] = value
+                self._views[name].append(view)
+
+    def pieces(self, names: Iterable[str], length: int, spare: bool = False) -> Pieces:
+        """Whole tensors, whatever the length."""
+        offset = 0
+        for i, t in enumerate(self.params):
+            known = {"p": t.data, "g": t._grad}
+            here = slice(offset, offset + prod(t.shape))
+            yield here, [known[n] if n in known else self._views[n][i] for n in names]
+            offset = here.stop
+
+
+def _like(value: Any, p: Array) -> Array:
+    return value if hasattr(value, "ndim") else xp.full(p.shape, value, p.dtype)
