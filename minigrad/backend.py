@@ -5,8 +5,10 @@
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -47,6 +49,30 @@ def _numpy() -> Backend:
     return Backend()
 
 
+def _fuse(cupy: Any, kernel: Callable[..., None]) -> Callable[..., None]:
+    """The kernel as one launch; cupy.fuse takes positional arguments only."""
+    fused: dict[tuple[str, ...], Callable[..., None]] = {}
+
+    def launch(*arrays: Array, **scalars: Any) -> None:
+        names = tuple(scalars)
+        if names not in fused:
+            fused[names] = cupy.fuse(positional(kernel, len(arrays), names))
+        fused[names](*arrays, *scalars.values())
+
+    return launch
+
+
+def positional(
+    kernel: Callable[..., None], arrays: int, names: tuple[str, ...]
+) -> Callable[..., None]:
+    """The kernel as a function of so many arrays and then of its keyword arguments, in order."""
+
+    def kernel_of(*values: Any) -> None:
+        kernel(*values[:arrays], **dict(zip(names, values[arrays:], strict=True)))
+
+    return kernel_of
+
+
 def _cupy() -> Backend:
     cure = "install minigrad-optim[cuda12] or [cuda13], or use the numpy backend"
     try:
@@ -65,7 +91,7 @@ def _cupy() -> Backend:
         to_host=cupy.asnumpy,
         # cupy.fuse refuses 0-d host arrays and computes Python floats in double
         scalar=lambda value, dtype: np.dtype(dtype).type(value),
-        fuse=cupy.fuse,
+        fuse=partial(_fuse, cupy),
         synchronize=lambda: cupy.cuda.get_current_stream().synchronize(),
         block_bytes=None,
     )
@@ -114,6 +140,26 @@ def use(name: str) -> None:
 def register(name: str, make: Callable[[], Backend]) -> None:
     """Make a further backend known to `use` and MINIGRAD_BACKEND; `make` is called when chosen."""
     _makers[name] = make
+
+
+@contextmanager
+def tracing_cupy() -> Iterator[Any]:
+    """Inside, `xp` is cupy even without a device, so that kernels can be traced; gives cupy.
+
+    Raises ImportError where CuPy is not installed.
+    """
+    import cupy
+
+    names = dict(vars(xp))
+    vars(xp).clear()
+    global _current
+    outer, _current = _current, Backend(name="cupy", namespace=cupy, on_host=False)
+    try:
+        yield cupy
+    finally:
+        _current = outer
+        vars(xp).clear()
+        vars(xp).update(names)
 
 
 def _make(name: str) -> Backend:

@@ -1,14 +1,42 @@
-"""python -m optim: the table of rules, as the README has it."""
+"""python -m optim: the table of rules; python -m optim show NAME: what one of them is."""
 
+import argparse
+import inspect
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from minigrad import Tensor
+from minigrad.errors import nearest
+from minigrad.fused import cuda_source
 from optim import RULES
 from optim.optimizer import Optimizer
 
+SHAPES = [(784, 100), (100,), (100, 10), (10,)]  # a multilayer perceptron, to count memory on
+SIZE = sum(map(prod, SHAPES))
+
+
+def main() -> None:
+    """Print the table, or one rule."""
+    parser = argparse.ArgumentParser("python -m optim", description=__doc__)
+    commands = parser.add_subparsers(dest="command")
+    show = commands.add_parser("show", help="a rule: its source, its state, its passes, its kernel")
+    show.add_argument("name", help="as in the table, in any case")
+    args = parser.parse_args()
+    if args.command is None:
+        print(table())
+    elif args.name.lower() in RULES:
+        print(describe(RULES[args.name.lower()]))
+    else:
+        parser.error(f"optimizer {args.name!r} is unknown; {nearest(args.name, RULES)}")
+
 
 def table() -> str:
-    """Every rule of this package: what it does and its source, its state, its defaults."""
+    """Every rule of this package, as the README has it."""
     rows = [
-        "| rule | what it does | state | hyperparameters |",
-        "|---|---|---|---|",
+        "| rule | family | what it does, and its paper | hyperparameters | state | compared with |",
+        "|---|---|---|---|---|---|",
     ]
     for rule in RULES.values():
         if rule.__module__.startswith("optim."):
@@ -16,11 +44,92 @@ def table() -> str:
     return "\n".join(rows)
 
 
-def _cells(rule: type[Optimizer]) -> tuple[str, str, str, str]:
+def describe(rule: type[Optimizer]) -> str:
+    """A rule's source, its state, its passes over memory on NumPy and its kernel on CuPy."""
+    opt = _on_a_network(rule)
+    names = ", ".join(f"{name} ({_multiple(array)})" for name, array in opt.state.items())
+    parts = [
+        inspect.getsource(rule),
+        f"State, as multiples of the parameters: {names or 'none'}",
+        f"NumPy: {_numpy_calls(rule)}.",
+        f"CuPy: {_cuda(rule)}",
+    ]
+    return "\n\n".join(parts)
+
+
+def _cells(rule: type[Optimizer]) -> tuple[str, ...]:
     summary = " ".join((rule.__doc__ or "").split("\n\n")[0].split())
     settings = ", ".join(f"{name}={default}" for name, default in rule.hyperparameters().items())
-    return f"`{rule.__name__}`", summary, ", ".join(rule.state_names()) or "none", f"`{settings}`"
+    state = _on_a_network(rule).state
+    names = f" ({', '.join(state)})" if state else ""
+    total = sum(array.size for array in state.values()) / SIZE
+    return (
+        f"`{rule.__name__}`",
+        rule.__module__.removeprefix("optim."),
+        summary,
+        f"`{settings}`",
+        f"{total:.3g}{names}",
+        rule.oracle if rule.oracle == "the paper" else f"`{rule.oracle}`",
+    )
+
+
+def _on_a_network(rule: type[Optimizer]) -> Optimizer:
+    return rule([Tensor(np.ones(shape), requires_grad=True) for shape in SHAPES])
+
+
+def _multiple(array: Any) -> str:
+    return f"{array.size / SIZE:.3g}" if array.ndim else "one number"
+
+
+class _Counted(np.ndarray):
+    """Counts the calls of NumPy's elementwise functions and products on it."""
+
+    calls = 0
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
+        _Counted.calls += 1
+        plain = [np.asarray(x) if isinstance(x, _Counted) else x for x in inputs]
+        out = options.pop("out", None)
+        if out is None:
+            return np.asarray(getattr(ufunc, method)(*plain, **options)).view(_Counted)
+        getattr(ufunc, method)(*plain, out=tuple(map(np.asarray, out)), **options)
+        return out[0]
+
+
+def _stepped(rule: type[Optimizer]) -> Optimizer:
+    """An optimizer of one matrix after a step, whose blocks count."""
+    opt = rule([Tensor(np.ones((4, 3)), requires_grad=True)])
+    for name, (function, blocks, wanted) in opt._prepared.items():
+        counted = [(where, [a.view(_Counted) for a in arrays]) for where, arrays in blocks]
+        opt._prepared[name] = (function, counted, wanted)
+    opt._owned.grad.fill(1)
+    opt.step((lambda: Tensor(1.0)) if rule.needs_closure else None)
+    return opt
+
+
+def _numpy_calls(rule: type[Optimizer]) -> str:
+    _Counted.calls = 0
+    _stepped(rule)
+    where = "tensor" if rule.per_tensor else "block"
+    return f"{_Counted.calls} calls of NumPy on each {where}"
+
+
+def _cuda(rule: type[Optimizer]) -> str:
+    if rule.per_tensor:
+        return "a launch for every operation on each tensor."
+    opt = _stepped(rule)
+    sources = []
+    for name, (_, blocks, wanted) in opt._prepared.items():
+        kernel = getattr(rule, name)
+        arrays = dict(zip(inspect.signature(kernel).parameters, blocks[0][1], strict=False))
+        ndims = {key: array.ndim for key, array in arrays.items()}
+        try:
+            source = cuda_source(kernel, ndims, tuple(wanted or opt._scalars), "float32")
+        except ImportError:
+            return "one launch for each of its passes; the kernel is shown where CuPy is installed."
+        sources.append(f"one launch for the pass `{name}`\n\n{source}")
+    return "\n\n".join(sources)
 
 
 if __name__ == "__main__":
-    print(table())
+    main()
