@@ -109,8 +109,9 @@ class Optimizer(_Declared):
     def start(self, p: Array) -> dict[str, Any]:
         """State that does not start at zero, by name, from the parameters p.
 
-        A number fills the array, a 0-d array is a single number, and p is one flat array. For a
-        per-tensor rule p is each tensor in turn, and an array may have any shape.
+        A number fills the array, a 0-d array is a single number, a 2-d one has rows of one value
+        per coordinate, and p is one flat array. For a per-tensor rule p is each tensor in turn,
+        and an array may have any shape.
         """
         return {}
 
@@ -190,7 +191,8 @@ class Optimizer(_Declared):
                 f"{self._largest_gradient()}; lower lr, clip the gradients, or use float64."
             ) from error
         if self.projection and not isinstance(self.projection, Box):
-            self.projection.apply(self._owned, self.metric() if self.diagonal else None)
+            plain = self.projection.euclidean or self.diagonal is None
+            self.projection.apply(self._owned, None if plain else self.metric())
 
     def zero_grad(self) -> None:
         """Set the gradients to zero."""
@@ -199,8 +201,9 @@ class Optimizer(_Declared):
     def metric(self) -> Array:
         """The diagonal over the step size of the last step, one value per coordinate.
 
-        This is sqrt(V_t) / alpha_t of the paper, whose increments are Gamma_t. Raises
-        RuntimeError before the first step, also after loading, and for a rule without a diagonal.
+        This is sqrt(V_t) / alpha_t of the paper, whose increments are Gamma_t; inf where lr is 0.
+        Raises RuntimeError before the first step, also after loading, and for a rule without a
+        diagonal.
         """
         if self.diagonal is None:
             raise RuntimeError(f"{type(self).__name__} has no diagonal, so no metric.")
@@ -208,7 +211,8 @@ class Optimizer(_Declared):
             raise RuntimeError("metric() is that of the last step; call step() first.")
         known = {**self.state, **self._scalars}
         diagonal = self.diagonal(**{name: known[name] for name in self._diagonal_names})
-        metric = diagonal / self._scalars["lr"]
+        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+            metric = diagonal / self._scalars["lr"]
         return metric if metric.ndim else xp.full(self._owned.size, metric)
 
     @contextmanager

@@ -14,23 +14,24 @@ REDUCED = 2**15  # coordinates that are summed at a time
 
 
 class FlatState:
-    """One value per coordinate, or a single number, for each name."""
+    """One value per coordinate, rows of these, or a single number, for each name."""
 
     def __init__(self, params: Parameters, names: Iterable[str], start: Start):
         self.params = params
         runs = params.runs
         p = runs[0].data if len(runs) == 1 else xp.concatenate([run.data for run in runs])
         given = start(p)
-        # with a spare coordinate, as arenas have
-        self._buffers = {name: xp.zeros(p.size + 1, p.dtype) for name in names}
-        self.arrays = {}
-        for name, buffer in self._buffers.items():
+        self._buffers, self.arrays = {}, {}
+        for name in names:
             value = given.get(name, 0)
             if getattr(value, "ndim", None) == 0:
                 self._buffers[name] = self.arrays[name] = xp.array(value, dtype=p.dtype)
             else:
-                buffer[:-1] = value
-                self.arrays[name] = buffer[:-1]
+                # with a spare coordinate, as arenas have
+                rows = getattr(value, "shape", (0,))[:-1]
+                self._buffers[name] = buffer = xp.zeros((*rows, p.size + 1), p.dtype)
+                self.arrays[name] = buffer[..., :-1]
+                self.arrays[name][...] = value
 
     def pieces(self, names: Iterable[str], length: int, spare: bool = False) -> Pieces:
         """Views of at most `length` coordinates, none across two runs.
@@ -52,7 +53,9 @@ class FlatState:
                     [
                         known[name][in_arena]
                         if name in known
-                        else self._buffers[name][in_state if self._buffers[name].ndim else ...]
+                        else self._buffers[name][
+                            (..., in_state) if self._buffers[name].ndim else ...
+                        ]
                         for name in names
                     ],
                 )
