@@ -1,6 +1,6 @@
 """A step size per coordinate, from the squares of its gradients: before Adam."""
 
-from minigrad.backend import xp
+from minigrad.backend import Array, xp
 from optim.hyperparameters import Schedule
 from optim.optimizer import Optimizer, inplace
 
@@ -20,6 +20,50 @@ class AdaGrad(Optimizer):
     def kernel(p, g, s, *, lr, eps):
         s += g * g
         p -= lr * g / AdaGrad.diagonal(s, eps=eps)
+
+
+class AdaGradNorm(AdaGrad):
+    """AdaGrad with one sum for all coordinates, of the squared norms of the gradients.
+    Ward, Wu and Bottou 2019, Algorithm 1."""
+
+    oracle = "the paper"
+
+    def start(self, p):
+        return {"s": xp.zeros(())}
+
+    def update(self, scalars):
+        s = self.state["s"]
+        s += self.total(lambda g: (g * g).sum())
+        self.sweep("kernel", scalars)
+
+    @inplace
+    def kernel(p, g, s, *, lr, eps):
+        p -= lr * g / AdaGrad.diagonal(s, eps=eps)
+
+
+class FTRL(AdaGrad):
+    """Follows the regularized leader: AdaGrad with penalties l1 |x| + l2 x^2 / 2, the first of
+    which leaves zeros. McMahan et al. 2013, Algorithm 1.
+
+    Their beta is eps. As in their equation 1, sigma is the increment of 1 / eta, which is the
+    metric, so that lr may change, but not to 0, and weights need not start at 0.
+    """
+
+    oracle = "keras.optimizers.Ftrl"
+    eps: float = 1.0
+    l1: Schedule = 0.0
+    l2: Schedule = 0.0
+
+    def scalars(self, h):
+        return {"lr": h.lr, "eps": h.eps, "l1": h.l1, "l2": h.l2, "zero": 0.0}
+
+    @inplace
+    def kernel(p: Array, g, s, metric, z, *, lr, eps, l1, l2, zero):
+        s += g * g
+        sigma = AdaGrad.diagonal(s, eps=eps) / lr - metric
+        metric += sigma
+        z += g - sigma * p
+        p[...] = -xp.sign(z) * xp.maximum(xp.abs(z) - l1, zero) / (metric + l2)
 
 
 class RMSProp(Optimizer):

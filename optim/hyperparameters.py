@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.backend import Array, to_host
+from minigrad.backend import Array, to_host, xp
 
 Schedule = float | Callable[[int], Any] | Array  # an array has one value per coordinate
 Betas = tuple[Schedule, Schedule]
@@ -18,16 +18,40 @@ RANGES = {  # by name: from 0, included, to this, excluded
     "lr": np.inf,
     "eps": np.inf,
     "betas": 1.0,
+    "beta1": 1.0,
     "momentum": 1.0,
     "alpha": 1.0,
     "rho": CLOSED,
+    "d0": np.inf,
+    "r_eps": np.inf,
     "weight_decay": np.inf,
+    "trust_coefficient": np.inf,
+    "decay_rate": np.inf,
+    "min_scale": np.inf,
+    "d": np.inf,
+    "nu": CLOSED,
+    "lambd": np.inf,
+    "t0": np.inf,
+    "etas": np.inf,
+    "step_sizes": np.inf,
+    "l1": np.inf,
+    "l2": np.inf,
+    "momentum_decay": np.inf,
+    "final_lr": np.inf,
+    "gamma": np.inf,
+    "partial": CLOSED,
+    "nus": CLOSED,
+    "radius": np.inf,
 }
-COUNTS: set[str] = set()  # positive integers, fixed once an optimizer is built
+# positive integers, fixed once an optimizer is built
+COUNTS = {"delay", "history", "evaluations", "every", "precondition_frequency"}
 
 
-def check_range(name: str, value: Any, default: Any) -> None:
-    """Raise TypeError or ValueError for what is no hyperparameter, or is out of range at t = 1."""
+def check_range(name: str, value: Any, default: Any, end: float | None = None) -> None:
+    """Raise TypeError or ValueError for what is no hyperparameter, or is out of range at t = 1.
+
+    The range ends before `end`, or where RANGES says.
+    """
     if name in COUNTS:
         if not isinstance(value, int) or value < 1:
             raise ValueError(f"{name}={value!r} is not a positive integer; give one.")
@@ -36,22 +60,35 @@ def check_range(name: str, value: Any, default: Any) -> None:
     if (len(value) if isinstance(value, tuple) else 0) != wanted:
         form = f"a tuple of {'two' if wanted == 2 else wanted}" if wanted else "one value"
         raise TypeError(f"{name}={value!r}: {name} is {form}.")
-    if name == "eps" and not isinstance(value, Real):
-        raise TypeError(f"eps={value!r}: eps is one number.")
+    if name in ("eps", "d0", "r_eps") and not isinstance(value, Real):
+        raise TypeError(f"{name}={value!r}: {name} is one number.")
+    end = end or RANGES[name]
     for part in value if isinstance(value, tuple) else (value,):
         number = to_host(part(1) if callable(part) else part)
         try:
-            fits = bool(np.all((number >= 0) & (number < RANGES[name])))
+            fits = bool(np.all((number >= 0) & (number < end)))
         except TypeError as error:
             raise TypeError(f"{name}={value!r} is not a number, a schedule or an array.") from error
         if not fits:
-            end = "1]" if RANGES[name] == CLOSED else f"{RANGES[name]})"
-            raise ValueError(f"{name}={value!r} is outside [0, {end}; choose one inside.")
+            until = "1]" if end == CLOSED else f"{end})"
+            raise ValueError(f"{name}={value!r} is outside [0, {until}; choose one inside.")
 
 
 def root(value: Any) -> Any:
     """The square root of a number or, on its device, of an array; both are rounded alike."""
     return value**0.5 if getattr(value, "ndim", 0) else math.sqrt(value)
+
+
+def power(base: float, exponent: Any) -> Any:
+    """The base to a number or, on its device, to an array; both are rounded alike."""
+    return base**exponent if getattr(exponent, "ndim", 0) else float(np.power(base, exponent))
+
+
+def where(condition: Any, value: Any, other: Any) -> Any:
+    """The one or the other, by a truth value or, on its device, by an array of them."""
+    if getattr(condition, "ndim", 0):
+        return xp.where(condition, value, other)
+    return value if condition else other
 
 
 class Hyperparameters:
@@ -72,6 +109,35 @@ class Hyperparameters:
                 value = setting(t)
             setattr(self.values, name, _exact(value))
         return self.values
+
+
+def stateful(settings: dict[str, Any]) -> dict[str, Any]:
+    """The schedules among hyperparameters that have a state, by place: "lr", "betas[0]"."""
+    every: dict[str, Any] = {}
+    for name, setting in settings.items():
+        if isinstance(setting, tuple):
+            every.update({f"{name}[{i}]": part for i, part in enumerate(setting)})
+        else:
+            every[name] = setting
+    return {place: one for place, one in every.items() if hasattr(one, "state_dict")}
+
+
+def restore(schedules: dict[str, Any], saved: dict[str, Any]) -> None:
+    """Load the state of each; raises ValueError, and changes none, where one does not fit."""
+    lacks, extra = sorted(schedules.keys() - saved), sorted(saved.keys() - schedules)
+    if lacks or extra:
+        raise ValueError(
+            f"the saved state lacks the schedules {lacks} and has {extra} too many; "
+            "build the optimizer with the schedules that it was saved with."
+        )
+    before = {place: one.state_dict() for place, one in schedules.items()}
+    try:
+        for place, one in schedules.items():
+            one.load_state_dict(saved[place])
+    except Exception:
+        for place, one in schedules.items():
+            one.load_state_dict(before[place])
+        raise
 
 
 def _exact(value: Any) -> Any:

@@ -20,9 +20,15 @@ from minigrad.arena import Parameters, check_like
 from minigrad.backend import Array, current, to_host, xp
 from minigrad.errors import nearest
 from minigrad.tensor import Tensor
-from optim.hyperparameters import COUNTS, RANGES, Hyperparameters, check_range
+from optim.hyperparameters import (
+    COUNTS,
+    RANGES,
+    Hyperparameters,
+    check_range,
+    restore,
+    stateful,
+)
 from optim.projections import Box, Projection
-from optim.schedules import restore, stateful
 from optim.state import REDUCED, FlatState, ShapedState
 
 RULES: dict[str, type["Optimizer"]] = {}  # every rule by its lower-case name
@@ -54,13 +60,16 @@ class Optimizer(_Declared):
     kernel: ClassVar[Callable[..., None]]  # the pass that moves p
     diagonal: ClassVar[Callable[..., Array] | None] = None
     passes: ClassVar[tuple[str, ...]] = ("kernel",)
+    totals: ClassVar[tuple[str, ...]] = ()  # what `total` is given, where that names more state
     per_tensor: ClassVar[bool] = False  # whether passes see whole tensors in place of blocks
     needs_closure: ClassVar[bool] = False
+    ranges: ClassVar[dict[str, float]] = {}  # of hyperparameters that differ from RANGES
     oracle: ClassVar[str] = ""  # whose trajectories it was compared with
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
-        RULES[cls.__name__.lower()] = cls
+        if hasattr(cls, "kernel") and not cls.__name__.startswith("_"):  # else a base of rules
+            RULES[cls.__name__.lower()] = cls
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in self.__dataclass_fields__:
@@ -89,6 +98,7 @@ class Optimizer(_Declared):
         memory = ShapedState if self.per_tensor else FlatState
         self._memory = memory(self._owned, self.state_names(), self.start)
         self.state = self._memory.arrays
+        self._pieces: dict[Any, list[Any]] = {}  # what `total` sums over, by function
         self._prepared = {name: self._prepare(name) for name in self.passes}
         _claim(self._owned, self)
 
@@ -101,7 +111,8 @@ class Optimizer(_Declared):
     @classmethod
     def state_names(cls) -> list[str]:
         """The names of the rule's state arrays, as its kernel spells them."""
-        every = [name for one in cls.passes for name in _positional(getattr(cls, one))]
+        passes = cls.passes + cls.totals
+        every = [name for one in passes for name in _positional(getattr(cls, one))]
         return [name for name in dict.fromkeys(every) if name not in ("p", "g")]
 
     # What a rule may override
@@ -146,8 +157,10 @@ class Optimizer(_Declared):
 
         The pieces are the same whatever the size of a block, so that the sum is, bit for bit.
         """
-        pieces = self._memory.pieces(_positional(function), REDUCED)
-        values = [function(*arrays) for _, arrays in pieces]
+        code = getattr(function, "__code__", function)  # that of a lambda is the same every step
+        if code not in self._pieces:
+            self._pieces[code] = list(self._memory.pieces(_positional(function), REDUCED))
+        values = [function(*arrays) for _, arrays in self._pieces[code]]
         return xp.asarray(sum(values), self._owned.dtype)
 
     def debias(self, betas: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -281,7 +294,7 @@ class Optimizer(_Declared):
         if built and name in COUNTS:
             raise AttributeError(f"{name} is fixed; build another optimizer to change it.")
         if name in RANGES or name in COUNTS:
-            check_range(name, value, self.hyperparameters()[name])
+            check_range(name, value, self.hyperparameters()[name], self.ranges.get(name))
             if built:
                 self._check_fits(name, value)
 
@@ -331,7 +344,7 @@ class Optimizer(_Declared):
             p.kind is Parameter.VAR_KEYWORD for p in signature(function).parameters.values()
         )
         if name == "kernel" and isinstance(self.projection, Box):
-            function, takes_all = _then_box(function), True
+            function, wanted = _then_box(function), wanted + _keywords(Box.kernel)
         if not self.per_tensor:
             function = self._backend.fuse(function)
         limit = self._backend.block_bytes

@@ -1,6 +1,11 @@
-"""Feasible sets."""
+"""Feasible sets, and the point of each that is nearest in the metric of a rule's diagonal.
 
-from dataclasses import dataclass
+The nearest point y to x minimizes the sum of metric * (y - x)**2 over the set. The scale of the
+metric does not matter.
+"""
+
+from dataclasses import dataclass, field
+from math import inf, isfinite
 from typing import Any
 
 import numpy as np
@@ -8,9 +13,14 @@ import numpy as np
 from minigrad.arena import Parameters
 from minigrad.backend import Array, to_host, xp
 
+LIGHT, HEAVY = 1e-160, 1e60  # weights beyond count as these: one of 0 is free, one of inf fixed
+ROUNDING = 16  # by how many eps of its radius a point may miss a set that it is in
+
 
 class Projection:
-    """A closed convex set of all coordinates that an optimizer owns."""
+    """A closed convex set in the space of all coordinates that an optimizer owns."""
+
+    euclidean: bool = False  # whether to project in the plain metric, whatever the rule's
 
     def nearest(self, x: Array, metric: Array | None = None) -> Array:
         """The point of the set nearest to x (n,), where distances are weighted by `metric` (n,)."""
@@ -51,3 +61,108 @@ class Box(Projection):
         """Project p in place."""
         xp.maximum(p, box_lo, out=p)
         xp.minimum(p, box_hi, out=p)
+
+    def nearest(self, x: Array, metric: Array | None = None) -> Array:
+        y = x.copy()
+        ends = {name: xp.asarray(end, x.dtype) for name, end in self.scalars().items()}
+        self.kernel(y, **ends)
+        return y
+
+
+@dataclass(frozen=True)
+class NonNegative(Box):
+    """x >= 0 in each coordinate."""
+
+    lo: Any = field(default=0.0, init=False, repr=False)
+    hi: Any = field(default=inf, init=False, repr=False)
+
+
+@dataclass(frozen=True)
+class _OfRadius(Projection):
+    """What the sets of a radius share: a point of the set, up to rounding, stays bit for bit.
+
+    With `euclidean` the plain metric takes the place of the rule's. The work is done in float64.
+    """
+
+    radius: float = 1.0
+    euclidean: bool = False
+
+    def __post_init__(self) -> None:
+        if not (isfinite(self.radius) and self.radius > 0):
+            raise ValueError(f"{self} has no such radius; choose one positive and finite.")
+
+    def nearest(self, x: Array, metric: Array | None = None) -> Array:
+        exact = x.astype("float64")
+        if self._contains(exact, ROUNDING * float(np.finfo(x.dtype).eps)):
+            return x
+        if metric is None or self.euclidean:
+            weight = xp.ones_like(exact)
+        else:
+            # NaN is 0/0, of a rate of 0: fixed
+            weight = xp.fmax(xp.fmin(metric.astype("float64"), HEAVY), LIGHT)
+        return self._boundary(exact, weight.min() / weight).astype(x.dtype)
+
+    def _contains(self, x: Array, tolerance: float) -> bool:
+        """Whether x is in the set, up to that part of the radius."""
+        raise NotImplementedError
+
+    def _boundary(self, x: Array, inverse: Array) -> Array:
+        """The nearest point to an x outside; `inverse` is one over the metric, at most 1."""
+        raise NotImplementedError
+
+
+class L2Ball(_OfRadius):
+    """The square root of the sum of x**2 is at most the radius."""
+
+    def _contains(self, x: Array, tolerance: float) -> bool:
+        part = x / self.radius
+        return bool((part * part).sum() <= (1 + tolerance) ** 2)
+
+    def _boundary(self, x: Array, inverse: Array) -> Array:
+        # y = x / (1 + multiplier * inverse). Newton's method on 1 / norm(y), which is concave in
+        # the multiplier, comes from below, and begins where no coordinate alone is too long.
+        part = xp.abs(x) / self.radius
+        multiplier = xp.maximum(((part - 1) / inverse).max(), 0)
+        while True:
+            shrink = 1 + multiplier * inverse
+            square = (part / shrink) ** 2
+            norm = xp.sqrt(square.sum())
+            more = (norm - 1) * norm * norm / (square * inverse / shrink).sum()
+            if not multiplier + more > multiplier:
+                return x / shrink
+            multiplier = multiplier + more
+
+
+class Simplex(_OfRadius):
+    """x >= 0, and the sum of x is the radius."""
+
+    def _contains(self, x: Array, tolerance: float) -> bool:
+        if not x.size:
+            raise ValueError(f"{self} of no coordinates is empty; give it parameters, or use none.")
+        return bool(x.min() >= 0) and bool(xp.abs(x.sum() / self.radius - 1) <= tolerance)
+
+    def _boundary(self, x: Array, inverse: Array) -> Array:
+        # y = max(x - multiplier * inverse, 0). Newton's method on the sum of y, which is convex and
+        # piecewise linear in the multiplier, comes from below: what is once 0 stays 0. It begins
+        # where the first coordinate alone has the whole radius.
+        radius, bound = self.radius, (x - self.radius) / inverse
+        first = bound.max()
+        y = xp.where(bound == first, radius, xp.clip(x - first * inverse, 0, radius))
+        inverse = xp.where(y == 0, 0, inverse)
+        passes = 2  # the last mends what rounding left of the one before
+        while passes:
+            y -= inverse * ((y.sum() - radius) / inverse.sum())
+            below = y < 0
+            y[below] = inverse[below] = 0
+            passes = 2 if below.any() else passes - 1
+        return y
+
+
+class L1Ball(_OfRadius):
+    """The sum of abs(x) is at most the radius."""
+
+    def _contains(self, x: Array, tolerance: float) -> bool:
+        return bool(xp.abs(x).sum() / self.radius <= 1 + tolerance)
+
+    def _boundary(self, x: Array, inverse: Array) -> Array:
+        return xp.copysign(Simplex(self.radius)._boundary(xp.abs(x), inverse), x)

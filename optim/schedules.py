@@ -344,35 +344,6 @@ class ReduceOnPlateau(_Checked):
         vars(self).update(saved)
 
 
-def stateful(settings: dict[str, Any]) -> dict[str, Any]:
-    """The schedules among hyperparameters that have a state, by place: "lr", "betas[0]"."""
-    every: dict[str, Any] = {}
-    for name, setting in settings.items():
-        if isinstance(setting, tuple):
-            every.update({f"{name}[{i}]": part for i, part in enumerate(setting)})
-        else:
-            every[name] = setting
-    return {place: one for place, one in every.items() if hasattr(one, "state_dict")}
-
-
-def restore(schedules: dict[str, Any], saved: dict[str, Any]) -> None:
-    """Load the state of each; raises ValueError, and changes none, where one does not fit."""
-    lacks, extra = sorted(schedules.keys() - saved), sorted(saved.keys() - schedules)
-    if lacks or extra:
-        raise ValueError(
-            f"the saved state lacks the schedules {lacks} and has {extra} too many; "
-            "build the optimizer with the schedules that it was saved with."
-        )
-    before = {place: one.state_dict() for place, one in schedules.items()}
-    try:
-        for place, one in schedules.items():
-            one.load_state_dict(saved[place])
-    except Exception:
-        for place, one in schedules.items():
-            one.load_state_dict(before[place])
-        raise
-
-
 def _between(start: Any, end: Any, x: float) -> Any:
     return (1 - x) * start + x * end  # start at 0 and end at 1, to the last bit
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise
-from math import prod
 from typing import Any
 
 from minigrad.arena import Parameters
@@ -37,8 +36,11 @@ class FlatState:
         """Views of at most `length` coordinates, none across two runs.
 
         With `spare` a lone coordinate comes together with the spare one: NumPy works in place on
-        two elements faster than on one.
+        two elements faster than on one. Names of single numbers alone are one piece.
         """
+        if all(name in self._buffers and not self._buffers[name].ndim for name in names):
+            yield slice(0), [self._buffers[name] for name in names]
+            return
         only = self.params.runs[0]
         more = int(spare and self.params.size == only.stop == only.arena.size == 1)
         offset = 0
@@ -63,16 +65,21 @@ class FlatState:
 
 
 class ShapedState:
-    """An array of any shape per tensor for each name, end to end in one flat array per name."""
+    """An array of any shape per tensor for each name, end to end in one flat array per name.
+
+    Passes see a scalar as a vector of one value, and no tensor without values.
+    """
 
     def __init__(self, params: Parameters, names: Iterable[str], start: Start):
-        self.params = params
+        self._tensors = [(xp.atleast_1d(t.data), xp.atleast_1d(t._grad)) for t in params if t.size]
         names = list(names)
-        given = [start(t.data) for t in params]
+        given = [start(p) for p, _ in self._tensors]
         self.arrays = {}
         self._views: dict[str, list[Array]] = {}
         for name in names:
-            values = [_like(one.get(name, 0), t.data) for one, t in zip(given, params, strict=True)]
+            values = [
+                _like(one.get(name, 0), p) for one, (p, _) in zip(given, self._tensors, strict=True)
+            ]
             ends = [0]
             for value in values:
                 ends.append(ends[-1] + value.size)
@@ -87,9 +94,9 @@ class ShapedState:
     def pieces(self, names: Iterable[str], length: int, spare: bool = False) -> Pieces:
         """Whole tensors, whatever the length."""
         offset = 0
-        for i, t in enumerate(self.params):
-            known = {"p": t.data, "g": t._grad}
-            here = slice(offset, offset + prod(t.shape))
+        for i, (p, g) in enumerate(self._tensors):
+            known = {"p": p, "g": g}
+            here = slice(offset, offset + p.size)
             yield here, [known[n] if n in known else self._views[n][i] for n in names]
             offset = here.stop
 

@@ -54,13 +54,8 @@ def drive(opt: optim.Optimizer, grads: Any) -> Any:
     """Step with each gradient; the parameters after every step."""
     rows = []
     for g in grads:
-
-        def closure(g: Any = g) -> Tensor:
-            feed(opt.params, g)
-            return Tensor(0.0)
-
-        closure()
-        opt.step(closure if opt.needs_closure else None)
+        feed(opt.params, g)
+        opt.step()
         rows.append(flat(opt.params))
     return np.array(rows)
 

@@ -1,0 +1,121 @@
+"""Wrappers that average the weights of any rule, to evaluate with or to go on from.
+
+opt = ExponentialAverage(Adam(params, lr=1e-3), decay=0.999)
+with opt.averaged():
+    loss = evaluate(model)
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from minigrad.backend import Array, current, scalar
+from minigrad.tensor import Tensor
+from optim.around import Closure, Wrapper, mark_changed
+from optim.optimizer import inplace
+from optim.state import FlatState
+
+
+@dataclass(eq=False)
+class WeightAverage(Wrapper):
+    """Base of the averages: after every update of the inner, a share of the newest weights."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        memory = FlatState(self.params, ["average"], lambda p: {"average": p})
+        self.arrays = memory.arrays
+        backend = current()
+        self._absorb = backend.fuse(self.kernel)
+        limit = backend.block_bytes
+        length = limit // self.params.dtype.itemsize if limit else max(self.params.size, 1)
+        self._blocks = [arrays for _, arrays in memory.pieces(("p", "average"), length)]
+
+    @property
+    def average(self) -> Array:
+        """The average of the weights, flat and live."""
+        return self.arrays["average"]
+
+    @inplace
+    def kernel(p: Array, average: Array, *, keep: Array, one_minus_keep: Array) -> None:
+        average *= keep
+        average += one_minus_keep * p
+
+    def absorb(self) -> None:
+        """Take the newest weights in."""
+        raise NotImplementedError(f"{type(self).__name__} has no absorb(); define it.")
+
+    def mix(self, keep: float) -> None:
+        """Keep that share of the average, and take the rest from the weights."""
+        dtype = self.params.dtype
+        scalars = {"keep": scalar(keep, dtype), "one_minus_keep": scalar(1 - keep, dtype)}
+        for p, average in self._blocks:
+            self._absorb(p, average, **scalars)
+
+    def show(self) -> None:
+        """Make the average the weights."""
+        for p, average in self._blocks:
+            p[...] = average
+        mark_changed(self.params)
+
+    def step(self, closure: Closure | None = None) -> Tensor | None:
+        """Let the inner step, and take in the weights if it has moved them."""
+        due = self.due
+        loss = super().step(closure)
+        if due:
+            self.absorb()
+        return loss
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Inside, the parameters are the average of this wrapper, the outermost that has one."""
+        runs = self.params.runs
+        before = [run.data.copy() for run in runs]
+        self.show()
+        try:
+            yield
+        finally:
+            for run, data in zip(runs, before, strict=True):
+                run.data[...] = data
+            mark_changed(self.params)
+
+
+@dataclass(eq=False)
+class ExponentialAverage(WeightAverage):
+    """Averages the weights with a memory of 1 / (1 - decay) updates, from those it starts with."""
+
+    decay: float = 0.999
+
+    def absorb(self) -> None:
+        self.mix(self.decay)
+
+
+@dataclass(eq=False)
+class PolyakAverage(WeightAverage):
+    """Averages the weights of all updates after the first `start`; until then, the newest.
+
+    Polyak and Juditsky 1992.
+    """
+
+    start: int = 0
+
+    def absorb(self) -> None:
+        self.count += 1
+        self.mix(1 - 1 / max(1, self.count - self.start))
+
+
+@dataclass(eq=False)
+class Lookahead(WeightAverage):
+    """Every k updates, moves slow weights by alpha of the way to the fast ones, and restarts there.
+
+    Zhang, Lucas, Hinton and Ba 2019, Algorithm 1. The slow weights are those to evaluate with.
+    """
+
+    k: int = 5
+    alpha: float = 0.5
+
+    def absorb(self) -> None:
+        self.count += 1
+        if self.count >= self.k:
+            self.count = 0
+            self.mix(1 - self.alpha)
+            self.show()

@@ -1,0 +1,284 @@
+"""Rules that need the loss, or gradients at more than one point of a step.
+
+Their `step(closure)` takes a function that zeroes the gradients, goes backward and returns the
+loss. It is called several times within a step and must always mean the same batch.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from minigrad.backend import Array, xp
+from minigrad.tensor import Tensor
+from optim.around import Wrapper, mark_changed, memory_of, whole_runs
+from optim.descent import SGD
+from optim.hyperparameters import Betas, Schedule
+from optim.line_search import strong_wolfe
+from optim.optimizer import Optimizer, inplace
+from optim.state import REDUCED
+
+Closure = Callable[[], Tensor]
+
+
+class ClosureOptimizer(Optimizer):
+    """Base of the rules whose update calls the closure of its step again."""
+
+    needs_closure = True
+
+    def step(self, closure: Closure | None = None) -> Tensor | None:
+        """Update the parameters once; returns the loss from before the update."""
+
+        def first() -> Tensor:
+            self._loss = self._closure()
+            return self._loss
+
+        self._closure: Any = closure
+        return super().step(first if closure else None)
+
+    def evaluate(self) -> Any:
+        """The loss where the parameters are now, as an array, with its gradient in g."""
+        for tensor in self._owned:
+            tensor._version += 1
+        with np.errstate(all="ignore"):  # far from the last point a loss may well be infinite
+            loss = self._closure()
+        self._owned.settle()
+        return loss.data
+
+
+class PolyakSGD(ClosureOptimizer):
+    """Steps by (loss - f_min) / |g|^2, but at most by lr. Polyak 1987, Section 5.3.
+
+    The bound is that of Loizou et al. 2021, whose c is 1 here.
+    """
+
+    oracle = "optax.polyak_sgd"
+    lr: Schedule = 1.0
+    f_min: float = 0.0
+
+    def start(self, p):
+        return {"size": xp.zeros(())}
+
+    def update(self, scalars):
+        square = self.total(lambda g: (g * g).sum())
+        gap = xp.maximum(self._loss.data - self.f_min, 0)
+        still = square == 0
+        ratio = xp.where(still, 0, gap / xp.where(still, 1, square))
+        self.state["size"][...] = xp.minimum(ratio, scalars["lr"])
+        self.sweep("kernel", scalars)
+
+    @inplace
+    def kernel(p, g, size, *, lr):
+        p -= size * g
+
+
+class Sophia(ClosureOptimizer):
+    """Momentum over a running Hessian diagonal, each step clipped to lr. Liu et al. 2023,
+    Algorithm 3 with their Hutchinson estimator (Algorithm 1).
+
+    The engine has no second derivative, so u * (H u) comes from the gradients at p + radius u and
+    p - radius u: exact for quadratics, and else up to O(radius^2). The signs u are drawn from
+    (seed, t), so that there is no generator to save.
+    """
+
+    oracle = "the paper"
+    lr: Schedule = 1e-3
+    betas: Betas = (0.965, 0.99)
+    gamma: Schedule = 0.01
+    eps: float = 1e-12
+    weight_decay: Schedule = 0.1
+    every: int = 10
+    radius: float = 1e-3
+    seed: int = 0
+
+    passes = ("look_ahead", "look_behind", "curvature", "kernel")
+
+    def scalars(self, h):
+        beta1, beta2 = h.betas
+        return {
+            "keep": 1 - h.lr * h.weight_decay,
+            "lr": h.lr,
+            "beta1": beta1,
+            "one_minus_beta1": 1 - beta1,
+            "beta2": beta2,
+            "one_minus_beta2": 1 - beta2,
+            "gamma": h.gamma,
+            "eps": h.eps,
+            "one": 1.0,
+            "minus_one": -1.0,
+            "radius": h.radius,
+            "half_inverse": 0.5 / h.radius,
+        }
+
+    def update(self, scalars):
+        if self.t % self.every == 1 % self.every:
+            u = self.state["u"]
+            signs = 2 * np.random.default_rng([self.seed, self.t]).integers(2, size=u.size) - 1
+            u[...] = xp.asarray(signs, u.dtype)
+            self.sweep("look_ahead", scalars)
+            self.evaluate()
+            self.sweep("look_behind", scalars)
+            self.evaluate()
+            self.sweep("curvature", scalars)
+        self.sweep("kernel", scalars)
+
+    @inplace
+    def look_ahead(p, g, u, p_here, g_here, *, radius):
+        p_here[...] = p
+        g_here[...] = g
+        p += radius * u
+
+    @inplace
+    def look_behind(p, g, u, p_here, g_ahead, *, radius):
+        g_ahead[...] = g
+        p[...] = p_here - radius * u
+
+    @inplace
+    def curvature(p, g, u, p_here, g_here, g_ahead, d, *, beta2, one_minus_beta2, half_inverse):
+        d *= beta2
+        d += one_minus_beta2 * u * half_inverse * (g_ahead - g)
+        p[...] = p_here
+        g[...] = g_here
+
+    @inplace
+    def kernel(p, g, m, d, *, lr, keep, beta1, one_minus_beta1, gamma, eps, one, minus_one):
+        m *= beta1
+        m += one_minus_beta1 * g
+        p *= keep
+        ratio = m / xp.maximum(gamma * d, eps)
+        p -= lr * xp.minimum(xp.maximum(ratio, minus_one), one)
+
+
+class LBFGS(ClosureOptimizer):
+    """Quasi-Newton steps from the last `history` changes of x and g, with a line search for the
+    strong Wolfe conditions. Nocedal and Wright 2006, Algorithms 7.4, 3.5 and 3.6.
+
+    The first trial of a search is lr, and lr * min(1, 1/|g|_1) before the first pair. Where no
+    trial lowers the loss, the parameters stay. A device waits for the loss at every evaluation.
+    """
+
+    oracle = "torch.optim.LBFGS"
+    lr: Schedule = 1.0
+    history: int = 10
+    evaluations: int = 25
+
+    passes = ("note", "kernel")
+
+    def __post_init__(self):
+        if self.projection:
+            raise ValueError("LBFGS takes no projection: its line search would leave the set.")
+        super().__post_init__()
+
+    def start(self, p):
+        rows = xp.zeros((self.history, p.size))
+        return {"s": rows, "y": rows}
+
+    @inplace
+    def note(p, g, x, slope):
+        x[...] = p
+        slope[...] = g
+
+    @inplace
+    def kernel(p, g, s, y, d, x, slope, x_last, slope_last, *, step):
+        p[...] = x + step * d
+
+    def scalars(self, h):
+        return {"lr": h.lr}
+
+    def update(self, scalars):
+        x, slope, d = (self.state[name] for name in ("x", "slope", "d"))
+        self.sweep("note", scalars)
+        self._remember()
+        d[...] = self._direction(slope)
+        along = float(xp.dot(slope, d))
+        if along == 0:
+            return
+        trial = float(scalars["lr"])
+        if not self.running["pairs"]:
+            trial *= min(1.0, 1 / float(xp.abs(slope).sum()))
+
+        def at(step: float) -> tuple[float, float]:
+            self.sweep("kernel", {"step": self._cast("step", step)})
+            loss = float(self.evaluate())
+            return loss, float(self.total(lambda g, d: (g * d).sum()))
+
+        step = strong_wolfe(at, self._loss.item(), along, trial, self.evaluations)
+        self.state["x_last"][...], self.state["slope_last"][...] = x, slope
+        self.sweep("kernel", {"step": self._cast("step", step)})
+
+    def _remember(self) -> None:
+        """Keep the changes since the last step, unless the curvature along them is not positive."""
+        state, pairs = self.state, self.running.setdefault("pairs", 0)
+        if self.t == 1:
+            return
+        s, y = state["x"] - state["x_last"], state["slope"] - state["slope_last"]
+        if float(xp.dot(s, y)) > 1e-10:
+            state["s"][pairs % self.history], state["y"][pairs % self.history] = s, y
+            self.running["pairs"] = pairs + 1
+
+    def _direction(self, slope: Array) -> Array:
+        """Minus the inverse Hessian's estimate times the gradient: the two-loop recursion."""
+        pairs = self.running["pairs"]
+        newest_first = [
+            i % self.history for i in range(pairs - 1, max(pairs - self.history, 0) - 1, -1)
+        ]
+        q, weights = -slope, {}
+        for i in newest_first:
+            s, y = self.state["s"][i], self.state["y"][i]
+            weights[i] = xp.dot(s, q) / xp.dot(s, y)
+            q -= weights[i] * y
+        if newest_first:
+            s, y = self.state["s"][newest_first[0]], self.state["y"][newest_first[0]]
+            q *= xp.dot(s, y) / xp.dot(y, y)
+        for i in reversed(newest_first):
+            s, y = self.state["s"][i], self.state["y"][i]
+            q += (weights[i] - xp.dot(y, q) / xp.dot(s, y)) * s
+        return q
+
+
+class SAM(Wrapper):
+    """Steps `base` with the gradient from rho further uphill. Foret et al. 2021, Algorithm 1.
+
+    Wraps base(params, **settings), whose lr and state it has; base may be any rule.
+    """
+
+    needs_closure = True
+    oracle = "pytorch_optimizer.SAM"
+
+    def __init__(
+        self,
+        params: Iterable[Tensor],
+        base: Callable[..., Any] = SGD,
+        rho: float = 0.05,
+        **settings: Any,
+    ):
+        if not 0 <= rho < np.inf:
+            raise ValueError(f"rho={rho!r} is outside [0, inf); choose one inside.")
+        self.rho = rho
+        super().__init__(base(params, **settings))
+        self._memory = memory_of(self.params, "p_here")
+        self._runs = [arrays for _, arrays in whole_runs(self._memory, "p", "g", "p_here")]
+        self._pieces = [g for _, (g,) in self._memory.pieces(("g",), REDUCED)]
+
+    def step(self, closure: Closure | None = None) -> Tensor | None:
+        """Update the parameters once; returns the loss from before the update."""
+        if closure is None:
+            raise TypeError(
+                "SAM.step() needs a closure, which zeroes the gradients, goes backward and returns "
+                "the loss."
+            )
+        loss = closure()
+        self.params.settle()
+        norm = xp.sqrt(sum((g * g).sum() for g in self._pieces))
+        scale = xp.asarray(self.rho / xp.where(norm == 0, 1, norm), self.params.dtype)
+        for p, g, p_here in self._runs:
+            p_here[...] = p
+            g *= scale  # the closure overwrites it anyway
+            p += g
+        mark_changed(self.params)
+        closure()
+        for p, _, p_here in self._runs:
+            p[...] = p_here
+        mark_changed(self.params)
+        self.inner.advance()
+        return loss

@@ -1,0 +1,117 @@
+"""Schedule-free rules: an average of the weights takes the place of a falling rate.
+
+A rule steps z along gradients at y, a point between z and x, its average. The parameters are y;
+inside `averaged()` they are x, which is what to evaluate with. A projection keeps z in its set, and
+with it, up to rounding, x and y.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from minigrad.backend import Array, xp
+from optim.descent import SGD
+from optim.hyperparameters import Betas, Schedule, root, where
+from optim.optimizer import Optimizer, inplace
+from optim.projections import Box
+
+
+class _ScheduleFree(Optimizer):
+    """Base: z after the step of a rule, x its average, and p, which is y, between the two.
+
+    Their authors' package keeps y and z only, and finds x from them; with x kept beta may be 0, or
+    a schedule.
+    """
+
+    passes = ("kernel", "average")
+
+    def start(self, p):
+        return {"z": p, "x": p}
+
+    def share(self, lr):
+        """The share of the newest z in x; for `scalars`, once a step.
+
+        As in the package, z weighs as the square of the largest lr so far, so that the steps of a
+        warm-up count for little.
+        """
+        running = self.running
+        largest = running.get("lr_max", 0.0)
+        running["lr_max"] = largest = where(lr > largest, lr, largest)
+        weight = largest * largest
+        running["weight_sum"] = total = running.get("weight_sum", 0.0) + weight
+        return weight / (total + (total == 0))
+
+    def update(self, scalars):
+        self.sweep("kernel", scalars)
+        if self.projection and not isinstance(self.projection, Box):  # a box is in the kernel
+            self.state["z"][...] = self.projection.nearest(self.state["z"])
+        self.sweep("average", scalars)
+
+    @inplace
+    def average(p: Array, z, x, *, c, beta):
+        x += c * (z - x)
+        p[...] = z + beta * (x - z)
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        y = [tensor.data.copy() for tensor in self.params]
+        start = 0
+        for tensor in self.params:
+            stop = start + tensor.size
+            tensor.data = self.state["x"][start:stop].reshape(tensor.shape)
+            start = stop
+        try:
+            yield
+        finally:
+            for tensor, value in zip(self.params, y, strict=True):
+                tensor.data = value
+
+
+class ScheduleFreeSGD(_ScheduleFree):
+    """SGD without a schedule; momentum is how far y is on the way from z to its average x.
+
+    Defazio et al. 2024, equations 3 to 5. Momentum 0 is SGD with the average of Polyak.
+    """
+
+    oracle = "schedulefree.SGDScheduleFree"
+    lr: Schedule = 1.0
+    momentum: Schedule = 0.9
+
+    def scalars(self, h):
+        return {"lr": h.lr, "c": self.share(h.lr), "beta": h.momentum}
+
+    @inplace
+    def kernel(z, g, *, lr):
+        SGD.kernel(z, g, lr=lr)
+
+
+class ScheduleFreeAdamW(_ScheduleFree):
+    """AdamW without a schedule; beta1 is how far y is on the way from z to its average x.
+
+    Defazio et al. 2024, Algorithm 1; as in their package, with the bias correction of Adam.
+    """
+
+    oracle = "schedulefree.AdamWScheduleFree"
+    lr: Schedule = 2.5e-3
+    betas: Betas = (0.9, 0.999)
+    eps: float = 1e-8
+    weight_decay: Schedule = 0.0
+
+    def scalars(self, h):
+        beta1, beta2 = h.betas
+        (debias,) = self.debias((beta2,))
+        correction = root(debias)
+        return {
+            "lr": h.lr * correction,
+            "decay": h.lr * h.weight_decay,
+            "beta2": beta2,
+            "one_minus_beta2": 1 - beta2,
+            "eps": h.eps * correction,
+            "c": self.share(h.lr),
+            "beta": beta1,
+        }
+
+    @inplace
+    def kernel(z, g, p, v, *, lr, decay, beta2, one_minus_beta2, eps):
+        v *= beta2
+        v += one_minus_beta2 * g * g
+        z -= lr * g / (xp.sqrt(v) + eps) + decay * p

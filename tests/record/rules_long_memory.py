@@ -1,0 +1,161 @@
+"""Record the rules that answer Adam's forgetting: tests/oracles/rules_long_memory.npz.
+
+As tests/record/rules.py does, with the gradients of its `inputs`; one tensor of each shape for
+rules that see whole tensors. Each recording is first compared with the transcription in
+tests/paper_long_memory.py. Run as `PYTHONPATH=.:tests:tests/record python
+tests/record/rules_long_memory.py`.
+"""
+
+import importlib.metadata
+import json
+from functools import partial
+from pathlib import Path
+
+import adopt
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import paper_long_memory
+import pytorch_optimizer
+import torch
+import zij
+from driving import parts
+from rules import SHAPES, STEPS, inputs, rate, root, table
+
+jax.config.update("jax_enable_x64", True)
+
+OUT = Path(__file__).parent.parent / "oracles" / "rules_long_memory.npz"
+
+
+def by_torch(optimizer, x0, grads, lr, names=(), **settings):
+    """The parameters after each step, from one tensor of each of SHAPES; `names` renames."""
+    settings = {dict(names).get(name, name): value for name, value in settings.items()}
+    x = [torch.tensor(part, requires_grad=True) for part in parts(x0, SHAPES)]
+    opt = optimizer(x, lr=rate(lr, 1), **settings)
+    for t, g in enumerate(grads, 1):
+        opt.param_groups[0]["lr"] = rate(lr, t)
+        for tensor, part in zip(x, parts(g, SHAPES), strict=True):
+            tensor.grad = torch.tensor(part)
+        opt.step()
+        yield np.concatenate([tensor.detach().numpy().ravel() for tensor in x])
+
+
+def by_optax(make, x0, grads, lr, betas, eps):
+    def schedule(count):
+        return lr["alpha"] / jnp.sqrt(count.astype(jnp.float64) + 1)
+
+    opt = make(schedule if isinstance(lr, dict) else lr, *betas, eps)
+    x = jnp.asarray(x0)
+    state = opt.init(x)
+    for g in grads:
+        update, state = opt.update(jnp.asarray(g), state, x)
+        x = optax.apply_updates(x, update)
+        yield np.array(x)
+
+
+def optax_adopt(lr, b1, b2, eps):
+    # jax takes the root of an int32 in float32
+    def clip(count):
+        return count.astype(jnp.float64) ** 0.25
+
+    return optax.contrib.adopt(lr, b1, b2, eps, clip_value_fn=clip)
+
+
+def by_formula(paper, x0, grads, lr, **settings):
+    """The transcription, tensor by tensor."""
+    every = zip(parts(x0, SHAPES), *(parts(g, SHAPES) for g in grads), strict=True)
+    step = (lambda t: rate(lr, t)) if isinstance(lr, dict) else lr
+    columns = [
+        np.array(list(paper(x, part, lr=step, **settings))).reshape(STEPS, -1) for x, *part in every
+    ]
+    return np.concatenate(columns, axis=1)
+
+
+DELAYED = table(
+    "lr betas eps",
+    (1e-3, [0.9, 0.999], 1e-6),
+    (1e-2, [0.9, 0.99], 1e-3),
+    (0.1, [0.5, 0.9], 0.1),
+    (root(0.5), [0.0, 0.99], 1e-8),
+)
+SHIFTED = table(
+    "lr betas eps delay",
+    (1e-3, [0.9, 0.999], 1e-10, 10),
+    (1e-2, [0.9, 0.99], 1e-3, 5),
+    (0.1, [0.5, 0.9], 0.1, 1),
+    (root(0.5), [0.99, 0.9], 1e-8, 20),
+)
+MARS = table(
+    "lr betas eps weight_decay gamma",
+    (3e-3, [0.95, 0.99], 1e-8, 0.0, 0.025),
+    (1e-2, [0.9, 0.999], 1e-3, 0.1, 0.5),
+    (0.1, [0.5, 0.9], 0.1, 1e-2, 0.0),
+    (root(0.05), [0.95, 0.99], 1e-8, 0.1, 0.1),
+)
+
+shift = partial(by_torch, pytorch_optimizer.AdaShift, names=[("delay", "keep_num")], foreach=False)
+RULES = [  # name, oracle, distribution, how to run it, transcription, settings
+    (
+        "ADOPT",
+        "adopt.ADOPT",
+        "torch-adopt",
+        partial(by_torch, adopt.ADOPT),
+        paper_long_memory.adopt,
+        [{**DELAYED[0], "betas": [0.9, 0.9999]}, *DELAYED[1:]],
+    ),
+    (
+        "ADOPT",
+        "optax.contrib.adopt",
+        "optax",
+        partial(by_optax, optax_adopt),
+        paper_long_memory.adopt,
+        DELAYED[1:],
+    ),
+    (
+        "AdaShift",
+        "pytorch_optimizer.AdaShift",
+        "pytorch-optimizer",
+        partial(shift, reduce_func=None),
+        paper_long_memory.adashift,
+        SHIFTED,
+    ),
+    (
+        "MaxAdaShift",
+        "pytorch_optimizer.AdaShift",
+        "pytorch-optimizer",
+        partial(shift, reduce_func=torch.max),
+        paper_long_memory.max_adashift,
+        SHIFTED,
+    ),
+    (
+        "MARS",
+        "zij.MARS",
+        "zij",
+        partial(by_torch, zij.MARS, optimize_1d=True),
+        paper_long_memory.mars,
+        MARS,
+    ),
+]
+
+
+def main():
+    """Run every oracle, compare it with the transcription, print the differences, save."""
+    x0, grads = inputs()
+    arrays = {"x0": x0, "grads": grads}
+    for rule, oracle, distribution, record, paper, rows in RULES:
+        for settings in rows:
+            x = np.stack(list(record(x0, grads, **settings)))
+            expected = by_formula(paper, x0, grads, **settings)
+            error = np.max(np.abs(x - expected) / np.maximum(1, np.abs(expected)))
+            print(f"{rule:12} {oracle:26} {error:8.1e}  {settings}")
+            assert x.dtype == np.float64 and error < 1e-12, (rule, settings)
+            version = importlib.metadata.version(distribution)
+            key = {"rule": rule, "oracle": f"{oracle} {version}", "settings": settings}
+            arrays[json.dumps(key, sort_keys=True)] = x
+    np.savez_compressed(OUT, **arrays)
+    print(f"{len(arrays) - 2} cases, {OUT.stat().st_size} bytes")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,179 @@
+"""Record what the packages of their authors, and optax, do for the rules without a rate or a
+schedule to tune: tests/oracles/rules_parameter_free.npz.
+
+Each recording is first compared with the rule's transcription. Run with `tests` and `tests/record`
+on the path.
+"""
+
+import importlib.metadata
+import json
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from rules import by_torch, inputs, rate, root, table  # first: it sets jax to float64
+
+# isort: split
+import dadaptation
+import jax.numpy as jnp
+import optax
+import paper_parameter_free as paper
+import prodigyopt
+import schedulefree
+import torch
+
+OUT = Path(__file__).parent.parent / "oracles" / "rules_parameter_free.npz"
+
+
+def in_optax(opt, x0, grads):
+    x = jnp.asarray(x0)
+    state = opt.init(x)
+    for g in grads:
+        update, state = opt.update(jnp.asarray(g), state, x)
+        x = optax.apply_updates(x, update)
+        yield np.array(x)
+
+
+def scheduled(lr):
+    return (lambda n: lr["alpha"] / jnp.sqrt(n.astype(jnp.float64) + 1)) if rooted(lr) else lr
+
+
+def rooted(lr):
+    return isinstance(lr, dict)
+
+
+def dog(x0, grads, lr, eps, r_eps):
+    opt = optax.contrib.dog(scheduled(lr), ("heuristic", r_eps), eps)
+    yield from in_optax(opt, x0, grads)
+
+
+def dowg(x0, grads, lr, eps, r_eps):
+    yield from in_optax(optax.contrib.dowg(scheduled(lr), r_eps**2, eps), x0, grads)
+
+
+def prodigy(x0, grads, lr, betas, eps, d0, weight_decay):
+    def uncorrected(count):  # optax always corrects the bias; the paper and its package do not
+        n = count.astype(jnp.float64) + 1
+        return rate(lr, n) * (1 - betas[0] ** n) / (1 - betas[1] ** n) ** 0.5
+
+    opt = optax.contrib.prodigy(
+        uncorrected, tuple(betas), eps=eps, estim_lr0=d0, weight_decay=weight_decay
+    )
+    yield from in_optax(opt, x0, grads)
+
+
+def by_schedulefree(optimizer, x0, grads, lr, **settings):
+    x = torch.tensor(x0, requires_grad=True)
+    opt = optimizer([x], lr=rate(lr, 1), **settings)
+    opt.train()
+    for t, g in enumerate(grads, 1):
+        opt.param_groups[0]["lr"] = rate(lr, t)
+        x.grad = torch.tensor(g)
+        opt.step()
+        yield x.detach().numpy().copy()
+
+
+# Both packages multiply eps by the next d, the paper by this one: for them to agree, eps vanishes
+# or d does not grow.
+PRODIGY = table(
+    "lr betas eps d0 weight_decay",
+    (1.0, [0.9, 0.999], 1e-30, 1e-6, 0.0),
+    (0.5, [0.8, 0.99], 1e-30, 1e-4, 0.1),
+    (root(1.0), [0.9, 0.99], 1e-30, 1e-5, 0.0),
+    (1e-3, [0.5, 0.9], 1e-2, 50.0, 0.1),
+)
+
+RULES = [  # name, oracle, how to run it, transcription, settings
+    (
+        "DoG",
+        "optax.contrib.dog",
+        dog,
+        paper.dog,
+        table(
+            "lr eps r_eps",
+            (1.0, 1e-8, 1e-6),
+            (0.5, 1e-2, 1e-4),
+            (1.0, 10.0, 1e-1),
+            (root(2), 1e-8, 1e-3),
+        ),
+    ),
+    (
+        "DoWG",
+        "optax.contrib.dowg",
+        dowg,
+        paper.dowg,
+        table(
+            "lr eps r_eps",
+            (1.0, 1e-4, 1e-2),
+            (0.5, 1e-2, 1e-4),
+            (1.0, 1.0, 1e-1),
+            (root(2), 1e-8, 1e-3),
+        ),
+    ),
+    (
+        "DAdaptAdam",
+        "dadaptation.DAdaptAdam",
+        partial(by_torch, dadaptation.DAdaptAdam),
+        paper.d_adapt_adam,
+        table(
+            "lr betas eps d0",
+            (1.0, [0.9, 0.999], 1e-8, 1e-6),
+            (0.5, [0.8, 0.99], 1e-2, 1e-4),
+            (1.0, [0.0, 0.9], 1e-8, 1e-2),
+            (root(1.0), [0.9, 0.99], 1e-3, 1e-5),
+        ),
+    ),
+    ("Prodigy", "optax.contrib.prodigy", prodigy, paper.prodigy, PRODIGY),
+    (
+        "Prodigy",
+        "prodigyopt.Prodigy",
+        partial(by_torch, prodigyopt.Prodigy),
+        paper.prodigy,
+        PRODIGY,
+    ),
+    (
+        "ScheduleFreeSGD",
+        "schedulefree.SGDScheduleFree",
+        partial(by_schedulefree, schedulefree.SGDScheduleFree),
+        paper.schedule_free_sgd,
+        table("lr momentum", (1.0, 0.9), (1e-2, 0.98), (0.1, 0.5), (root(0.05), 0.9)),
+    ),
+    (
+        "ScheduleFreeAdamW",
+        "schedulefree.AdamWScheduleFree",
+        partial(by_schedulefree, schedulefree.AdamWScheduleFree),
+        paper.schedule_free_adamw,
+        table(
+            "lr betas eps weight_decay",
+            (2.5e-3, [0.9, 0.999], 1e-8, 0.0),
+            (1e-2, [0.98, 0.99], 1e-3, 0.1),
+            (0.1, [0.5, 0.9], 0.1, 0.01),
+            (root(0.5), [0.9, 0.99], 1e-8, 0.1),
+        ),
+    ),
+]
+
+
+def main():
+    """Run every oracle, compare it with its transcription, print the differences, save."""
+    x0, grads = inputs()
+    arrays = {"x0": x0, "grads": grads}
+    for rule, oracle, record, transcription, rows in RULES:
+        for settings in rows:
+            x = np.stack(list(record(x0, grads, **settings)))
+            given = dict(settings)
+            if rooted(settings["lr"]):
+                given["lr"] = partial(rate, settings["lr"])
+            expected = np.stack(list(transcription(x0, grads, **given)))
+            error = np.max(np.abs(x - expected) / np.maximum(1, np.abs(expected)))
+            print(f"{rule:18} {oracle:30} {error:8.1e}  {settings}")
+            assert x.dtype == np.float64 and error < 1e-12, (rule, settings)
+            version = importlib.metadata.version(oracle.split(".")[0])
+            key = {"rule": rule, "oracle": f"{oracle} {version}", "settings": settings}
+            arrays[json.dumps(key, sort_keys=True)] = x
+    np.savez_compressed(OUT, **arrays)
+    print(f"{len(arrays) - 2} cases, {OUT.stat().st_size} bytes")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,230 @@
+"""What rules without a rate or a schedule to tune promise, and what they have to do with others."""
+
+import numpy as np
+import pytest
+from driving import assert_identical, cut_into, drive, end, flat, gradients, start, tensors
+from hypothesis import given
+from hypothesis import strategies as st
+from test_identities import SIZE, betas, examples, problems, rates, run
+from test_rules import assert_close, both_dtypes
+
+import optim
+from minigrad import Tensor, to_host
+from optim import Box, L2Ball
+from optim.schedules import Constant, InverseSqrt, WarmUp
+
+BY_DISTANCE, BY_BOUND = (optim.DoG, optim.DoWG), (optim.DAdaptAdam, optim.Prodigy)
+FREE = (optim.ScheduleFreeSGD, optim.ScheduleFreeAdamW)
+
+
+def average(opt):
+    """What is evaluated with."""
+    with opt.averaged():
+        return flat(opt.params)
+
+
+# Rates
+
+
+@both_dtypes
+@pytest.mark.parametrize("rule", BY_DISTANCE + BY_BOUND)
+def test_sums_do_not_depend_on_blocks(rule, dtype, monkeypatch):
+    size = 2 * 2**15 + 5
+    ends = []
+    for block_bytes in (None, 2**19, 2**12):
+        cut_into(monkeypatch, block_bytes)
+        opt = rule(tensors(start(dtype, size), [(size,)]))
+        drive(opt, gradients(4, size))
+        ends.append(end(opt))
+    assert_identical(ends[1], ends[0])
+    assert_identical(ends[2], ends[0])
+
+
+@both_dtypes
+@pytest.mark.parametrize("rule", BY_DISTANCE + BY_BOUND)
+@examples
+@given(problems, rates)
+def test_what_estimates_the_distance_never_falls(rule, dtype, problem, lr):
+    x0, grads = problem.draw()
+    opt = rule(tensors(x0.astype(dtype), [(SIZE,)]), lr=lr)
+    name = "d" if rule in BY_BOUND else "r"
+    last = to_host(opt.state[name]).copy()
+    assert last.ndim == 0 and last > 0
+    for g in grads:
+        drive(opt, [g])
+        assert opt.state[name] >= last
+        last = to_host(opt.state[name]).copy()
+
+
+@pytest.mark.parametrize("rule", BY_DISTANCE + BY_BOUND)
+@examples
+@given(problems, st.integers(-40, 40))
+def test_the_scale_of_the_objective_does_not_matter(rule, problem, exponent):
+    rows, _ = run(rule, problem, eps=0)
+    # a power of 2 scales every intermediate value without rounding
+    scaled, _ = run(rule, problem, eps=0, scale=2.0**exponent)
+    np.testing.assert_array_equal(scaled, rows)
+
+
+@pytest.mark.parametrize("rule", BY_DISTANCE)
+@examples
+@given(problems)
+def test_dog_and_dowg_turn_with_the_axes(rule, problem):
+    x0, grads = problem.draw()
+    turn, _ = np.linalg.qr(np.random.default_rng(problem.seed).normal(size=(SIZE, SIZE)))
+    rows = drive(rule(tensors(x0, [(SIZE,)])), grads)
+    turned = drive(rule(tensors(x0 @ turn, [(SIZE,)])), grads @ turn)
+    assert_close(turned, rows @ turn, 1e-9)
+
+
+@examples
+@given(problems, st.floats(0.001, 1))
+def test_dog_and_dowg_agree_within_the_first_distance(problem, lr):
+    x0, grads = problem.draw()
+    r, lr = 100.0, lr * 0.01  # 40 steps of at most lr r
+    dog = optim.DoG(tensors(x0, [(SIZE,)]), lr=lr, eps=0, r_eps=r / (1 + np.linalg.norm(x0)))
+    dowg = optim.DoWG(tensors(x0, [(SIZE,)]), lr=lr, eps=0, r_eps=r)
+    assert_close(drive(dog, grads), drive(dowg, grads))
+    assert to_host(dowg.state["r"]) == r
+
+
+@pytest.mark.parametrize("rule", BY_BOUND)
+@examples
+@given(problems, betas, betas)
+def test_with_a_bound_that_does_not_grow_it_is_paper_adam(rule, problem, b1, b2):
+    h = {"betas": (b1 * b2**0.5, b2), "eps": 1e-3}
+    d = 1024.0
+    rows, _ = run(optim.PaperAdam, problem, lr=1e-6 * d, **h)
+    bound, state = run(rule, problem, lr=1e-6, d0=d, **h)
+    assert_close(bound, rows)
+    assert state["d"] == d
+
+
+@pytest.mark.parametrize("rule", BY_DISTANCE + BY_BOUND)
+@pytest.mark.parametrize("distance", (1.0, 1e3))
+def test_reaches_a_far_minimum_without_tuning(rule, distance):
+    curvature = np.geomspace(0.5, 1, SIZE)
+    x = np.full(SIZE, distance)
+    opt = rule(tensors(x, [(SIZE,)]))
+    for _ in range(3000):
+        drive(opt, [curvature * flat(opt.params)])
+    assert np.linalg.norm(flat(opt.params)) < 0.05 * distance * SIZE**0.5
+
+
+@pytest.mark.parametrize("rule", BY_BOUND)
+def test_one_rate_for_all_takes_no_arrays(rule):
+    x = tensors(start())
+    many = np.full(48, 0.9)
+    for settings in ({"lr": many}, {"betas": (0.9, many)}, {"lr": Constant(many)}):
+        with pytest.raises(ValueError, match=rf"{rule.__name__} finds one rate for all"):
+            rule(x, **settings).step()
+    with pytest.raises(ValueError, match="d0=0 would stay 0"):
+        rule(x, d0=0)
+    with pytest.raises(TypeError, match="d0 is one number"):
+        rule(x, d0=many)
+    with pytest.raises(TypeError, match="r_eps is one number"):
+        optim.DoG(x, r_eps=many)
+
+
+# Schedules
+
+
+@both_dtypes
+@examples
+@given(problems, rates)
+def test_momentum_0_is_sgd_and_its_average(dtype, problem, lr):
+    x0, grads = problem.draw()
+    free = optim.ScheduleFreeSGD(tensors(x0.astype(dtype), [(SIZE,)]), lr=lr, momentum=0.0)
+    sgd = optim.SGD(tensors(x0.astype(dtype), [(SIZE,)]), lr=lr)
+    rows = drive(sgd, grads)
+    np.testing.assert_array_equal(drive(free, grads), rows, strict=True)
+    scale = np.abs(rows).max()
+    mean = rows.astype("float64").mean(axis=0)
+    assert_close(average(free) / scale, mean / scale, 1e-5 if dtype == "float32" else 1e-12)
+
+
+@examples
+@given(problems, rates)
+def test_a_momentum_of_almost_1_takes_gradients_at_the_average(problem, lr):
+    x0, grads = problem.draw()
+    opt = optim.ScheduleFreeSGD(tensors(x0, [(SIZE,)]), lr=lr, momentum=np.nextafter(1, 0))
+    for g in grads:
+        assert_close(drive(opt, [g])[0], average(opt))
+
+
+@examples
+@given(st.floats(-10, 10), rates, st.floats(0, 0.99))
+def test_a_constant_gradient_moves_the_average_half_as_far(g, lr, momentum):
+    x = Tensor([1.0], requires_grad=True, dtype="float64")
+    opt = optim.ScheduleFreeSGD([x], lr=lr, momentum=momentum)
+    t = np.arange(1, 31)
+    moved = 1 - drive(opt, np.full((30, 1), g))[:, 0]
+    step = lr * g
+    assert_close(moved, (1 - momentum) * step * t + momentum * step * (t + 1) / 2)
+    assert_close(1 - average(opt), step * 31 / 2)
+
+
+def test_the_weights_are_the_squares_of_the_largest_rate_so_far():
+    for lr, weights in (
+        (WarmUp(3, Constant(0.3)), [1, 4, 9, 9, 9]),
+        (InverseSqrt(0.3), [1, 1, 1, 1, 1]),
+        (lambda t: 0.3 * (t > 2), [0, 0, 1, 1, 1]),
+    ):
+        opt = optim.ScheduleFreeSGD(tensors(start()), lr=lr, momentum=0.0)
+        rows = drive(opt, gradients(5))
+        assert_close(average(opt), np.average(rows, axis=0, weights=weights))
+        assert_identical({"x": average(opt)}, {"x": to_host(opt.state["x"]).copy()})
+
+
+@pytest.mark.parametrize("rule", FREE)
+@both_dtypes
+def test_averaged_comes_back_bit_for_bit(rule, dtype):
+    x = tensors(start(dtype))
+    opts = [rule(x[:2]), rule([x[3], x[2]])]  # each owns what is only a part of an arena
+    for opt in opts:
+        size = opt.params.size
+        np.testing.assert_array_equal(average(opt), flat(opt.params))  # before the first step
+        drive(opt, gradients(5, size))
+        before, inside = end(opt), to_host(opt.state["x"]).copy()
+        others = flat(x)
+        with opt.averaged():
+            np.testing.assert_array_equal(flat(opt.params), inside, strict=True)
+            assert not np.array_equal(flat(opt.params), before["p"])
+            with opt.averaged():
+                np.testing.assert_array_equal(flat(opt.params), inside)
+            np.testing.assert_array_equal(flat(opt.params), inside)
+        assert_identical(end(opt), before)
+        np.testing.assert_array_equal(flat(x), others)
+        with pytest.raises(KeyError), opt.averaged():
+            raise KeyError
+        assert_identical(end(opt), before)
+        twin = rule(tensors(start(dtype)[:size], [(size,)]))
+        twin.params.load_state_dict({"params[0]": before["p"]})
+        twin.load_state_dict(opt.state_dict())
+        rows = drive(opt, gradients(3, size, seed=5))
+        np.testing.assert_array_equal(drive(twin, gradients(3, size, seed=5)), rows)
+
+
+def test_gradients_of_an_evaluation_do_not_reach_training():
+    x = Tensor(np.array([1.0, 2.0]), requires_grad=True)
+    opt = optim.ScheduleFreeSGD([x], lr=0.1)
+    drive(opt, [[1.0, 1.0], [2.0, 0.0]])
+    with opt.averaged():
+        loss = (x * x).sum()
+    with pytest.raises(RuntimeError, match="changed after it was used"):
+        loss.backward()
+
+
+@pytest.mark.parametrize("rule", FREE)
+@pytest.mark.parametrize("feasible", (Box(-0.5, 0.8), Box(-0.5, np.linspace(0, 1, 48)), L2Ball(2)))
+def test_a_projection_keeps_all_three_sequences_in_its_set(rule, feasible):
+    opt = rule(tensors(start()), lr=0.3, projection=feasible)
+    for g in gradients(30):
+        drive(opt, [g])
+        for point in (end(opt)["z"], end(opt)["x"], end(opt)["p"]):
+            if isinstance(feasible, Box):
+                assert np.all(point >= feasible.lo - 1e-15) and np.all(point <= feasible.hi + 1e-15)
+            else:
+                assert np.linalg.norm(point) <= 2 + 1e-14
+    z = end(opt)["z"]
+    assert np.any(z == -0.5) if isinstance(feasible, Box) else np.linalg.norm(z) > 2 - 1e-12
