@@ -56,7 +56,7 @@ class Adam(PaperAdam):
     def corrected(self, h, debias1, debias2):
         """The scalars of PaperAdam with m / debias1 and v / debias2 for m and v."""
         correction = root(debias2)
-        scalars = PaperAdam.scalars(self, h)
+        scalars = super().scalars(h)
         return {**scalars, "lr": h.lr * correction / debias1, "eps": h.eps * correction}
 
 

@@ -107,7 +107,7 @@ class AMSBound(AdaBound):
 class Padam(AMSGrad):
     """AMSGrad over v_max to the power `partial`: 1/2 is AMSGrad, 0 is momentum.
 
-    Chen et al. 2020, Algorithm 1, without bias correction.
+    Chen et al. 2020, Algorithm 1, without the bias correction of its implementations.
     """
 
     oracle = "the paper"

@@ -39,7 +39,10 @@ class QHAdam(Adam):
 
 
 class Grams(Adam):
-    """Adam's step in size, but down the present gradient. Cao, Li and Song 2024."""
+    """Adam's step in size, but down the present gradient. Cao, Li and Song 2024.
+
+    eps is Adam's; their implementation adds it to the root of v before its correction.
+    """
 
     oracle = "the paper"
 

@@ -78,7 +78,7 @@ class SOAP(PaperAdam):
 
     per_tensor = True
     passes = ("moments", "kernel", "statistics", "eigenbasis", "power_iteration")
-    diagonal = None  # type: ignore[assignment]
+    diagonal = None  # type: ignore[assignment]  # it is one in another basis
 
     def start(self, p):
         size = sum(n * n for n in SOAP.bases(p))
@@ -136,7 +136,7 @@ class SOAP(PaperAdam):
             basis[...] = xp.linalg.eigh(a)[1][:, ::-1]
 
     @inplace
-    def power_iteration(v, h, q):
+    def power_iteration(v: Array, h, q):
         shape = SOAP.bases(v)
         for axis, (a, basis) in enumerate(zip(square(h, shape), square(q, shape), strict=True)):
             image = a @ basis
@@ -158,7 +158,7 @@ class Muon(AdamW):
     weight_decay: Schedule = 0.1
 
     per_tensor = True
-    diagonal = None  # type: ignore[assignment]
+    diagonal = None  # type: ignore[assignment]  # matrices have none
 
     def start(self, p):
         return {"v": xp.zeros(0, p.dtype)} if p.ndim == 2 else {}
@@ -176,7 +176,9 @@ class Muon(AdamW):
         }
 
     @inplace
-    def kernel(p, g, m, v, *, keep, momentum, one_minus_momentum, scale, floor, a, b, c, **adam):
+    def kernel(
+        p: Array, g, m, v, *, keep, momentum, one_minus_momentum, scale, floor, a, b, c, **adam
+    ):
         if p.ndim != 2:
             AdamW.kernel(p, g, m, v, keep=keep, **adam)
             return

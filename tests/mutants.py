@@ -54,6 +54,8 @@ def try_rule(name: str) -> tuple[int, list[str]]:
         function = getattr(original, "__func__", original)
         if not inspect.isfunction(function) or function.__code__.co_filename == "<string>":
             continue  # no function, or one that the dataclass made
+        if hasattr(function, "__wrapped__"):
+            continue  # decorated, with globals that are not the rule's
         if not function.__qualname__.startswith(f"{rule.__qualname__}."):
             continue  # another rule's
         for said, mutant in mutants(rule, function):

@@ -8,11 +8,12 @@ import numpy as np
 from experiments.registry import EXPERIMENTS
 from minigrad import Tensor, xp
 from minigrad.tensor import OPS, op
+from optim import RULES
 from optim.__main__ import table
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
-USE, OP, RULE = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+USE, AROUND, OP, RULE = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 
 def run(code):
@@ -23,6 +24,11 @@ def run(code):
 
 def test_the_table_of_rules_is_the_one_that_the_code_prints():
     assert table() in README, "paste what `python -m optim` prints into README.md"
+    assert f"among {len(ours())}," in README
+
+
+def ours():
+    return [rule for rule in RULES.values() if rule.__module__.startswith("optim.")]
 
 
 def test_the_table_of_experiments_is_complete():
@@ -33,6 +39,12 @@ def test_the_example_of_use_learns(capsys):
     names = run(USE)
     assert names["loss"].item() < 0.2 < names["model"].loss(names["x"], 1 - names["y"]).item()
     assert capsys.readouterr().out
+
+
+def test_the_example_of_wrappers_learns(capsys):
+    names = run(USE + AROUND)
+    assert float(capsys.readouterr().out.split()[-1]) < 0.5
+    assert names["opt"].t == 100
 
 
 def test_the_example_of_an_op_is_right():
