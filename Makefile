@@ -9,7 +9,7 @@ run: $(VENV)/run
 	$(python) -m experiments all --data $(DATA) --force
 
 test: $(VENV)/test
-	$(python) -m pytest
+	OPENBLAS_NUM_THREADS=1 $(python) -m pytest --numprocesses auto
 
 lint: $(VENV)/dev
 	$(VENV)/bin/ruff check

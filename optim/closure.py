@@ -29,9 +29,9 @@ class ClosureOptimizer(Optimizer):
     def step(self, closure: Closure | None = None) -> Tensor | None:
         """Update the parameters once; returns the loss from before the update."""
 
-        def first() -> Tensor:
-            self._loss = self._closure()
-            return self._loss
+        def first() -> Any:
+            self._loss = loss = self._closure()
+            return loss
 
         self._closure: Any = closure
         return super().step(first if closure else None)
@@ -129,12 +129,14 @@ class Sophia(ClosureOptimizer):
         p += radius * u
 
     @inplace
-    def look_behind(p, g, u, p_here, g_ahead, *, radius):
+    def look_behind(p: Array, g, u, p_here, g_ahead, *, radius):
         g_ahead[...] = g
         p[...] = p_here - radius * u
 
     @inplace
-    def curvature(p, g, u, p_here, g_here, g_ahead, d, *, beta2, one_minus_beta2, half_inverse):
+    def curvature(
+        p: Array, g, u, p_here, g_here, g_ahead, d, *, beta2, one_minus_beta2, half_inverse
+    ):
         d *= beta2
         d += one_minus_beta2 * u * half_inverse * (g_ahead - g)
         p[...] = p_here
@@ -179,7 +181,7 @@ class LBFGS(ClosureOptimizer):
         slope[...] = g
 
     @inplace
-    def kernel(p, g, s, y, d, x, slope, x_last, slope_last, *, step):
+    def kernel(p: Array, g, s, y, d, x, slope, x_last, slope_last, *, step):
         p[...] = x + step * d
 
     def scalars(self, h):

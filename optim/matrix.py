@@ -85,12 +85,12 @@ class SOAP(PaperAdam):
         return {"h": xp.zeros(size, p.dtype), "q": xp.zeros(size, p.dtype)}
 
     def scalars(self, h):
-        moving = self.t > 1
-        debias1, debias2 = self.debias(h.betas) if moving else (1.0, 1.0)
+        moves = self.t > 1  # else m is zero
+        debias1, debias2 = self.debias(h.betas) if moves else (1.0, 1.0)
         return {
             **super().scalars(h),
-            "lr": h.lr * root(debias2) / debias1 if moving else 0.0,
-            "keep": 1 - h.lr * h.weight_decay if moving else 1.0,
+            "lr": h.lr * root(debias2) / debias1,
+            "keep": 1 - h.lr * h.weight_decay if moves else 1.0,
         }
 
     def update(self, scalars):

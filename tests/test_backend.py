@@ -187,7 +187,12 @@ done = []
 stream = types.SimpleNamespace(synchronize=lambda: done.append(1))
 cuda.get_current_stream = lambda: stream
 now = minigrad.backend.current()
-assert (now.name, now.namespace, now.on_host, now.fuse) == ("cupy", cupy, False, "fuse")
+assert (now.name, now.namespace, now.on_host) == ("cupy", cupy, False)
+fused, seen = [], []
+cupy.fuse = lambda f: fused.append(f) or f
+launch = now.fuse(lambda p, g, *, lr, eps: seen.append((p, g, lr, eps)))
+launch("p", "g", lr=1, eps=2), launch("p", "g", lr=3, eps=4)
+assert seen == [("p", "g", 1, 2), ("p", "g", 3, 4)] and len(fused) == 1
 assert now.to_host is cupy.asnumpy and now.block_bytes is None and minigrad.xp.exp == "exp"
 assert type(now.scalar(1, "float32")) is np.float32  # cupy.fuse refuses 0-d host arrays
 minigrad.synchronize()

@@ -87,7 +87,7 @@ def test_a_delayed_divisor_does_not_know_the_gradient_it_divides(rule, problem, 
     if rule is optim.Adam:
         assert np.max(np.abs(thrice - 3 * once)) > 1e-3 * lr
     else:
-        assert_close(thrice, 3 * once, 1e-13)
+        assert_close(thrice, 3 * once, 1e-11)  # differences of larger numbers
 
 
 @examples

@@ -14,7 +14,7 @@ from driving import (
     start,
     tensors,
 )
-from test_rules import both_dtypes, every_elementwise_rule, every_rule
+from test_rules import TABLE, both_dtypes, every_elementwise_rule, every_rule
 
 import optim
 from minigrad import Parameters, to_host
@@ -22,24 +22,28 @@ from optim import Box
 from optim.hyperparameters import COUNTS
 from optim.schedules import Constant, Exponential
 
+every_flat_rule = pytest.mark.parametrize(
+    "rule", [rule for rule in TABLE if not rule.per_tensor], ids=lambda rule: rule.__name__
+)
 GRADS = gradients(6)
 RATES = 10 ** np.random.default_rng(3).uniform(-2, -1, SIZE)
 NUMBERS, BOX = Box(-0.6, 0.9), Box(-RATES * 20, RATES * 15)
 TENSORS = np.split(np.arange(SIZE), [1, 4, 24])  # the coordinates of each of driving.SHAPES
 
 
-@every_elementwise_rule
+@every_flat_rule
 @both_dtypes
 @pytest.mark.parametrize("box", (None, NUMBERS, BOX), ids=("free", "box", "array box"))
 def test_blocks(rule, dtype, box, monkeypatch):
     for size in (1, 7, 8, 9, 16, 17, 41):  # 64 bytes are 8 of float64 and 16 of float32
         if box is not None and box is not NUMBERS:
             box = Box(BOX.lo[:size], BOX.hi[:size])
+        lr = RATES[:size] if TABLE[rule].elementwise else 0.03
         ends = []
         for block_bytes in (None, 64, 8):
             cut_into(monkeypatch, block_bytes)
             x = tensors(start(dtype, size), [(size,)])
-            opt = rule(x, lr=Exponential(RATES[:size], 0.9), projection=box)
+            opt = rule(x, lr=Exponential(lr, 0.9), projection=box)
             drive(opt, GRADS[:, :size])
             ends.append(end(opt))
         assert_identical(ends[1], ends[0])

@@ -62,21 +62,30 @@ def test_continues_a_sweep_over_betas(rule, tmp_path):
     np.testing.assert_array_equal(drive(fresh, GRADS[10:]), rows)
 
 
-def test_continues_bit_for_bit_in_another_process(tmp_path):
-    opt = build(optim.AMSGradTorch, start("float32"))
-    drive(opt, GRADS[:10])
-    minigrad.save(tmp_path / "state.npz", params=opt.params, opt=opt)
-    drive(opt, GRADS[10:])
+def test_every_rule_continues_bit_for_bit_in_another_process(tmp_path):
+    ends = {}
+    for rule in TABLE:
+        opt = build(rule, start("float32"))
+        drive(opt, GRADS[:10])
+        (tmp_path / rule.__name__).mkdir()
+        minigrad.save(tmp_path / rule.__name__ / "state.npz", params=opt.params, opt=opt)
+        drive(opt, GRADS[10:])
+        ends[rule.__name__] = end(opt)
     tests = Path(__file__).parent
-    code = "import sys, test_resume; test_resume.continue_(*sys.argv[1:])"
+    code = """if True:
+        import sys, test_resume
+        for name in sys.argv[1:]:
+            test_resume.continue_(name.lower(), f"{name}/state.npz", f"{name}/end.npz")
+    """
     subprocess.run(
-        [sys.executable, "-c", code, "amsgradtorch", "state.npz", "end.npz"],
+        [sys.executable, "-c", code, *ends],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tests), str(tests.parent)])},
         check=True,
     )
-    with np.load(tmp_path / "end.npz") as file:
-        assert_identical(dict(file), end(opt))
+    for name, expected in ends.items():
+        with np.load(tmp_path / name / "end.npz") as file:
+            assert_identical(dict(file), expected)
 
 
 @every_rule
