@@ -6,6 +6,7 @@ cut into blocks that stay in cache.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from minigrad.backend import Array, xp
@@ -107,6 +108,28 @@ class Parameters:
         """Make the runs hold the gradients, before they are read."""
         for t in self.tensors:
             t._settle()
+
+    @contextmanager
+    def holding(self, values: Array) -> Iterator[None]:
+        """Inside, the parameters are the flat `values`; afterwards what they were, bit for bit."""
+        before = [run.data.copy() for run in self.runs]
+        start = 0
+        for run in self.runs:
+            stop = start + run.stop - run.start
+            run.data[...] = values[start:stop]
+            start = stop
+        self.mark_changed()
+        try:
+            yield
+        finally:
+            for run, data in zip(self.runs, before, strict=True):
+                run.data[...] = data
+            self.mark_changed()
+
+    def mark_changed(self) -> None:
+        """Make `backward` refuse graphs that were recorded with other values."""
+        for t in self.tensors:
+            t._version += 1
 
     def state_dict(self) -> dict[str, Any]:
         """A copy of every value by name, on the host."""

@@ -6,7 +6,7 @@ from math import exp, inf, log
 from minigrad.backend import xp
 from optim.adam import Adam, AdamW, PaperAdam
 from optim.hyperparameters import Betas, Schedule, root
-from optim.optimizer import Optimizer, inplace
+from optim.optimizer import NO_DIAGONAL, Optimizer, inplace
 
 
 class QHAdam(Adam):
@@ -29,7 +29,7 @@ class QHAdam(Adam):
             "direct2": (1 - nu2) * debias2,
         }
 
-    diagonal = None  # type: ignore[assignment]  # it would take g, gone after the step
+    diagonal = NO_DIAGONAL  # it would take g, gone after the step
 
     @inplace
     def kernel(p, g, m, v, *, lr, nu1, direct1, nu2, direct2, eps, **betas):
@@ -69,7 +69,7 @@ class LaProp(PaperAdam):
             "eps": h.eps * correction,
         }
 
-    diagonal = None  # type: ignore[assignment]  # it divides what m sums, not the step
+    diagonal = NO_DIAGONAL  # it divides what m sums, not the step
 
     @inplace
     def kernel(p, g, m, v, *, lr, beta1, rate, beta2, one_minus_beta2, eps):

@@ -3,7 +3,7 @@
 from minigrad.backend import xp
 from optim.adam import AdamW, PaperAdam
 from optim.hyperparameters import Betas, Schedule
-from optim.optimizer import inplace
+from optim.optimizer import NO_DIAGONAL, inplace
 
 
 class CautiousAdamW(AdamW):
@@ -15,7 +15,7 @@ class CautiousAdamW(AdamW):
     oracle = "the paper"
     per_tensor = True
 
-    diagonal = None  # type: ignore[assignment]  # a step depends on its gradient's sign too
+    diagonal = NO_DIAGONAL  # a step depends on its gradient's sign too
 
     @inplace
     def kernel(p, g, m, v, *, keep, lr, eps, **betas):

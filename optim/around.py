@@ -158,18 +158,12 @@ class DecoupledDecay(Wrapper):
         keep = xp.asarray(keep, dtype) if spread else scalar(keep, dtype)
         for here, (p,) in self._runs:
             xp.multiply(p, keep[here] if spread else keep, out=p)
-        mark_changed(self.params)
+        self.params.mark_changed()
 
 
 def moves_next(optimizer: Any) -> bool:
     """Whether the next step of an optimizer or a wrapper moves the parameters."""
     return bool(getattr(optimizer, "due", True))
-
-
-def mark_changed(params: Parameters) -> None:
-    """Make `backward` refuse graphs that were recorded with other weights."""
-    for tensor in params:
-        tensor._version += 1
 
 
 def check_optimizer(value: Any, what: str) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from minigrad.backend import Array, current, scalar
 from minigrad.tensor import Tensor
-from optim.around import Closure, Wrapper, mark_changed
+from optim.around import Closure, Wrapper
 from optim.optimizer import inplace
 from optim.state import FlatState
 
@@ -55,7 +55,7 @@ class WeightAverage(Wrapper):
         """Make the average the weights."""
         for p, average in self._blocks:
             p[...] = average
-        mark_changed(self.params)
+        self.params.mark_changed()
 
     def step(self, closure: Closure | None = None) -> Tensor | None:
         """Let the inner step, and take in the weights if it has moved them."""
@@ -68,15 +68,8 @@ class WeightAverage(Wrapper):
     @contextmanager
     def averaged(self) -> Iterator[None]:
         """Inside, the parameters are the average of this wrapper, the outermost that has one."""
-        runs = self.params.runs
-        before = [run.data.copy() for run in runs]
-        self.show()
-        try:
+        with self.params.holding(self.average):
             yield
-        finally:
-            for run, data in zip(runs, before, strict=True):
-                run.data[...] = data
-            mark_changed(self.params)
 
 
 @dataclass(eq=False)

@@ -11,7 +11,7 @@ import numpy as np
 
 from minigrad.backend import Array, xp
 from minigrad.tensor import Tensor
-from optim.around import Wrapper, mark_changed, memory_of, whole_runs
+from optim.around import Wrapper, memory_of, whole_runs
 from optim.descent import SGD
 from optim.hyperparameters import Betas, Schedule
 from optim.line_search import strong_wolfe
@@ -38,8 +38,7 @@ class ClosureOptimizer(Optimizer):
 
     def evaluate(self) -> Any:
         """The loss where the parameters are now, as an array, with its gradient in g."""
-        for tensor in self._owned:
-            tensor._version += 1
+        self._owned.mark_changed()
         with np.errstate(all="ignore"):  # far from the last point a loss may well be infinite
             loss = self._closure()
         self._owned.settle()
@@ -277,10 +276,10 @@ class SAM(Wrapper):
             p_here[...] = p
             g *= scale  # the closure overwrites it anyway
             p += g
-        mark_changed(self.params)
+        self.params.mark_changed()
         closure()
         for p, _, p_here in self._runs:
             p[...] = p_here
-        mark_changed(self.params)
+        self.params.mark_changed()
         self.inner.advance()
         return loss

@@ -8,7 +8,7 @@ gradient's direction; nothing need be remembered for ever.
 from minigrad.backend import xp
 from optim.adam import PaperAdam
 from optim.hyperparameters import Betas, Schedule, root
-from optim.optimizer import inplace
+from optim.optimizer import NO_DIAGONAL, inplace
 
 
 class ADOPT(PaperAdam):
@@ -26,7 +26,7 @@ class ADOPT(PaperAdam):
         first = {"beta2": 0.0, "one_minus_beta2": 1.0} if self.t == 1 else {}
         return {**super().scalars(h), **first, "lowest": -clip, "highest": clip}
 
-    diagonal = None  # type: ignore[assignment]  # it divides what m sums, not the step
+    diagonal = NO_DIAGONAL  # it divides what m sums, not the step
 
     @inplace
     def kernel(
@@ -65,7 +65,7 @@ class ACProp(PaperAdam):
             "floor": h.eps,
         }
 
-    diagonal = None  # type: ignore[assignment]  # that of a step is gone after it
+    diagonal = NO_DIAGONAL  # that of a step is gone after it
 
     @inplace
     def kernel(p, g, m, s, *, lr, eps, floor, beta1, one_minus_beta1, beta2, one_minus_beta2):
@@ -88,7 +88,7 @@ class AvaGrad(PaperAdam):
     lr: Schedule = 0.1
     eps: float = 0.1
 
-    diagonal = None  # type: ignore[assignment]  # that of a step is gone after it
+    diagonal = NO_DIAGONAL  # that of a step is gone after it
 
     def update(self, scalars):
         eps, size = scalars["eps"], self._owned.size
@@ -162,7 +162,7 @@ class MaxAdaShift(AdaShift):
     def start(self, p):
         return {**super().start(p), "v": xp.zeros((), p.dtype)}
 
-    diagonal = None  # type: ignore[assignment]  # one v for many coordinates
+    diagonal = NO_DIAGONAL  # one v for many coordinates
 
     @inplace
     def squares(v, past, *, slot, beta2, one_minus_beta2):

@@ -4,10 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from minigrad.backend import xp
-from optim.around import mark_changed
 from optim.hyperparameters import Betas, Schedule, where
 from optim.optimizer import Optimizer, inplace
-from optim.state import REDUCED
 
 
 class SGD(Optimizer):
@@ -156,17 +154,8 @@ class ASGD(Optimizer):
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
-        before = []
-        for _, (p, ax) in self._memory.pieces(("p", "ax"), REDUCED):
-            before.append((p, p.copy()))
-            p[...] = ax
-        mark_changed(self._owned)
-        try:
+        with self._owned.holding(self.state["ax"]):
             yield
-        finally:
-            for p, kept in before:
-                p[...] = kept
-            mark_changed(self._owned)
 
 
 class SignSGD(SGD):

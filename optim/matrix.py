@@ -3,7 +3,7 @@
 from minigrad.backend import Array, xp
 from optim.adam import AdamW, PaperAdam
 from optim.hyperparameters import Betas, Schedule, root
-from optim.optimizer import Optimizer, inplace
+from optim.optimizer import NO_DIAGONAL, Optimizer, inplace
 from optim.shaped import norm, views
 
 
@@ -78,7 +78,7 @@ class SOAP(PaperAdam):
 
     per_tensor = True
     passes = ("moments", "kernel", "statistics", "eigenbasis", "power_iteration")
-    diagonal = None  # type: ignore[assignment]  # it is one in another basis
+    diagonal = NO_DIAGONAL  # it is one in another basis
 
     def start(self, p):
         size = sum(n * n for n in SOAP.bases(p))
@@ -158,7 +158,7 @@ class Muon(AdamW):
     weight_decay: Schedule = 0.1
 
     per_tensor = True
-    diagonal = None  # type: ignore[assignment]  # matrices have none
+    diagonal = NO_DIAGONAL  # matrices have none
 
     def start(self, p):
         return {"v": xp.zeros(0, p.dtype)} if p.ndim == 2 else {}

@@ -32,6 +32,8 @@ from optim.projections import Box, Projection
 from optim.state import REDUCED, FlatState, ShapedState
 
 RULES: dict[str, type["Optimizer"]] = {}  # every rule by its lower-case name
+NO_DIAGONAL: Any = None  # for a rule whose parent has one that does not hold for it
+BETA_PRODUCTS = ("beta_product_0", "beta_product_1", "beta_product_2")  # in `running`
 
 
 def inplace(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -166,8 +168,7 @@ class Optimizer(_Declared):
     def debias(self, betas: tuple[Any, ...]) -> tuple[Any, ...]:
         """One minus the product of each beta up to this step; for `scalars`, once a step."""
         running, left = self.running, []
-        for i, beta in enumerate(betas):
-            name = f"beta_product_{i}"
+        for name, beta in zip(BETA_PRODUCTS, betas, strict=False):
             running[name] = product = running.get(name, 1.0) * beta
             left.append(1 - product)
         return tuple(left)
@@ -194,8 +195,7 @@ class Optimizer(_Declared):
         self.t += 1
         self._set_scalars(self.scalars(self._hyperparameters().at(self.t)))
         self._owned.settle()
-        for tensor in self._owned.tensors:  # even if the update fails: it may do so half-way
-            tensor._version += 1
+        self._owned.mark_changed()  # even if the update fails: it may do so half-way
         try:
             self._raising.run(self.update, self._scalars)
         except FloatingPointError as error:

@@ -7,7 +7,7 @@ squared norms, d a lower bound of the distance from x0 to a minimum.
 from minigrad.backend import Array, xp
 from optim.adam import PaperAdam
 from optim.hyperparameters import Schedule, root
-from optim.optimizer import Optimizer, inplace
+from optim.optimizer import NO_DIAGONAL, Optimizer, inplace
 
 
 class DoG(Optimizer):
@@ -79,7 +79,7 @@ class DAdaptAdam(PaperAdam):
 
     oracle = "dadaptation.DAdaptAdam"
     passes = ("kernel", "estimate")
-    diagonal = None  # type: ignore[assignment]  # the rate is in m
+    diagonal = NO_DIAGONAL  # the rate is in m
     lr: Schedule = 1.0
     eps: float = 1e-8
     d0: float = 1e-6

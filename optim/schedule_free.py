@@ -53,17 +53,8 @@ class _ScheduleFree(Optimizer):
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
-        y = [tensor.data.copy() for tensor in self.params]
-        start = 0
-        for tensor in self.params:
-            stop = start + tensor.size
-            tensor.data = self.state["x"][start:stop].reshape(tensor.shape)
-            start = stop
-        try:
+        with self._owned.holding(self.state["x"]):
             yield
-        finally:
-            for tensor, value in zip(self.params, y, strict=True):
-                tensor.data = value
 
 
 class ScheduleFreeSGD(_ScheduleFree):

@@ -10,7 +10,7 @@ from math import prod
 from minigrad.backend import Array, xp
 from optim.adam import Adam, PaperAdam
 from optim.hyperparameters import Betas, Schedule, power, where
-from optim.optimizer import Optimizer, inplace
+from optim.optimizer import NO_DIAGONAL, Optimizer, inplace
 
 
 def norm(x):
@@ -74,7 +74,7 @@ class LAMB(PaperAdam):
     weight_decay: Schedule = 0.0
 
     per_tensor = True
-    diagonal = None  # type: ignore[assignment]  # the step's length is the tensor's
+    diagonal = NO_DIAGONAL  # the step's length is the tensor's
 
     def scalars(self, h):
         debias1, debias2 = self.debias(h.betas)
@@ -232,7 +232,7 @@ class AdamMini(Adam):
     oracle = "adam_mini.Adam_mini"
 
     per_tensor = True
-    diagonal = None  # type: ignore[assignment]  # one v for many coordinates
+    diagonal = NO_DIAGONAL  # one v for many coordinates
 
     def start(self, p):
         return {"v": xp.zeros(p.shape[-1] if p.ndim > 1 else 1, p.dtype)}
