@@ -8,17 +8,18 @@ outermost wrapper to the rule, so the outermost sees them first; weights come ba
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from numbers import Integral, Real
 from typing import Any
 
 from minigrad.arena import Parameters, check_like
 from minigrad.backend import Array, scalar, to_host, xp
 from minigrad.tensor import Tensor
-from optim.hyperparameters import Hyperparameters, Schedule, check_range
+from optim.hyperparameters import Hyperparameters, Schedule, check_range, restore, stateful
 from optim.state import FlatState, Pieces
 
 Closure = Callable[[], Tensor]
+PARTS = ("rule", "count", "state", "schedules", "inner")  # of a wrapper's state
 
 _FITS: dict[str, tuple[type, Callable[[Any], bool], str]] = {  # by the name of a setting
     "k": (Integral, lambda k: k >= 1, "a whole number from 1"),
@@ -95,19 +96,31 @@ class Wrapper:
         """Step from the gradients that the parameters have."""
         self.step()
 
+    def _schedules(self) -> dict[str, Any]:
+        """The wrapper's own schedules that have a state, by place."""
+        return stateful({f.name: getattr(self, f.name) for f in fields(self) if f.name != "inner"})
+
     def state_dict(self) -> dict[str, Any]:
         """Everything that continuing needs, on the host; that of the inner is nested in it."""
         return {
             "rule": type(self).__name__,
             "count": self.count,
             "state": {name: to_host(array).copy() for name, array in self.arrays.items()},
+            "schedules": {at: one.state_dict() for at, one in self._schedules().items()},
             "inner": self.inner.state_dict(),
         }
 
     def load_state_dict(self, saved: dict[str, Any]) -> None:
         """Continue from a state; raises ValueError, and changes nothing, where it does not fit."""
-        check_saved(saved, type(self).__name__, ("rule", "count", "state", "inner"), self.arrays)
-        self.inner.load_state_dict(saved["inner"])  # changes nothing if it raises
+        check_saved(saved, type(self).__name__, PARTS, self.arrays)
+        schedules = self._schedules()
+        before = {at: one.state_dict() for at, one in schedules.items()}
+        restore(schedules, saved["schedules"])
+        try:
+            self.inner.load_state_dict(saved["inner"])  # changes nothing if it raises
+        except Exception:
+            restore(schedules, before)
+            raise
         self.count = saved["count"]
         for name, array in self.arrays.items():
             array[...] = xp.asarray(saved["state"][name])

@@ -783,3 +783,26 @@ def test_a_step_allocates_nothing_that_grows_with_the_parameters(wrap):
     finally:
         tracemalloc.stop()
     assert peak < 4e6  # one array of the size of the parameters has 17e6
+
+
+def test_a_schedule_of_the_wrapper_continues():
+    def build(x0):
+        decay = optim.schedules.ReduceOnPlateau(0.5, patience=0)
+        inner = optim.SGD(tensors(x0), lr=optim.schedules.ReduceOnPlateau(0.1, patience=0))
+        return optim.DecoupledDecay(inner, weight_decay=decay)
+
+    opt, g = build(start()), gradients(4)
+    drive(opt, g[:2])
+    for loss in (1.0, 2.0):
+        opt.weight_decay.feed(loss)
+    saved, x = opt.state_dict(), flat(opt.params)
+    fresh = build(x)
+    fresh.load_state_dict(saved)
+    assert fresh.weight_decay(1) == opt.weight_decay(1) == 0.05 and fresh.lr(1) == 0.1
+    np.testing.assert_array_equal(drive(fresh, g[2:]), drive(opt, g[2:]))
+    other = build(x)
+    with pytest.raises(ValueError, match="AdaGrad"):
+        other.load_state_dict({**saved, "inner": {**saved["inner"], "rule": "AdaGrad"}})
+    assert other.weight_decay(1) == 0.5
+    with pytest.raises(ValueError, match="weight_decay"):
+        other.load_state_dict({**saved, "schedules": {}})
