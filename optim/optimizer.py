@@ -10,7 +10,7 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import Context
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from inspect import Parameter, signature
 from typing import Any, ClassVar, dataclass_transform
 
@@ -20,6 +20,7 @@ from minigrad.arena import Parameters, check_like
 from minigrad.backend import Array, current, to_host, xp
 from minigrad.errors import nearest
 from minigrad.tensor import Tensor
+from optim.declared import Declared
 from optim.hyperparameters import (
     COUNTS,
     RANGES,
@@ -42,14 +43,13 @@ def inplace(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @dataclass_transform(kw_only_default=True, field_specifiers=(field,))
-class _Declared:
-    """Makes a dataclass of every subclass, so that its fields are keyword arguments."""
+class _Rule(Declared):
+    """Makes the fields of every subclass keyword arguments."""
 
-    def __init_subclass__(cls) -> None:
-        dataclass(kw_only=True, eq=False, repr=False)(cls)
+    kw_only = True
 
 
-class Optimizer(_Declared):
+class Optimizer(_Rule):
     """Base of the rules: updates `params`, an iterable of Tensors, from their gradients.
 
     A hyperparameter is a number, a schedule (a callable of the step t = 1, 2, ...), or an array

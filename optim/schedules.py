@@ -6,14 +6,15 @@ Values may be arrays, one value per coordinate.
 """
 
 from bisect import bisect_right
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from math import copysign, cos, inf, pi
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, dataclass_transform
 
 import numpy as np
 
 from minigrad.backend import to_host
+from optim.declared import Declared
 
 LEAST = {  # the counts of steps, cycles or feeds by name, and the least that each may be
     "steps": 1,
@@ -29,20 +30,44 @@ LEAST = {  # the counts of steps, cycles or feeds by name, and the least that ea
 }
 
 
-class _Checked:
+@dataclass_transform(field_specifiers=(field,))
+class _Schedule(Declared):
+    """Base: fixed once it is built, and equal to one of the same class and fields."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in vars(self):
+            raise AttributeError(f"{name} of {self!r} is fixed; build another schedule.")
+        vars(self)[name] = value
+
+    def _values(self) -> tuple[Any, ...]:
+        return tuple(getattr(self, f.name) for f in fields(self))  # type: ignore[arg-type]
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and self._values() == other._values()
+
+    def __hash__(self) -> int:
+        return hash((type(self), self._values()))
+
+    def __repr__(self) -> str:
+        shown = [f.name for f in fields(self) if f.repr]  # type: ignore[arg-type]
+        given = ", ".join(f"{name}={getattr(self, name)!r}" for name in shown)
+        return f"{type(self).__name__}({given})"
+
+
+class _Checked(_Schedule):
     """Raises ValueError for counts that are none, and for numbers that are negative."""
 
     def __post_init__(self) -> None:
-        for one in fields(self):  # type: ignore[arg-type]
-            name, value = one.name, getattr(self, one.name)
+        for one in fields(self):
+            name = one.name
             if name in LEAST:
-                _check(self, name, _is_count(value, LEAST[name]), f"an integer from {LEAST[name]}")
+                fits = _is_count(getattr(self, name), LEAST[name])
+                _check(self, name, fits, f"an integer from {LEAST[name]}")
             elif one.init and name not in ("schedule", "milestones"):
-                _check(self, name, _is_positive(value), "finite and not negative")
+                _check(self, name, _is_positive(getattr(self, name)), "finite and not negative")
 
 
-@dataclass(frozen=True)
-class Constant:
+class Constant(_Schedule):
     """value."""
 
     value: Any
@@ -51,8 +76,7 @@ class Constant:
         return self.value
 
 
-@dataclass(frozen=True)
-class InverseSqrt:
+class InverseSqrt(_Schedule):
     """value / sqrt(t): the step size of the paper's theorems."""
 
     value: Any
@@ -61,8 +85,7 @@ class InverseSqrt:
         return self.value / t**0.5
 
 
-@dataclass(frozen=True)
-class Power:
+class Power(_Schedule):
     """value * t^exponent."""
 
     value: Any
@@ -72,7 +95,6 @@ class Power:
         return self.value * t**self.exponent
 
 
-@dataclass(frozen=True)
 class Exponential(_Checked):
     """value * rate^(t - 1): beta1 lambda^(t-1) of the paper's Corollary 1."""
 
@@ -83,8 +105,7 @@ class Exponential(_Checked):
         return self.value * self.rate ** (t - 1)
 
 
-@dataclass(frozen=True)
-class Inverse:
+class Inverse(_Schedule):
     """value / t."""
 
     value: Any
@@ -93,15 +114,13 @@ class Inverse:
         return self.value / t
 
 
-@dataclass(frozen=True)
-class OneMinusInverse:
+class OneMinusInverse(_Schedule):
     """1 - 1/t: as beta2, it makes v the mean of all squared gradients (Corollary 2)."""
 
     def __call__(self, t: int) -> float:
         return 1 - 1 / t
 
 
-@dataclass(frozen=True)
 class _Annealed(_Checked):
     start: Any
     end: Any
@@ -115,7 +134,6 @@ class _Annealed(_Checked):
         raise NotImplementedError(f"{type(self).__name__} has no shape(x); define it.")
 
 
-@dataclass(frozen=True)
 class Linear(_Annealed):
     """From start to end in a straight line."""
 
@@ -123,7 +141,6 @@ class Linear(_Annealed):
         return x
 
 
-@dataclass(frozen=True)
 class Polynomial(_Annealed):
     """end + (start - end) (1 - x)^power, where x of the steps are done."""
 
@@ -133,7 +150,6 @@ class Polynomial(_Annealed):
         return 1 - (1 - x) ** self.power
 
 
-@dataclass(frozen=True)
 class Cosine(_Annealed):
     """From start to end along half a cosine. Loshchilov and Hutter 2017."""
 
@@ -141,7 +157,6 @@ class Cosine(_Annealed):
         return _half_cosine(x)
 
 
-@dataclass(frozen=True)
 class CosineRestarts(_Checked):
     """Half a cosine from start to end, again and again: warm restarts.
 
@@ -164,7 +179,6 @@ class CosineRestarts(_Checked):
         return _between(self.start, self.end, _half_cosine(done / period))
 
 
-@dataclass(frozen=True)
 class Cyclic(_Checked):
     """A straight line from low to high in `rise` steps and back in `fall` steps, again and again.
 
@@ -185,7 +199,6 @@ class Cyclic(_Checked):
         return _between(self.low, self.high, x * self.shrink**cycle)
 
 
-@dataclass(frozen=True)
 class OneCycle(_Checked):
     """From start to peak in `rise` steps and down to end in `fall` steps.
 
@@ -206,7 +219,6 @@ class OneCycle(_Checked):
         return _between(self.peak, self.end, _half_cosine(x))
 
 
-@dataclass(frozen=True)
 class Step(_Checked):
     """value, times factor after every so many steps."""
 
@@ -218,7 +230,6 @@ class Step(_Checked):
         return self.value * self.factor ** ((t - 1) // self.every)
 
 
-@dataclass(frozen=True)
 class MultiStep(_Checked):
     """value, times factor after each number of steps in the tuple `milestones`."""
 
@@ -237,7 +248,6 @@ class MultiStep(_Checked):
         return self.value * self.factor ** bisect_right(self.milestones, t - 1)
 
 
-@dataclass(frozen=True)
 class WarmUp(_Checked):
     """t / steps of the schedule's first value for `steps` steps, then the schedule from its t = 1.
 
@@ -269,7 +279,6 @@ class WarmUp(_Checked):
         return self.schedule.load_state_dict
 
 
-@dataclass(frozen=True)
 class WarmUpStableDecay(_Checked):
     """A rise to value in `warm_up` steps, `stable` steps there, a line to end in `decay` steps.
 
@@ -289,7 +298,6 @@ class WarmUpStableDecay(_Checked):
         return _between(self.value, self.end, min(done / self.decay, 1.0))
 
 
-@dataclass(eq=False)
 class ReduceOnPlateau(_Checked):
     """value times a scale that `feed` lowers when a loss has stopped falling; as in PyTorch.
 
@@ -310,6 +318,10 @@ class ReduceOnPlateau(_Checked):
     best: float = field(default=inf, init=False, repr=False)
     bad: int = field(default=0, init=False, repr=False)  # feeds in a row
     resting: int = field(default=0, init=False, repr=False)  # feeds left of the cooldown
+
+    # unlike other schedules it changes, so it is equal to itself alone
+    __setattr__ = object.__setattr__  # type: ignore[assignment]
+    __eq__, __hash__ = object.__eq__, object.__hash__
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -1,0 +1,51 @@
+"""Dataclasses with one __init__ for all.
+
+To compile an __init__ for each of a hundred rules and schedules, as `dataclass` does, took most of
+the time of `import optim`.
+"""
+
+from dataclasses import MISSING, dataclass, fields
+from inspect import Parameter, Signature, signature
+from typing import Any, ClassVar
+
+
+class _Signature:
+    """The signature of a class, from its fields."""
+
+    def __get__(self, instance: Any, cls: Any) -> Signature:
+        return Signature(
+            [
+                Parameter(
+                    f.name,
+                    Parameter.KEYWORD_ONLY if f.kw_only else Parameter.POSITIONAL_OR_KEYWORD,
+                    default=Parameter.empty if f.default is MISSING else f.default,
+                    annotation=f.type,
+                )
+                for f in fields(cls)
+                if f.init
+            ]
+        )
+
+
+class Declared:
+    """Base of classes that are declared by their fields: every subclass is a dataclass."""
+
+    __signature__: ClassVar[Any] = _Signature()
+    kw_only: ClassVar[bool] = False
+
+    def __init_subclass__(cls) -> None:
+        dataclass(init=False, eq=False, repr=False, kw_only=cls.kw_only)(cls)
+
+    def __init__(self, *args: Any, **settings: Any):
+        try:
+            given = signature(type(self)).bind(*args, **settings)
+        except TypeError as error:
+            names = ", ".join(signature(type(self)).parameters)
+            raise TypeError(f"{type(self).__name__}({names}): {error}.") from error
+        given.apply_defaults()
+        for name, value in given.arguments.items():
+            setattr(self, name, value)
+        self.__post_init__()
+
+    def __post_init__(self) -> None:
+        """What is to do once the fields are set."""
