@@ -209,3 +209,19 @@ def test_unknown_hyperparameters_are_type_errors():
             optim.make("adam", tensors(start()), **{name: 0.1})
     with pytest.raises(TypeError, match="positional"):
         optim.Adam(tensors(start()), 0.1)
+
+
+def test_an_unknown_hyperparameter_is_named_beside_the_known():
+    with pytest.raises(TypeError, match=r"AdamW\(params, .*weight_decay.*'decay'"):
+        optim.AdamW(tensors(start()), decay=0.1)
+    with pytest.raises(TypeError, match=r"Adam\(params.*missing.*'params'"):
+        optim.Adam()
+    with pytest.raises(TypeError, match=r"Linear\(start, end, steps\).*'steps'"):
+        optim.schedules.Linear(0.1, 0.0)
+
+
+def test_a_schedule_is_fixed():
+    schedule = optim.schedules.Linear(0.1, 0.0, 5)
+    with pytest.raises(AttributeError, match="end of Linear.*is fixed"):
+        schedule.end = 0.2
+    assert schedule == optim.schedules.Linear(start=0.1, end=0.0, steps=5)
