@@ -107,7 +107,8 @@ class Parameters:
     def settle(self) -> None:
         """Make the runs hold the gradients, before they are read."""
         for t in self.tensors:
-            t._settle()
+            if t._blank:
+                t._settle()
 
     @contextmanager
     def holding(self, values: Array) -> Iterator[None]:

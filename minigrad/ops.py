@@ -106,7 +106,7 @@ def sigmoid(x):
 @op
 def relu(x):
     """max(x, 0), with gradient 0 at 0."""
-    return xp.maximum(x, 0), lambda g: g * (x > 0)
+    return xp.maximum(x, 0), lambda g: g * (x > 0).astype(g.dtype)  # faster than g * bool
 
 
 @op

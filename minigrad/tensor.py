@@ -6,7 +6,6 @@ to `backward`, which walks the recorded graph from the newest tensor to the olde
 """
 
 import functools
-import inspect
 import itertools
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -79,8 +78,8 @@ class Tensor:
         self._inputs = inputs
         self._born = next(_clock)
         self._version = 0
-        self._grad: Array = None
         self._blank = self._shown = False
+        self._grad: Array = None
         self._run: Any = None
         self._owner: Any = None
 
@@ -283,14 +282,14 @@ class Tensor:
         def __abs__(self) -> "Tensor": ...
 
 
-def op(function: Callable[..., Any]) -> Callable[..., Tensor]:
+def op(function: Any) -> Callable[..., Tensor]:
     """Make an op of a function from arrays to (value, pullback of each leading operand).
 
     A pullback maps the gradient of the value to that of its operand, up to broadcasting, which
     `backward` undoes; None stands for that of an operand without one. Operands come first, or as
     one list where the first parameter is called `tensors`. Tensor arguments are unboxed.
     """
-    takes_list = next(iter(inspect.signature(function).parameters)) == "tensors"
+    takes_list = function.__code__.co_varnames[0] == "tensors"
 
     @functools.wraps(function)
     def apply(*arguments: Any, **options: Any) -> Tensor:
@@ -318,7 +317,7 @@ def op(function: Callable[..., Any]) -> Callable[..., Tensor]:
                     inputs.append((operand, operand._version, pullback))
                 elif operand._inputs == ():
                     inputs.append((operand, operand._version, None))
-            else:
+            elif isinstance(operand, (list, tuple)):
                 _refuse_lists(function.__name__, [operand])
         if wanted and _recording:
             return _box(value, True, inputs)
