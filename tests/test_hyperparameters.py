@@ -222,6 +222,6 @@ def test_an_unknown_hyperparameter_is_named_beside_the_known():
 
 def test_a_schedule_is_fixed():
     schedule = optim.schedules.Linear(0.1, 0.0, 5)
-    with pytest.raises(AttributeError, match="end of Linear.*is fixed"):
+    with pytest.raises(AttributeError, match=r"end of Linear.*is fixed"):
         schedule.end = 0.2
     assert schedule == optim.schedules.Linear(start=0.1, end=0.0, steps=5)
