@@ -1,15 +1,26 @@
 # `make run` and `make test` work in a fresh clone: each makes the environment that it needs.
 VENV ?= .venv
 DATA ?= digits
+CUDA ?= cuda12
 python := $(VENV)/bin/python
 
-.PHONY: run test lint types bench clean
+.PHONY: run test cuda-check gpu lint types bench clean
 
 run: $(VENV)/run
 	$(python) -m experiments all --data $(DATA) --force
 
 test: $(VENV)/test
-	OPENBLAS_NUM_THREADS=1 $(python) -m pytest --numprocesses auto
+	OPENBLAS_NUM_THREADS=1 $(python) -m pytest --numprocesses auto --dist loadgroup
+
+# The kernels that a GPU would run, compiled for it and run on the CPU; needs no GPU
+cuda-check: $(VENV)/cuda-check
+	$(python) -c "import cupy"
+	OPENBLAS_NUM_THREADS=1 $(python) -m pytest --numprocesses auto -rs tests/test_fused.py
+
+# A device against NumPy; its report is what an issue needs
+gpu: $(VENV)/$(CUDA)
+	$(python) -m minigrad doctor
+	$(python) -m pytest -m gpu -rA
 
 lint: $(VENV)/dev
 	$(VENV)/bin/ruff check
@@ -27,9 +38,11 @@ clean:
 # What is installed in $(VENV): the framework alone, or with the extra of that name
 $(VENV)/run: extra = .
 $(VENV)/test: extra = .[test]
+$(VENV)/cuda-check: extra = .[test,cuda-check]
 $(VENV)/dev: extra = .[dev]
 $(VENV)/bench: extra = .[bench]
-$(VENV)/run $(VENV)/test $(VENV)/dev $(VENV)/bench: pyproject.toml
+$(VENV)/$(CUDA): extra = .[test,$(CUDA)]
+$(VENV)/run $(VENV)/test $(VENV)/cuda-check $(VENV)/dev $(VENV)/bench $(VENV)/$(CUDA): pyproject.toml
 	test -x $(python) || python3 -m venv $(VENV)
 	$(python) -m pip install --quiet --disable-pip-version-check --editable '$(extra)'
 	touch $@

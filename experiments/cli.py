@@ -1,4 +1,4 @@
-"""The command line: python -m experiments list | run NAME... | all | plot DIR | resume DIR.
+"""python -m experiments list | run NAME... | all | plot DIR | resume DIR | doctor.
 
 Exit status: 0 on success, 1 on a run that failed or was interrupted, 2 on bad arguments.
 """
@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import minigrad
-from experiments import runner
+from experiments import data, runner
 from experiments.experiment import Experiment
 from experiments.registry import EXPERIMENTS
 from experiments.store import Store
 from minigrad.backend import current
+from minigrad.doctor import report
 from minigrad.errors import nearest
 
 
@@ -84,6 +85,10 @@ def _plot(options: argparse.Namespace) -> int:
     return 0
 
 
+def _doctor(options: argparse.Namespace) -> int:
+    return report(data.places())
+
+
 def _find(name: str) -> Experiment:
     if name not in EXPERIMENTS:
         raise ValueError(f"experiment {name!r} is unknown; {nearest(name, EXPERIMENTS)}")
@@ -147,4 +152,5 @@ def _parser() -> argparse.ArgumentParser:
     plot = command("plot", _plot, "draw a run's figure again, from its traces")
     for one in (plot, again):
         one.add_argument("directory", type=Path, metavar="DIR")
+    command("doctor", _doctor, "report on NumPy, CuPy, the device and the data")
     return parser

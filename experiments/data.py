@@ -9,6 +9,7 @@ import struct
 import sys
 import tempfile
 import zlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -17,6 +18,8 @@ from urllib.parse import urlsplit
 
 import numpy as np
 from numpy.typing import NDArray
+
+from minigrad.doctor import Row
 
 MIRRORS = (
     "https://ossci-datasets.s3.amazonaws.com/mnist/",
@@ -97,6 +100,24 @@ def load(source: str | None) -> Dataset:
         return replace(load_digits(), note=f"The 8x8 digits stand in for MNIST: {error}")
 
 
+def places() -> Iterator[Row]:
+    """Where `load` looks, and what is there."""
+    if named := os.environ.get("MINIGRAD_DATA"):
+        yield _place("MINIGRAD_DATA", named, partial(load, named), "Unset it, or name another.")
+    cache = _cache()
+    cure = "`python -m experiments run mlp` downloads MNIST where there is a network."
+    yield _place("cache", str(cache), partial(load_mnist, cache), cure)
+    yield _place("digits", "the project", load_digits, "Install the project anew.")
+
+
+def _place(what: str, where: str, look: Callable[[], Dataset], cure: str) -> Row:
+    try:
+        data = look()
+    except Exception as error:  # the digits can be damaged in any way
+        return Row(what, str(error), cure)
+    return Row(what, f"{len(data.train_x)} + {len(data.test_x)} images of {data.name} in {where}")
+
+
 def load_digits() -> Dataset:
     """The embedded 8x8 handwritten digits: 1,497 to train on, 300 to test on.
 
@@ -137,8 +158,7 @@ def _fetch(name: str) -> NDArray[Any]:
     """One IDX file from the cache, or else from the first mirror that serves it whole."""
     import pooch  # here, since it is slow and seldom needed
 
-    file = f"{name}.gz"
-    cache = Path(pooch.os_cache("minigrad")) / "mnist"
+    file, cache = f"{name}.gz", _cache()
     with contextlib.suppress(OSError):  # not cached yet, or a cache that cannot be used
         try:
             return _decode((cache / file).read_bytes(), name)
@@ -163,6 +183,12 @@ def _fetch(name: str) -> NDArray[Any]:
         f"no mirror gave {file} ({'; '.join(failures)}), "
         "so pass a directory that has the files as --data or in MINIGRAD_DATA."
     )
+
+
+def _cache() -> Path:
+    import pooch
+
+    return Path(pooch.os_cache("minigrad")) / "mnist"
 
 
 def _reason(error: OSError | ValueError) -> str:

@@ -4,6 +4,7 @@ from experiments import (
     gamma,
     logistic,
     mlp,
+    phase_diagram,
     synthetic_online,
     synthetic_stochastic,
     theorem_1,
@@ -11,5 +12,13 @@ from experiments import (
 
 EXPERIMENTS = {
     module.EXPERIMENT.name: module.EXPERIMENT
-    for module in (synthetic_online, synthetic_stochastic, theorem_1, gamma, logistic, mlp)
+    for module in (
+        synthetic_online,
+        synthetic_stochastic,
+        theorem_1,
+        phase_diagram,
+        gamma,
+        logistic,
+        mlp,
+    )
 }

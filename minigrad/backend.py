@@ -84,8 +84,13 @@ def _cupy() -> Backend:
             "use('cupy'): CuPy is installed, but finds no NVIDIA driver and device; "
             "install the driver, or use the numpy backend."
         )
+    return of_cupy(cupy)
+
+
+def of_cupy(cupy: Any, name: str = "cupy") -> Backend:
+    """The backend whose arrays are CuPy's, or those of a namespace that stands in for it."""
     return Backend(
-        name="cupy",
+        name=name,
         namespace=cupy,
         on_host=False,
         to_host=cupy.asnumpy,
@@ -143,6 +148,21 @@ def register(name: str, make: Callable[[], Backend]) -> None:
 
 
 @contextmanager
+def instead(backend: Backend) -> Iterator[None]:
+    """Inside, that backend is in force, whatever arrays exist; theirs must not be used there."""
+    global _current
+    outer, names = _current, dict(vars(xp))
+    _current = backend
+    vars(xp).clear()
+    try:
+        yield
+    finally:
+        _current = outer
+        vars(xp).clear()
+        vars(xp).update(names)
+
+
+@contextmanager
 def tracing_cupy() -> Iterator[Any]:
     """Inside, `xp` is cupy even without a device, so that kernels can be traced; gives cupy.
 
@@ -150,16 +170,8 @@ def tracing_cupy() -> Iterator[Any]:
     """
     import cupy
 
-    names = dict(vars(xp))
-    vars(xp).clear()
-    global _current
-    outer, _current = _current, Backend(name="cupy", namespace=cupy, on_host=False)
-    try:
+    with instead(Backend(name="cupy", namespace=cupy, on_host=False)):
         yield cupy
-    finally:
-        _current = outer
-        vars(xp).clear()
-        vars(xp).update(names)
 
 
 def _make(name: str) -> Backend:

@@ -246,6 +246,7 @@ def broadcast_to(x, shape):
 @op
 def getitem(x, index):
     """x[index] for integers, slices, index arrays (repeats add up) and masks."""
+    index = _without_lists(index)
 
     def pullback(g):
         dx = xp.zeros(x.shape, g.dtype)
@@ -394,13 +395,19 @@ def _restored(g: Any, axis: Any, keepdims: bool) -> Any:
     return g if axis is None or keepdims else xp.expand_dims(g, axis)
 
 
+def _without_lists(index: Any) -> Any:
+    """An index with its lists, and the tuples inside it, as arrays."""
+    if isinstance(index, tuple):
+        return tuple(_without_lists(list(i) if isinstance(i, tuple) else i) for i in index)
+    if isinstance(index, list):
+        return xp.asarray(index, None if index else int)
+    return index
+
+
 def _repeats_nothing(index: Any) -> bool:
-    """Whether an index names each element at most once: no sequences of integers in it."""
+    """Whether an index names each element at most once: no arrays of integers in it."""
     parts = index if isinstance(index, tuple) else (index,)
-    return not builtins.any(
-        isinstance(i, (list, tuple)) or (getattr(i, "ndim", 0) and i.dtype.kind in "iu")
-        for i in parts
-    )
+    return not builtins.any(getattr(i, "ndim", 0) and i.dtype.kind in "iu" for i in parts)
 
 
 def _count(x: Any, axis: Any) -> int:

@@ -9,7 +9,7 @@ import numpy as np
 
 from minigrad import Tensor
 from minigrad.errors import nearest
-from minigrad.fused import cuda_source
+from minigrad.fused import fused, readable
 from optim import RULES
 from optim.optimizer import Optimizer
 
@@ -120,14 +120,16 @@ def _cuda(rule: type[Optimizer]) -> str:
     opt = _stepped(rule)
     sources = []
     for name, (_, blocks, wanted) in opt._prepared.items():
-        kernel = getattr(rule, name)
-        arrays = dict(zip(inspect.signature(kernel).parameters, blocks[0][1], strict=False))
-        ndims = {key: array.ndim for key, array in arrays.items()}
+        kernel, block = getattr(rule, name), blocks[0][1]
+        operands = [*inspect.signature(kernel).parameters][: len(block)]
+        arrays = {n: a.astype("float32") for n, a in zip(operands, block, strict=True)}
+        scalars = dict.fromkeys(wanted or opt._scalars, np.float32(1))
         try:
-            source = cuda_source(kernel, ndims, tuple(wanted or opt._scalars), "float32")
+            made = fused(kernel, arrays, scalars)
         except ImportError:
             return "one launch for each of its passes; the kernel is shown where CuPy is installed."
-        sources.append(f"one launch for the pass `{name}`\n\n{source}")
+        does = readable(made, [*arrays, *scalars])
+        sources.append(f"one launch for the pass `{name}`; each coordinate's thread does\n\n{does}")
     return "\n\n".join(sources)
 
 

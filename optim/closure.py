@@ -164,6 +164,7 @@ class LBFGS(ClosureOptimizer):
     evaluations: int = 25
 
     passes = ("note", "kernel")
+    totals = ("curvature",)
 
     def __post_init__(self):
         if self.projection:
@@ -175,19 +176,23 @@ class LBFGS(ClosureOptimizer):
         return {"s": rows, "y": rows}
 
     @inplace
-    def note(p, g, x, slope):
-        x[...] = p
-        slope[...] = g
+    def note(p: Array, g, x: Array, slope, x_last: Array, slope_last):
+        x_last[...], slope_last[...] = x, slope
+        x[...], slope[...] = p, g
 
     @inplace
-    def kernel(p: Array, g, s, y, d, x, slope, x_last, slope_last, *, step):
+    def kernel(p: Array, x, d, *, step):
         p[...] = x + step * d
+
+    @inplace
+    def curvature(s, y):
+        return (s * y).sum(axis=1)
 
     def scalars(self, h):
         return {"lr": h.lr}
 
     def update(self, scalars):
-        x, slope, d = (self.state[name] for name in ("x", "slope", "d"))
+        slope, d = self.state["slope"], self.state["d"]
         self.sweep("note", scalars)
         self._remember()
         d[...] = self._direction(slope)
@@ -204,7 +209,6 @@ class LBFGS(ClosureOptimizer):
             return loss, float(self.total(lambda g, d: (g * d).sum()))
 
         step = strong_wolfe(at, self._loss.item(), along, trial, self.evaluations)
-        self.state["x_last"][...], self.state["slope_last"][...] = x, slope
         self.sweep("kernel", {"step": self._cast("step", step)})
 
     def _remember(self) -> None:
@@ -223,17 +227,16 @@ class LBFGS(ClosureOptimizer):
         newest_first = [
             i % self.history for i in range(pairs - 1, max(pairs - self.history, 0) - 1, -1)
         ]
-        q, weights = -slope, {}
+        q, weights, curvature = -slope, {}, self.curvature(self.state["s"], self.state["y"])
         for i in newest_first:
-            s, y = self.state["s"][i], self.state["y"][i]
-            weights[i] = xp.dot(s, q) / xp.dot(s, y)
-            q -= weights[i] * y
+            weights[i] = xp.dot(self.state["s"][i], q) / curvature[i]
+            q -= weights[i] * self.state["y"][i]
         if newest_first:
-            s, y = self.state["s"][newest_first[0]], self.state["y"][newest_first[0]]
-            q *= xp.dot(s, y) / xp.dot(y, y)
+            newest = newest_first[0]
+            y = self.state["y"][newest]
+            q *= curvature[newest] / xp.dot(y, y)
         for i in reversed(newest_first):
-            s, y = self.state["s"][i], self.state["y"][i]
-            q += (weights[i] - xp.dot(y, q) / xp.dot(s, y)) * s
+            q += (weights[i] - xp.dot(self.state["y"][i], q) / curvature[i]) * self.state["s"][i]
         return q
 
 

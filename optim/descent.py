@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from minigrad.backend import xp
 from optim.hyperparameters import Betas, Schedule, where
@@ -15,8 +16,8 @@ class SGD(Optimizer):
     lr: Schedule = 1e-3
 
     @inplace
-    def diagonal(*, lr):
-        return xp.ones_like(lr)
+    def diagonal(*, lr: Any) -> Any:
+        return lr**0  # 1 for each of them: a number on a device is no array
 
     @inplace
     def kernel(p, g, *, lr):

@@ -64,7 +64,8 @@ def check_range(name: str, value: Any, default: Any, end: float | None = None) -
         raise TypeError(f"{name}={value!r}: {name} is one number.")
     end = end or RANGES[name]
     for part in value if isinstance(value, tuple) else (value,):
-        number = to_host(part(1) if callable(part) else part)
+        number = part(1) if callable(part) else part
+        number = to_host(number) if hasattr(number, "ndim") else number
         try:
             fits = bool(np.all((number >= 0) & (number < end)))
         except TypeError as error:
@@ -141,12 +142,12 @@ def restore(schedules: dict[str, Any], saved: dict[str, Any]) -> None:
 
 
 def _exact(value: Any) -> Any:
-    """A value in float64, in which scalars are computed; whatever the dtype it is given in."""
+    """A value in float64, in which scalars are computed, and on the device if it is an array."""
     if type(value) is float or callable(value):
         return value
     if isinstance(value, tuple):
         return tuple([_exact(part) for part in value])
-    return value.astype("float64", copy=False) if getattr(value, "ndim", 0) else float(value)
+    return xp.asarray(value, "float64") if getattr(value, "ndim", 0) else float(value)
 
 
 def _moves(setting: Any) -> bool:

@@ -62,7 +62,7 @@ class Optimizer(_Rule):
     kernel: ClassVar[Callable[..., None]]  # the pass that moves p
     diagonal: ClassVar[Callable[..., Array] | None] = None
     passes: ClassVar[tuple[str, ...]] = ("kernel",)
-    totals: ClassVar[tuple[str, ...]] = ()  # what `total` is given, where that names more state
+    totals: ClassVar[tuple[str, ...]] = ()  # functions of more state that are no passes
     per_tensor: ClassVar[bool] = False  # whether passes see whole tensors in place of blocks
     needs_closure: ClassVar[bool] = False
     ranges: ClassVar[dict[str, float]] = {}  # of hyperparameters that differ from RANGES

@@ -25,7 +25,8 @@ class DoG(Optimizer):
     r_eps: float = 1e-6
 
     def start(self, p):
-        return {"x0": p, "r": self.r_eps * (1 + xp.sqrt((p * p).sum()))}
+        first = self.r_eps * (1 + xp.sqrt((p * p).sum()))
+        return {"x0": p, "r": first, "s": xp.asarray(0.0)}
 
     def update(self, scalars):
         distance = xp.sqrt(self.total(self.distance))
@@ -58,7 +59,7 @@ class DoWG(DoG):
     r_eps: float = 1e-2
 
     def start(self, p):
-        return {"x0": p, "r": xp.asarray(self.r_eps)}
+        return {"x0": p, "r": xp.asarray(self.r_eps), "s": xp.asarray(0.0)}
 
     @inplace
     def estimate(r: Array, s, *, distance, squares):

@@ -1,4 +1,7 @@
+import strict
 from hypothesis import settings
+
+strict.register()  # before anything asks which backend is in force
 
 # the same examples on every machine, however slow it is
 settings.register_profile("project", derandomize=True, deadline=None)

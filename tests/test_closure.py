@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from driving import host_only
 from hypothesis import given
 from hypothesis import strategies as st
 from objectives import X0, A, log_cosh, rosenbrock
@@ -305,6 +306,7 @@ def test_polyak_meets_a_known_minimum_of_a_quadratic():
     np.testing.assert_allclose(rows[11], X0 / 2**12, rtol=1e-6)
 
 
+@host_only
 def test_an_infinite_gradient_is_an_error():
     for rule in (optim.PolyakSGD, optim.Sophia):
         with pytest.raises(FloatingPointError, match=rule.__name__):

@@ -13,12 +13,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from driving import host_only
 
 from experiments import runner
 from experiments.cli import main
 from experiments.registry import EXPERIMENTS
 from experiments.store import Store
 
+pytestmark = host_only  # its processes do not know the backends that tests register
 ROOT = Path(__file__).parents[1]
 FILES = {"figure.csv", "figure.png", "figure.svg", "manifest.json", "traces.npz"}
 

@@ -1,20 +1,40 @@
-"""What CuPy would make of each rule, without a device."""
+"""The kernels that a GPU would run of each rule, without one: `make cuda-check`.
 
-import inspect
+They are compiled for it, and run on the CPU, where products are rounded before they are added and
+denormals are kept; by default a GPU does neither.
+"""
+
+import functools
 import re
 
+import gpu_source
 import numpy as np
 import pytest
-from driving import drive, gradients, start, tensors
-from test_rules import TABLE, both_dtypes
+from driving import host_only
+from test_rules import both_dtypes
 
+import optim
 from minigrad.backend import current, positional, xp
-from minigrad.fused import cuda_source
+from minigrad.fused import fused, readable
 
 TYPES = {"float32": "float", "float64": "double"}
-fusable = pytest.mark.parametrize(
-    "rule", [rule for rule in TABLE if not rule.per_tensor], ids=lambda rule: rule.__name__
-)
+POWER = 4  # units in the last place: NumPy has its own powers on some processors
+every_rule = pytest.mark.parametrize("rule", gpu_source.FUSED, ids=lambda rule: rule.__name__)
+
+
+@pytest.fixture(scope="module")
+def cupy():
+    return pytest.importorskip("cupy", reason="CuPy is not installed")
+
+
+@pytest.fixture(scope="module")
+def on_cpu(cupy, tmp_path_factory):
+    @functools.cache
+    def library(dtype):
+        kernels = gpu_source.every_kernel(dtype)
+        return gpu_source.on_cpu(kernels, tmp_path_factory.mktemp(dtype))
+
+    return library
 
 
 def test_keywords_become_positions_in_their_order():
@@ -26,18 +46,80 @@ def test_keywords_become_positions_in_their_order():
     assert seen == [("g", "lr", "eps")]
 
 
-@fusable
+@host_only
+@every_rule
 @both_dtypes
-def test_each_pass_is_one_kernel_in_the_dtype_of_the_arena(rule, dtype):
-    pytest.importorskip("cupy", reason="CuPy is not installed")
-    opt = rule(tensors(start(dtype)))
-    drive(opt, gradients(1))
-    before = dict(vars(xp))
-    for name, (_, blocks, wanted) in opt._prepared.items():
-        kernel = getattr(rule, name)
-        arrays = dict(zip(inspect.signature(kernel).parameters, blocks[0][1], strict=False))
-        ndims = {key: array.ndim for key, array in arrays.items()}
-        source = cuda_source(kernel, ndims, tuple(wanted or opt._scalars), dtype)
-        used = set(re.findall(r"^(?:// \w+: )?(float|double|int|long long|bool) ", source, re.M))
-        assert TYPES[dtype] in used and used <= {TYPES[dtype], "bool"}, (name, used)
-    assert dict(vars(xp)) == before and xp.sqrt is np.sqrt and current().name == "numpy"
+def test_each_pass_is_one_kernel_in_the_dtype_of_the_arena(rule, dtype, cupy):
+    for made, _, calls in gpu_source.kernels(rule, dtype):
+        assert type(made) is cupy.ElementwiseKernel and not made.nout
+        assert {operand.dtype for operand in made.in_params} == {np.dtype(dtype)}
+        declared = set(re.findall(r"(\w[\w ]*) v\d+(?:_\d+)?;", made.operation))
+        assert declared <= {TYPES[dtype], "bool"}, made.name
+        names = [*calls[0].arrays, *calls[0].scalars]
+        assert readable(made, names).count("=") == made.operation.count("// op ")
+
+
+@host_only
+@every_rule
+@both_dtypes
+def test_each_thread_writes_a_coordinate_of_its_own(rule, dtype, cupy):
+    if rule is optim.LBFGS:
+        return  # a thread for each row of s and y, all of which write the same
+    for made, _, calls in gpu_source.kernels(rule, dtype):
+        operands = calls[0].arrays | calls[0].scalars
+        ndim = max(map(np.ndim, operands.values()))
+        for (name, value), operand in zip(operands.items(), made.in_params, strict=True):
+            if not operand.is_const:
+                assert name in calls[0].arrays and np.ndim(value) == ndim, (made.name, name)
+
+
+@host_only
+@every_rule
+@both_dtypes
+def test_each_kernel_does_on_the_cpu_what_numpy_does(rule, dtype, on_cpu):
+    # bit for bit, but for the sign of a zero: which one is the larger is open
+    for made, _, calls in gpu_source.kernels(rule, dtype):
+        ulps = POWER if "cupy_power(" in made.operation else 0
+        for call in calls:
+            got = gpu_source.launch(getattr(on_cpu(dtype), made.name), call)
+            for name, array, expected in zip(call.arrays, got, call.after, strict=True):
+                distance = np.abs(array - expected) / np.spacing(np.abs(expected))
+                assert np.max(distance) <= ulps, (made.name, name)
+
+
+@host_only
+@both_dtypes
+@pytest.mark.parametrize("arch", (80, 90))
+def test_nvrtc_compiles_every_kernel_and_float32_stays_float32(dtype, arch, cupy):
+    kernels = gpu_source.every_kernel(dtype)
+    made = gpu_source.ptx(kernels, arch)
+    assert made.count(".visible .entry ") == len(kernels)
+    assert bool(doubles := re.findall(r".*\.f64.*", made)) == (dtype == "float64"), doubles[:9]
+
+
+@host_only
+@both_dtypes
+def test_nvcc_compiles_every_kernel_into_registers(dtype, cupy, tmp_path):
+    kernels = gpu_source.every_kernel(dtype)
+    said = gpu_source.nvcc(kernels, 90, tmp_path)
+    spills = re.findall(r"(\d+) bytes spill stores, (\d+) bytes spill loads", said)
+    assert len(spills) >= len(kernels) and set(spills) == {("0", "0")}
+
+
+def test_a_reduction_is_no_kernel_and_tracing_changes_nothing(cupy):
+    def kernel(p, g):
+        return xp.sum(p * g)
+
+    assert xp.sqrt(4) == 2
+    before, backend = dict(vars(xp)), current()
+    with pytest.raises(TypeError, match="kernel reduces an array; take the reduction out"):
+        fused(kernel, {"p": np.ones(3), "g": np.ones(3)}, {})
+    assert dict(vars(xp)) == before and current() is backend
+
+
+def test_an_operation_in_double_is_seen(cupy):
+    def kernel(p, *, lr):
+        p *= lr
+
+    made = fused(kernel, {"p": np.ones(3, np.float32)}, {"lr": 0.5})
+    assert {str(operand.dtype) for operand in made.in_params} == {"float32", "float64"}

@@ -45,7 +45,7 @@ def table() -> Iterator[Row]:
             yield op, [p(*x), p(*y)], {}
         for op in ("maximum", "minimum"):
             yield op, [apart(*x), apart(*y) + 0.4], {}
-        yield "where", [rng.random(y) < 0.5, r(*x), r(*y)], {}
+        yield "where", [np.asarray(rng.random(y) < 0.5), r(*x), r(*y)], {}
         yield "where", [np.array(y == ()), r(*x), r(*y)], {}
         yield "clip", [apart(*x), np.full(y, -0.5), np.array(1.5)], {}
     for number in (2, 2.5):
@@ -82,7 +82,7 @@ def table() -> Iterator[Row]:
 
     every, mask, picks = slice(None), np.array([True, False, True]), np.array([0, 2, 0])
     indices: list[Any] = [1, -1, np.int64(1), np.array(2), every, slice(None, None, -2), ..., None]
-    indices += [slice(3, 3), mask, mask & False, picks, picks[:0], picks[None], [0, 2, 0], [1]]
+    indices += [slice(3, 3), mask, mask & False, picks, picks[:0], picks[None], [0, 2, 0], [1], []]
     indices += [[True, False, True], (1, 2), (every, 0), (..., picks), ((0, 0, 1),), ([0, 0], 1)]
     indices += [(picks, picks), (picks, every, None), (mask, slice(1, 3)), (picks[:, None], [1, 1])]
     for index in indices:

@@ -4,6 +4,7 @@ import re
 import sys
 
 import pytest
+from driving import host_only
 from test_rules import every_rule
 
 import optim
@@ -26,6 +27,7 @@ def test_the_table_has_a_row_for_every_rule(monkeypatch, capsys):
         assert part in amsgrad
 
 
+@host_only
 @every_rule
 def test_every_rule_can_be_shown(rule, monkeypatch, capsys):
     text = said(monkeypatch, capsys, "show", rule.__name__)
@@ -35,6 +37,7 @@ def test_every_rule_can_be_shown(rule, monkeypatch, capsys):
     assert "CuPy: " in text
 
 
+@host_only
 @pytest.mark.parametrize(
     "name, calls", [("sgd", 2), ("momentum", 4), ("adam", 12), ("amsgrad", 13)]
 )

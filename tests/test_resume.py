@@ -73,7 +73,7 @@ def test_every_rule_continues_bit_for_bit_in_another_process(tmp_path):
         ends[rule.__name__] = end(opt)
     tests = Path(__file__).parent
     code = """if True:
-        import sys, test_resume
+        import sys, conftest, test_resume
         for name in sys.argv[1:]:
             test_resume.continue_(name.lower(), f"{name}/state.npz", f"{name}/end.npz")
     """

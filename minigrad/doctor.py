@@ -1,0 +1,190 @@
+"""What this machine has for the framework, and the cure for each thing that is missing."""
+
+import os
+import platform
+import re
+import subprocess
+from collections.abc import Callable, Iterable, Iterator
+from importlib.metadata import PackageNotFoundError, packages_distributions, version
+from itertools import chain
+from textwrap import TextWrapper
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minigrad.backend import Array, Backend, _make
+
+SETTINGS = (
+    "MINIGRAD_BACKEND",
+    "MINIGRAD_DATA",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OMP_NUM_THREADS",
+    "CUDA_VISIBLE_DEVICES",
+    "CUDA_PATH",
+)
+SMI = ("nvidia-smi", "--query-gpu=driver_version,name,memory.total,compute_cap", "--format=csv")
+EXTRA = "'minigrad-optim[cuda12]', or [cuda13] with a driver from 580 on"
+LABEL = 20
+
+
+class Row(NamedTuple):
+    """One line of the report; `cure` is one sentence where something is missing."""
+
+    what: str
+    found: str
+    cure: str = ""
+
+
+def report(more: Iterable[Row]) -> int:
+    """Print what is found, and `more` rows; 0 if the NumPy side works, else 1.
+
+    Rows are printed as they come, so that a library that crashes is the one after the last.
+    """
+    status = 0
+    for row in chain(python(), numpy(), driver(), cupy(), more):
+        _print(row)
+        if row.cure and row.what.startswith("numpy: "):
+            status = 1
+    return status
+
+
+def python() -> Iterator[Row]:
+    """The interpreter, the machine, and the settings in the environment."""
+    yield Row("minigrad-optim", _version("minigrad-optim"))
+    system = f"{platform.system()} {platform.release()} {platform.machine()}"
+    yield Row("Python", f"{platform.python_version()} on {system}")
+    yield Row("cores", str(os.cpu_count()))
+    given = [f"{name}={os.environ[name]}" for name in SETTINGS if name in os.environ]
+    yield Row("environment", " ".join(given) or "nothing set that is read here")
+
+
+def numpy() -> Iterator[Row]:
+    """NumPy, the BLAS behind its matrix products, and whether they are right."""
+    yield Row("NumPy", np.__version__)
+    try:
+        yield Row("BLAS", _blas())
+    except Exception as error:  # of threadpoolctl, or of a NumPy that was built in another way
+        yield Row("BLAS", _told(error))
+    yield from _probes(_make("numpy"), "Install NumPy anew: pip install --force-reinstall numpy.")
+
+
+def _blas() -> str:
+    from threadpoolctl import threadpool_info
+
+    config: Any = np.show_config(mode="dicts")
+    built = config["Build Dependencies"]["blas"]
+    loaded = [
+        f"{lib['internal_api']} {lib['version']}, {lib['num_threads']} threads"
+        for lib in threadpool_info()
+        if lib["user_api"] == "blas"
+    ]
+    return "; ".join([f"{built['name']} {built['version']}", *loaded])
+
+
+def driver() -> Iterator[Row]:
+    """NVIDIA's driver and its devices, as nvidia-smi has them."""
+    try:
+        said = subprocess.run(SMI, capture_output=True, text=True, timeout=60)
+    except OSError:
+        cure = "On a machine with an NVIDIA GPU, install its driver; NumPy needs none."
+        yield Row("NVIDIA driver", "none (no nvidia-smi)", cure)
+    except subprocess.SubprocessError as error:
+        yield Row("NVIDIA driver", _told(error), "Start the machine anew.")
+    else:
+        if said.returncode:
+            cure = "Install the driver anew, or start the machine anew, until nvidia-smi works."
+            yield Row("NVIDIA driver", " ".join((said.stdout + said.stderr).split()), cure)
+        for line in said.stdout.splitlines()[1:] if not said.returncode else ():
+            yield Row("NVIDIA driver", line)
+
+
+def cupy() -> Iterator[Row]:
+    """CuPy, the devices it sees, and whether what it computes on one is right."""
+    wheels = sorted(set(packages_distributions().get("cupy", ())))
+    if not wheels:
+        yield Row("CuPy", "not installed", f"With an NVIDIA GPU, pip install {EXTRA}.")
+        return
+    anew = f"pip uninstall {' '.join(wheels)}, then pip install {EXTRA}."
+    installed = ", ".join(f"{name} {_version(name)}" for name in wheels)
+    yield Row("CuPy", installed, f"They overwrite each other: {anew}" if len(wheels) > 1 else "")
+    try:
+        backend = _make("cupy")
+        runtime = backend.namespace.cuda.runtime
+        known, used = runtime.driverGetVersion(), runtime.runtimeGetVersion()
+        yield Row("CUDA", f"{_release(used)} in CuPy, up to {_release(known)} in the driver")
+        for i in range(runtime.getDeviceCount()):
+            it = runtime.getDeviceProperties(i)
+            memory = f"{it['totalGlobalMem'] / 2**30:.1f} GiB"
+            capability = f"compute capability {it['major']}.{it['minor']}"
+            yield Row(f"device {i}", f"{it['name'].decode()}, {memory}, {capability}")
+    except Exception as error:  # a broken CuPy or driver can raise anything
+        no_device = isinstance(error, RuntimeError) and error.__cause__ is None
+        see = "See NVIDIA driver above, and that CUDA_VISIBLE_DEVICES hides no device."
+        yield Row("device", _told(error), see if no_device else anew)
+        return
+    yield from _probes(backend, anew)
+
+
+def _fused(backend: Backend) -> Array:
+    xp = backend.namespace
+
+    def kernel(p: Array, g: Array, *, lr: Any) -> None:
+        p -= lr * g / xp.sqrt(g * g)
+
+    p, g = (xp.asarray(values, "float32") for values in ([1, 2, 3], [-4, 5, 6]))
+    backend.fuse(kernel)(p, g, lr=backend.scalar(0.5, "float32"))
+    return p
+
+
+def _product(backend: Backend) -> Array:
+    x = backend.namespace.asarray([[1, 2], [3, 4]], "float32")
+    return x @ x
+
+
+def _eigenvalues(backend: Backend) -> Array:
+    xp = backend.namespace
+    return xp.linalg.eigh(xp.asarray([[2, 1], [1, 2]], "float32"))[0]
+
+
+# One for each library that CuPy needs: NVRTC, cuBLAS, cuSOLVER
+PROBES: dict[str, tuple[Callable[[Backend], Array], Any]] = {
+    "kernel": (_fused, [1.5, 1.5, 2.5]),
+    "product": (_product, [[7, 10], [15, 22]]),
+    "eigenvalues": (_eigenvalues, [1, 3]),
+}
+
+
+def _probes(backend: Backend, cure: str) -> Iterator[Row]:
+    for name, (compute, expected) in PROBES.items():
+        try:
+            got = backend.to_host(compute(backend))
+            right = np.allclose(got, expected, rtol=1e-5)
+            found = "right" if right else f"wrong: {got.tolist()} instead of {expected}"
+        except Exception as error:
+            right, found = False, _told(error)
+        yield Row(f"{backend.name}: {name}", found, "" if right else cure)
+
+
+def _version(distribution: str) -> str:
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def _release(number: int) -> str:
+    """CUDA's 12080 as 12.8."""
+    return f"{number // 1000}.{number % 1000 // 10}"
+
+
+def _told(error: Exception) -> str:
+    """An error on one line, without the frames that CuPy draws around its messages."""
+    return re.sub(r"(={3,}|\s)+", " ", f"{type(error).__name__}: {error}")
+
+
+def _print(row: Row) -> None:
+    for start, text in ((row.what, row.found), (" " * (LABEL - 3) + "->", row.cure)):
+        if text:
+            lines = TextWrapper(100, f"{start:{LABEL}}", " " * LABEL, break_on_hyphens=False)
+            print(lines.fill(text), flush=True)

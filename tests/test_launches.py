@@ -1,0 +1,165 @@
+"""What a training step costs on a GPU: kernels launched, arrays moved, waits for the device."""
+
+import numpy as np
+import pytest
+import strict
+from driving import SIZE, drive, feed, flat, gradients, start, tensors
+from strict import counting
+from test_rules import TABLE, both_dtypes, every_rule
+
+import optim
+from minigrad import Parameters, Tensor, backend, no_grad, to_host
+from models import MLP, LogisticRegression
+from optim.optimizer import Optimizer
+
+ELEMENTWISE = [
+    rule
+    for rule in TABLE
+    if rule.passes == ("kernel",) and rule.update is Optimizer.update and not rule.per_tensor
+]
+every_elementwise_rule = pytest.mark.parametrize("rule", ELEMENTWISE, ids=lambda r: r.__name__)
+TWO_PASSES = (optim.ASGD, optim.ScheduleFreeSGD, optim.ScheduleFreeAdamW)
+REDUCING = {optim.AdaGradNorm: 5, optim.AvaGrad: 9, optim.Prodigy: 9}
+REDUCING |= {optim.DoG: 10, optim.DoWG: 10, optim.DAdaptAdam: 11}
+OF_A_STEP = {1: 27, 2: 36, 3: 45}  # launches of a whole step, by the number of linear maps
+
+
+@pytest.fixture(autouse=True)
+def on_the_stand_in():
+    with backend.instead(strict.make()):
+        yield
+
+
+def in_two_runs(dtype="float32"):
+    """Every other tensor of an arena."""
+    every = tensors(start(dtype))
+    Parameters.of(every)
+    return [every[0], every[1], every[3]]
+
+
+def costs_of_a_step(opt):
+    """What a step costs that is not the first; gradients are there already."""
+    for g in gradients(3, size=opt.params.size):
+        feed(opt.params, g)
+        with counting() as counted:
+            opt.step()
+    return dict(counted)
+
+
+@every_elementwise_rule
+@both_dtypes
+def test_a_step_is_one_launch_for_each_contiguous_run(rule, dtype):
+    assert costs_of_a_step(rule(tensors(start(dtype)))) == {"launches": 1}
+    assert costs_of_a_step(rule(in_two_runs(dtype))) == {"launches": 2}
+    boxed = rule(tensors(start(dtype)), projection=optim.Box(-0.5, 0.5))
+    assert costs_of_a_step(boxed) == {"launches": 1}
+
+
+def test_most_rules_are_elementwise():
+    assert len(ELEMENTWISE) >= 37
+
+
+def test_array_hyperparameters_move_once():
+    rates = np.linspace(0.1, 0.9, SIZE)
+    opt = optim.AMSGrad(tensors(start()), lr=rates, betas=(rates, 0.99))
+    assert set(costs_of_a_step(opt)) == {"launches"}
+
+
+@pytest.mark.parametrize("rule", [*TWO_PASSES, *REDUCING], ids=lambda rule: rule.__name__)
+def test_rules_of_several_passes_launch_a_few_kernels(rule):
+    assert costs_of_a_step(rule(tensors(start()))) == {"launches": REDUCING.get(rule, 2)}
+
+
+@every_rule
+def test_no_rule_moves_anything_or_waits_in_a_step(rule):
+    opt = rule(tensors(start()))
+    assert set(costs_of_a_step(opt)) == {"launches"}
+
+
+@every_rule
+def test_the_numbers_are_those_of_numpy(rule):
+    def run():
+        opt = rule(tensors(start()))
+        return drive(opt, gradients(5)), {n: to_host(a) for n, a in opt.state.items()}
+
+    there, state = run()
+    with backend.instead(backend.Backend(block_bytes=None)):
+        here, expected = run()
+    np.testing.assert_array_equal(there, here)
+    for name, array in expected.items():
+        np.testing.assert_array_equal(state[name], array, err_msg=name)
+
+
+def batches(steps=3, n=16, features=8, classes=4):
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((steps, n, features)).astype("float32")
+    return backend.xp.asarray(x), backend.xp.asarray(rng.integers(0, classes, (steps, n)))
+
+
+def train(model, opt, x, y, costs=None):
+    """The losses on the device, and what the last step cost."""
+    losses = []
+    for inputs, labels in zip(x, y, strict=True):
+        with counting() as counted:
+            opt.zero_grad()
+            loss = model.loss(inputs, labels)
+            loss.backward()
+            opt.step()
+        losses.append(loss)
+    return losses, counted
+
+
+@pytest.mark.parametrize("hidden", [(), (6,), (6, 5)], ids=lambda h: f"{len(h) + 1} linear maps")
+def test_a_training_step_neither_moves_nor_waits(hidden, capsys):
+    model = MLP([8, *hidden, 4], rng=0)
+    opt = optim.AMSGrad(model.parameters())
+    losses, counted = train(model, opt, *batches())
+    with capsys.disabled():
+        print(f"\n{len(hidden) + 1} linear maps: {counted['launches']} launches a step")
+    assert dict(counted) == {"launches": OF_A_STEP[len(hidden) + 1]}
+    with counting() as counted:
+        recorded = [loss.item() for loss in losses]
+    assert dict(counted) == {"synchronizations": len(recorded)}
+
+
+def test_a_model_trains_to_the_numbers_of_numpy():
+    def run(make):
+        model = make()
+        opt = optim.AdamW(model.parameters())
+        losses, _ = train(model, opt, *batches())
+        with no_grad():
+            logits = model(batches()[0][0])
+        return [loss.item() for loss in losses], flat(model.parameters()), logits.numpy()
+
+    for make in (
+        lambda: MLP([8, 6, 4], "tanh", rng=0),
+        lambda: MLP([8, 6, 5, 4], rng=0),
+        lambda: LogisticRegression(8, 4, rng=0),
+    ):
+        there = run(make)
+        with backend.instead(backend.Backend()):
+            here = run(make)
+        for got, expected in zip(there, here, strict=True):
+            np.testing.assert_array_equal(got, expected)
+
+
+def test_models_move_what_they_are_given():
+    model = MLP([8, 6, 4], rng=0)
+    with counting() as counted:
+        loss = model.loss(np.ones((2, 8), "float32"), np.array([0, 3]))
+    assert counted["to_device"] == 2 and not counted["to_host"] and not counted["synchronizations"]
+    assert np.isfinite(loss.item())
+
+
+def test_moving_is_explicit():
+    t = Tensor(start(), requires_grad=True)
+    with counting() as counted:
+        opt = optim.Adam([t])
+        feed([t], np.ones(t.size))
+    assert counted["to_host"] == counted["synchronizations"] == 0 and counted["to_device"] == 1
+    with counting() as counted:
+        saved = opt.state_dict()
+    assert dict(counted) == {"to_host": 2, "synchronizations": 2}  # m and v
+    with counting() as counted:
+        opt.load_state_dict(saved)
+    assert counted["to_device"] == 2 and not counted["synchronizations"]
