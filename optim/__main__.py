@@ -129,7 +129,10 @@ def _cuda(rule: type[Optimizer]) -> str:
         except ImportError:
             return "one launch for each of its passes; the kernel is shown where CuPy is installed."
         does = readable(made, [*arrays, *scalars])
-        sources.append(f"one launch for the pass `{name}`; each coordinate's thread does\n\n{does}")
+        sources.append(
+            f"one launch for the pass `{name}`; each coordinate's thread does\n\n{does}\n\n"
+            f"which is, in CUDA,\n\n{made.preamble}\n{made.operation}"
+        )
     return "\n\n".join(sources)
 
 
