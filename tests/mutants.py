@@ -16,9 +16,12 @@ import sys
 import textwrap
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from typing import Any
 
 import numpy as np
+import test_identities_adam as adam
+import test_identities_descent as descent
 import test_rules
 from test_rules import RECORDED, TABLE
 
@@ -31,6 +34,17 @@ NAMES = {
     "beta2": "beta1",
     "one_minus_beta1": "one_minus_beta2",
     "one_minus_beta2": "one_minus_beta1",
+}
+
+
+IDENTITIES = {  # that tell what trajectories of the table do not
+    optim.ASGD: [
+        partial(descent.test_asgd_evaluates_with_the_mean_of_the_weights_after_t0, feasible=None)
+    ],
+    optim.AdaBound: [adam.test_adabound_unbounded_is_adam],
+    optim.Signum: [
+        partial(descent.test_lion_with_one_beta_and_no_decay_is_signum, dtype="float64")
+    ],
 }
 
 
@@ -100,6 +114,7 @@ def checks(rule: Any) -> Iterator[Callable[[], None]]:
         )
         yield lambda dtype=dtype: test_rules.test_keeps_the_dtype(rule, dtype)
     yield lambda: test_rules.test_reaches_the_minimum_of_a_quadratic(rule)
+    yield from IDENTITIES.get(rule, ())
 
 
 def mutants(rule: type, function: Any) -> Iterator[tuple[str, Any]]:
