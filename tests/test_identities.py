@@ -77,7 +77,15 @@ def test_adam_nc_without_momentum_is_adagrad(problem, lr):
 
 @both_dtypes
 @pytest.mark.parametrize(
-    "rule", (optim.AMSGrad, optim.AMSGradTorch, optim.AMSGradKeras, optim.AMSGradOptax)
+    "rule",
+    (
+        optim.AMSGrad,
+        optim.AMSGradTorch,
+        optim.AMSGradKeras,
+        optim.AMSGradOptax,
+        optim.AMSBound,
+        optim.Padam,
+    ),
 )
 @examples
 @given(problems, betas, betas)

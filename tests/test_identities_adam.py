@@ -132,21 +132,6 @@ def test_adabound_keeps_its_rates_within_their_bounds(problem, b1, b2, lr, gamma
 
 
 @both_dtypes
-@pytest.mark.parametrize("rule", (optim.AMSBound, optim.Padam))
-@examples
-@given(problems, betas, betas)
-def test_v_max_never_falls(rule, dtype, problem, b1, b2):
-    x0, grads = problem.draw()
-    opt = rule(tensors(x0.astype(dtype), [(SIZE,)]), lr=1e-3, betas=(b1, b2))
-    last = np.zeros(SIZE, dtype)
-    for g in grads:
-        drive(opt, [g])
-        v_max = to_host(opt.state["v_max"]).copy()
-        assert np.all(v_max >= last) and np.all(v_max >= to_host(opt.state["v"]))
-        last = v_max
-
-
-@both_dtypes
 @examples
 @given(problems, betas, betas, rates)
 def test_grams_is_adam_while_gradients_keep_their_sign(dtype, problem, b1, b2, lr):
