@@ -164,14 +164,16 @@ def instead(backend: Backend) -> Iterator[None]:
 
 @contextmanager
 def tracing_cupy() -> Iterator[Any]:
-    """Inside, `xp` is cupy even without a device, so that kernels can be traced; gives cupy.
+    """Inside, `xp` is cupy even without a device, so that kernels can be traced.
 
-    Raises ImportError where CuPy is not installed.
+    Gives cupy, the module of its fusion, and where that keeps what it traces. Raises ImportError
+    where CuPy is not installed.
     """
     import cupy
+    from cupy._core import _fusion_thread_local, fusion
 
     with instead(Backend(name="cupy", namespace=cupy, on_host=False)):
-        yield cupy
+        yield cupy, fusion, _fusion_thread_local.thread_local
 
 
 def _make(name: str) -> Backend:

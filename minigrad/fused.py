@@ -22,9 +22,7 @@ def fused(
     The arguments are arrays of the host, by name, of which only shape and dtype count. Raises
     ImportError where CuPy is not installed, and TypeError where the kernel reduces.
     """
-    with tracing_cupy() as cupy:
-        from cupy._core import _fusion_thread_local, fusion
-
+    with tracing_cupy() as (cupy, fusion, local):
         nowhere = cupy.cuda.memory.UnownedMemory(0x1000, 2**20, None, 0)
         pointer = cupy.cuda.memory.MemoryPointer(nowhere, 0)
 
@@ -33,7 +31,6 @@ def fused(
 
         values = [on_device(array) for array in arrays.values()]
         values += [on_device(v) if np.ndim(v) else np.asarray(v)[()] for v in scalars.values()]
-        local = _fusion_thread_local.thread_local
         local.history = history = fusion._FusionHistory()
         local.is_old_fusing = True
         try:

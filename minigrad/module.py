@@ -96,4 +96,5 @@ class Sequential(Module):
     def forward(self, x: Any) -> Tensor:
         for layer in self.layers:
             x = layer(x)
-        return x  # type: ignore[no-any-return]
+        result: Tensor = x
+        return result

@@ -113,15 +113,18 @@ class Tensor:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return self._data.shape  # type: ignore[no-any-return]
+        shape: tuple[int, ...] = self._data.shape
+        return shape
 
     @property
     def ndim(self) -> int:
-        return self._data.ndim  # type: ignore[no-any-return]
+        ndim: int = self._data.ndim
+        return ndim
 
     @property
     def size(self) -> int:
-        return self._data.size  # type: ignore[no-any-return]
+        size: int = self._data.size
+        return size
 
     @property
     def dtype(self) -> Any:
@@ -133,7 +136,8 @@ class Tensor:
 
     def item(self) -> float:
         """The only element, as a Python number."""
-        return self._data.item()  # type: ignore[no-any-return]
+        number: float = self._data.item()
+        return number
 
     def numpy(self) -> Any:
         """The data on the host: the array itself on NumPy, a copy from a device."""
@@ -327,10 +331,11 @@ def op(function: Any) -> Callable[..., Tensor]:
     return apply
 
 
-def into(pullback: Callable[..., Array]) -> Callable[..., Array]:
+def into(pullback: Any) -> Callable[..., Array]:
     """Mark a pullback(g, out=None) that can write the gradient into a given array."""
-    pullback.into = True  # type: ignore[attr-defined]
-    return pullback
+    pullback.into = True
+    marked: Callable[..., Array] = pullback
+    return marked
 
 
 def _box(value: Array, requires_grad: bool, inputs: Any) -> Tensor:

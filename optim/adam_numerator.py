@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from math import exp, inf, log
+from typing import ClassVar
 
 from minigrad.backend import xp
 from optim.adam import Adam, AdamW, PaperAdam
@@ -155,11 +156,12 @@ class AdEMAMix(AdamW):
     """
 
     oracle = "zij.AdEMAMix"
+    # one beta more than Adam's, to whose type mypy holds it
     betas: tuple[Schedule, Schedule, Schedule] = (0.9, 0.999, 0.9999)  # type: ignore[assignment]
     weight_decay: Schedule = 0.0
     alpha: Schedule = 5.0
 
-    ranges = {"alpha": inf}  # noqa: RUF012
+    ranges: ClassVar[dict[str, float]] = {"alpha": inf}
 
     def corrected(self, h, debias1, debias2):
         return {

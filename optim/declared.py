@@ -4,7 +4,7 @@ To compile an __init__ for each of a hundred rules and schedules, as `dataclass`
 the time of `import optim`.
 """
 
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, Field, dataclass, fields
 from inspect import Parameter, Signature, signature
 from typing import Any, ClassVar
 
@@ -46,6 +46,11 @@ class Declared:
         for name, value in given.arguments.items():
             setattr(self, name, value)
         self.__post_init__()
+
+    def declared(self) -> tuple[Field[Any], ...]:
+        """The fields of the class."""
+        cls: Any = type(self)
+        return fields(cls)
 
     def __post_init__(self) -> None:
         """What is to do once the fields are set."""

@@ -4,6 +4,7 @@ The nearest point y to x minimizes the sum of metric * (y - x)**2 over the set. 
 metric does not matter.
 """
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from math import inf, isfinite
 from typing import Any
@@ -78,7 +79,7 @@ class NonNegative(Box):
 
 
 @dataclass(frozen=True)
-class _OfRadius(Projection):
+class _OfRadius(Projection, ABC):
     """What the sets of a radius share: a point of the set, up to rounding, stays bit for bit.
 
     With `euclidean` the plain metric takes the place of the rule's. The work is done in float64.
@@ -102,13 +103,13 @@ class _OfRadius(Projection):
             weight = xp.fmax(xp.fmin(metric.astype("float64"), HEAVY), LIGHT)
         return self._boundary(exact, weight.min() / weight).astype(x.dtype)
 
+    @abstractmethod
     def _contains(self, x: Array, tolerance: float) -> bool:
         """Whether x is in the set, up to that part of the radius."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _boundary(self, x: Array, inverse: Array) -> Array:
         """The nearest point to an x outside; `inverse` is one over the metric, at most 1."""
-        raise NotImplementedError
 
 
 class L2Ball(_OfRadius):

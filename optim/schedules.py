@@ -6,7 +6,7 @@ Values may be arrays, one value per coordinate.
 """
 
 from bisect import bisect_right
-from dataclasses import field, fields
+from dataclasses import field
 from math import copysign, cos, inf, pi
 from numbers import Integral, Real
 from typing import Any, dataclass_transform
@@ -40,7 +40,7 @@ class _Schedule(Declared):
         vars(self)[name] = value
 
     def _values(self) -> tuple[Any, ...]:
-        return tuple(getattr(self, f.name) for f in fields(self))  # type: ignore[arg-type]
+        return tuple(getattr(self, f.name) for f in self.declared())
 
     def __eq__(self, other: object) -> bool:
         return type(self) is type(other) and self._values() == other._values()
@@ -49,7 +49,7 @@ class _Schedule(Declared):
         return hash((type(self), self._values()))
 
     def __repr__(self) -> str:
-        shown = [f.name for f in fields(self) if f.repr]  # type: ignore[arg-type]
+        shown = [f.name for f in self.declared() if f.repr]
         given = ", ".join(f"{name}={getattr(self, name)!r}" for name in shown)
         return f"{type(self).__name__}({given})"
 
@@ -58,7 +58,7 @@ class _Checked(_Schedule):
     """Raises ValueError for counts that are none, and for numbers that are negative."""
 
     def __post_init__(self) -> None:
-        for one in fields(self):
+        for one in self.declared():
             name = one.name
             if name in LEAST:
                 fits = _is_count(getattr(self, name), LEAST[name])
@@ -320,8 +320,10 @@ class ReduceOnPlateau(_Checked):
     resting: int = field(default=0, init=False, repr=False)  # feeds left of the cooldown
 
     # unlike other schedules it changes, so it is equal to itself alone
-    __setattr__ = object.__setattr__  # type: ignore[assignment]
     __eq__, __hash__ = object.__eq__, object.__hash__
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -123,7 +123,8 @@ def mutants(rule: type, function: Any) -> Iterator[tuple[str, Any]]:
     for node in ast.walk(tree):  # the class cell that super() wants exists in class bodies only
         if isinstance(node, ast.Call) and ast.unparse(node) == "super()":
             node.args = [ast.Name(rule.__name__, ast.Load()), ast.Name("self", ast.Load())]
-    tree.body[0].decorator_list = []  # type: ignore[attr-defined]
+    definition: Any = tree.body[0]
+    definition.decorator_list = []
     places = list(ast.walk(tree))
     for i, place in enumerate(places):
         for replacement in replacements(place):

@@ -6,7 +6,7 @@ Run from anywhere: python tests/record/digits.py
 from pathlib import Path
 
 import numpy as np
-from sklearn.datasets import load_digits  # type: ignore
+from sklearn.datasets import load_digits
 
 digits = load_digits()
 # Stored rather than drawn when loading: NumPy may change what a seed gives, the split must stay.
