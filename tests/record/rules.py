@@ -25,7 +25,7 @@ keras.config.set_floatx("float64")
 
 SHAPES = [(), (3,), (4, 5), (2, 3, 4)]
 STEPS, SIZE = 50, sum(math.prod(shape) for shape in SHAPES)
-OUT = Path(__file__).parent.parent / "oracles" / "rules.npz"
+ORACLES = Path(__file__).parent.parent / "oracles"
 
 
 def inputs():
@@ -254,6 +254,23 @@ RULES = [  # name, oracle, how to run it, formula, settings
 ]
 
 
+def keep(arrays, rule, oracle, settings, x, expected, limit, distribution=None):
+    """Keep a recording that is within the limit of what a formula gives; prints the difference."""
+    error = np.max(np.abs(x - expected) / np.maximum(1, np.abs(expected)))
+    print(f"{rule:18} {oracle:30} {error:8.1e}  {settings}")
+    assert x.dtype == np.float64 and error < limit, (rule, settings)
+    version = importlib.metadata.version(distribution or oracle.split(".")[0]).split("+")[0]
+    key = {"rule": rule, "oracle": f"{oracle} {version}", "settings": settings}
+    arrays[json.dumps(key, sort_keys=True)] = x
+
+
+def store(name, arrays):
+    """Write the recordings with x0 and grads to tests/oracles."""
+    path = ORACLES / name
+    np.savez_compressed(path, **arrays)
+    print(f"{len(arrays) - 2} cases, {path.stat().st_size} bytes")
+
+
 def main():
     """Run every oracle, compare it with its formula, print the differences, save."""
     x0, grads = inputs()
@@ -263,14 +280,8 @@ def main():
             x = np.stack(list(record(x0, grads, **settings)))
             steps = np.stack(list(formula(grads.astype(np.longdouble), **settings)))
             expected = x0 - np.cumsum(steps, axis=0)
-            error = np.max(np.abs(x - expected) / np.maximum(1, np.abs(expected)))
-            print(f"{rule:16} {oracle:13} {error:8.1e}  {settings}")
-            assert x.dtype == np.float64 and error < 1e-13, (rule, settings)
-            version = importlib.metadata.version(oracle.split(".")[0]).split("+")[0]
-            key = {"rule": rule, "oracle": f"{oracle} {version}", "settings": settings}
-            arrays[json.dumps(key, sort_keys=True)] = x
-    np.savez_compressed(OUT, **arrays)
-    print(f"{len(arrays) - 2} cases, {OUT.stat().st_size} bytes")
+            keep(arrays, rule, oracle, settings, x, expected, 1e-13)
+    store("rules.npz", arrays)
 
 
 if __name__ == "__main__":

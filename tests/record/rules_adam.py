@@ -7,8 +7,6 @@ tests/paper_adam.py, in extended precision. Run as
 `PYTHONPATH=tests python tests/record/rules_adam.py`.
 """
 
-import importlib.metadata
-import json
 from functools import partial
 
 import numpy as np
@@ -16,7 +14,7 @@ import paper_adam as paper
 import torch
 import torch_optimizer
 import zij
-from rules import OUT, by_torch, inputs, root, table
+from rules import by_torch, inputs, keep, root, store, table
 
 torch.set_default_dtype(torch.float64)  # in which NAdam keeps the product of its mu
 
@@ -140,16 +138,9 @@ def main():
             exact = {name: extended(value) for name, value in settings.items()}
             g = grads.astype(np.longdouble)
             expected = np.stack(list(transcription(x0.astype(np.longdouble), g, **exact)))
-            error = np.max(np.abs(x - expected) / np.maximum(1, np.abs(expected)))
-            print(f"{rule:10} {oracle:28} {error:8.1e}  {settings}")
-            assert x.dtype == np.float64 and error < 1e-13, (rule, settings)
-            package = oracle.split(".")[0]
-            version = importlib.metadata.version(PACKAGES.get(package, package)).split("+")[0]
-            key = {"rule": rule, "oracle": f"{oracle} {version}", "settings": settings}
-            arrays[json.dumps(key, sort_keys=True)] = x
-    out = OUT.with_name("rules_adam.npz")
-    np.savez_compressed(out, **arrays)
-    print(f"{len(arrays) - 2} cases, {out.stat().st_size} bytes")
+            distribution = PACKAGES.get(oracle.split(".")[0])
+            keep(arrays, rule, oracle, settings, x, expected, 1e-13, distribution)
+    store("rules_adam.npz", arrays)
 
 
 if __name__ == "__main__":

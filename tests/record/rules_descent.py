@@ -6,12 +6,10 @@ keras.optimizers.Ftrl pulls to zero, by beta in the first step. Packages: torch 
 torch_optimizer 0.3.0, pytorch_optimizer 4.1.0, lion_pytorch 0.2.5, optax 0.2.8, keras 3.15.1.
 """
 
-import importlib.metadata
-import json
 from functools import partial
 
 # isort: off
-from rules import OUT, by_torch, inputs, rate, root, table  # first: it sets keras up
+from rules import by_torch, inputs, keep, rate, root, store, table  # first: it sets keras up
 
 # isort: on
 import jax.numpy as jnp
@@ -255,15 +253,8 @@ def save(name, rules, x0, grads):
             x = np.stack(list(record(x0, grads, **settings)))
             exact = formula(x0.astype(np.longdouble), grads.astype(np.longdouble), **settings)
             expected = np.stack(list(exact))
-            error = np.max(np.abs(x - expected) / np.maximum(1, np.abs(expected)))
-            print(f"{rule:8} {oracle:22} {error:8.1e}  {settings}")
-            assert x.dtype == np.float64 and error < 1e-13, (rule, settings)
-            version = importlib.metadata.version(oracle.split(".")[0]).split("+")[0]
-            key = {"rule": rule, "oracle": f"{oracle} {version}", "settings": settings}
-            arrays[json.dumps(key, sort_keys=True)] = x
-    out = OUT.with_name(name)
-    np.savez_compressed(out, **arrays)
-    print(f"{name}: {len(arrays) - 2} cases, {out.stat().st_size} bytes")
+            keep(arrays, rule, oracle, settings, x, expected, 1e-13)
+    store(name, arrays)
 
 
 if __name__ == "__main__":

@@ -6,10 +6,7 @@ tests/paper_long_memory.py. Run as `PYTHONPATH=.:tests:tests/record python
 tests/record/rules_long_memory.py`.
 """
 
-import importlib.metadata
-import json
 from functools import partial
-from pathlib import Path
 
 import adopt
 import jax
@@ -21,11 +18,9 @@ import pytorch_optimizer
 import torch
 import zij
 from driving import parts
-from rules import SHAPES, STEPS, inputs, rate, root, table
+from rules import SHAPES, STEPS, inputs, keep, rate, root, store, table
 
 jax.config.update("jax_enable_x64", True)
-
-OUT = Path(__file__).parent.parent / "oracles" / "rules_long_memory.npz"
 
 
 def by_torch(optimizer, x0, grads, lr, names=(), **settings):
@@ -147,14 +142,8 @@ def main():
         for settings in rows:
             x = np.stack(list(record(x0, grads, **settings)))
             expected = by_formula(paper, x0, grads, **settings)
-            error = np.max(np.abs(x - expected) / np.maximum(1, np.abs(expected)))
-            print(f"{rule:12} {oracle:26} {error:8.1e}  {settings}")
-            assert x.dtype == np.float64 and error < 1e-12, (rule, settings)
-            version = importlib.metadata.version(distribution)
-            key = {"rule": rule, "oracle": f"{oracle} {version}", "settings": settings}
-            arrays[json.dumps(key, sort_keys=True)] = x
-    np.savez_compressed(OUT, **arrays)
-    print(f"{len(arrays) - 2} cases, {OUT.stat().st_size} bytes")
+            keep(arrays, rule, oracle, settings, x, expected, 1e-12, distribution)
+    store("rules_long_memory.npz", arrays)
 
 
 if __name__ == "__main__":

@@ -5,13 +5,10 @@ Each recording is first compared with the rule's transcription. Run with `tests`
 on the path.
 """
 
-import importlib.metadata
-import json
 from functools import partial
-from pathlib import Path
 
 import numpy as np
-from rules import by_torch, inputs, rate, root, table  # first: it sets jax to float64
+from rules import by_torch, inputs, keep, rate, root, store, table  # first: it sets jax to float64
 
 # isort: split
 import dadaptation
@@ -21,8 +18,6 @@ import paper_parameter_free as paper
 import prodigyopt
 import schedulefree
 import torch
-
-OUT = Path(__file__).parent.parent / "oracles" / "rules_parameter_free.npz"
 
 
 def in_optax(opt, x0, grads):
@@ -165,14 +160,8 @@ def main():
             if rooted(settings["lr"]):
                 given["lr"] = partial(rate, settings["lr"])
             expected = np.stack(list(transcription(x0, grads, **given)))
-            error = np.max(np.abs(x - expected) / np.maximum(1, np.abs(expected)))
-            print(f"{rule:18} {oracle:30} {error:8.1e}  {settings}")
-            assert x.dtype == np.float64 and error < 1e-12, (rule, settings)
-            version = importlib.metadata.version(oracle.split(".")[0])
-            key = {"rule": rule, "oracle": f"{oracle} {version}", "settings": settings}
-            arrays[json.dumps(key, sort_keys=True)] = x
-    np.savez_compressed(OUT, **arrays)
-    print(f"{len(arrays) - 2} cases, {OUT.stat().st_size} bytes")
+            keep(arrays, rule, oracle, settings, x, expected, 1e-12)
+    store("rules_parameter_free.npz", arrays)
 
 
 if __name__ == "__main__":

@@ -5,8 +5,6 @@ is first compared with a transcription of the paper in tests/paper_shaped.py. Ru
 tests/record on PYTHONPATH, as `python tests/record/rules_shaped.py`.
 """
 
-import importlib.metadata
-import json
 import math
 import os
 from functools import partial
@@ -20,7 +18,7 @@ import optax
 import paper_shaped
 import pytorch_optimizer
 import torch
-from rules import OUT, SHAPES, SIZE, STEPS, by_torch, table
+from rules import SHAPES, SIZE, STEPS, by_torch, keep, store, table
 
 
 def inputs():
@@ -215,15 +213,8 @@ def main():
                     columns.append(np.array(list(steps)).reshape(STEPS, -1))
                 both.append(np.concatenate(columns, axis=1))
             x, expected = both
-            error = np.max(np.abs(x - expected) / np.maximum(1, np.abs(expected)))
-            print(f"{rule:10} {oracle:23} {error:8.1e}  {settings}")
-            assert x.dtype == np.float64 and error < 1e-12, (rule, settings)
-            version = importlib.metadata.version(oracle.split(".")[0]).split("+")[0]
-            key = {"rule": rule, "oracle": f"{oracle} {version}", "settings": settings}
-            arrays[json.dumps(key, sort_keys=True)] = x
-    path = OUT.with_name("rules_shaped.npz")
-    np.savez_compressed(path, **arrays)
-    print(f"{len(arrays) - 2} cases, {path.stat().st_size} bytes")
+            keep(arrays, rule, oracle, settings, x, expected, 1e-12)
+    store("rules_shaped.npz", arrays)
 
 
 if __name__ == "__main__":
