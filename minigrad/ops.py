@@ -327,13 +327,16 @@ def softmax_cross_entropy(logits, labels):
         raise ValueError(f"labels of dtype {labels.dtype} are not integers: pass class indices.")
     n, classes = logits.shape
     on_host = current().on_host
-    if on_host and (labels.min() < 0 or labels.max() >= classes):
+    try:
+        at = xp.ravel_multi_index(
+            (labels, xp.arange(n)), (classes, n), mode="raise" if on_host else "wrap"
+        )
+    except ValueError:
         bad = labels[(labels < 0) | (labels >= classes)][0]
-        raise ValueError(f"label {bad} is not a class index in 0..{classes - 1}.")
-    rows = xp.arange(n)
+        raise ValueError(f"label {bad} is not a class index in 0..{classes - 1}.") from None
     e = logits.T.copy()  # classes first: whole rows are reduced faster than many short ones
     e -= e.max(axis=0)
-    picked = e[labels, rows]
+    picked = e.take(at)
     xp.exp(e, out=e)
     total = e.sum(axis=0)
     losses = xp.log(total) - picked
@@ -342,7 +345,7 @@ def softmax_cross_entropy(logits, labels):
 
     def pullback(g):
         dz = e / total
-        dz[labels, rows] -= 1
+        dz.reshape(-1)[at] -= 1
         dz *= g / n
         return dz.T
 

@@ -164,7 +164,8 @@ class Tensor:
                     f"backward() of shape {self.shape}: reduce it to a scalar, "
                     "with .sum() say, or pass grad= of that shape."
                 )
-            grad = xp.ones(self.shape, self.dtype)
+            grad = xp.empty(self.shape, self.dtype)
+            grad.fill(1)
         else:
             grad = _fitting(grad, self._data, "grad")
 

@@ -54,10 +54,13 @@ MISTAKES = [
         "labels = __import__('numpy').asarray(__import__('minigrad').to_host(labels))\n",
     ),
     Mistake(
-        "rows made on the host", OPS, "rows = xp.arange(n)", "rows = __import__('numpy').arange(n)"
+        "rows made on the host",
+        OPS,
+        "(labels, xp.arange(n))",
+        "(labels, __import__('numpy').arange(n))",
     ),
-    Mistake("rows as a list", OPS, "rows = xp.arange(n)", "rows = list(range(n))"),
-    Mistake("a look at the labels", OPS, "if on_host and (labels.min()", "if (labels.min()"),
+    Mistake("rows as a list", OPS, "(labels, xp.arange(n))", "(labels, list(range(n)))"),
+    Mistake("a look at the labels", OPS, 'mode="raise" if on_host else "wrap"', 'mode="raise"'),
     Mistake(
         "the loss as a float",
         OPS,
@@ -98,8 +101,8 @@ MISTAKES = [
     Mistake(
         "a seed on the host",
         TENSOR,
-        "grad = xp.ones(self.shape, self.dtype)",
-        "grad = np.ones(self.shape, self.dtype)",
+        "grad = xp.empty(self.shape, self.dtype)",
+        "grad = np.empty(self.shape, self.dtype)",
     ),
     Mistake("inputs not moved", "minigrad/module.py", "else xp.asarray(x))", "else x)"),
     Mistake(

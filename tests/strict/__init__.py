@@ -51,7 +51,10 @@ def _checked(
         parts = first if isinstance(first, (list, tuple)) else [first]
         if name not in FREE and not all(isinstance(part, Array) for part in parts):
             raise TypeError(f"cupy.{name}: {type(first).__name__} where an array was expected.")
-        if name in LOOKS or (name == "where" and len(arguments) == 1):
+        if name == "ravel_multi_index":
+            options.setdefault("mode", "wrap")  # CuPy's default, not NumPy's
+        looks = name in LOOKS or options.get("mode") == "raise"
+        if looks or (name == "where" and len(arguments) == 1):
             device.synchronize()
         if name in ("empty", "empty_like"):
             return Array(function(*[device.memory(a, name) for a in arguments], **options))
