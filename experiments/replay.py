@@ -186,6 +186,17 @@ def amsgrad_torch(past: Past, t: Array, g: Array, betas: Any, eps: float = 0.0) 
     return m_hat / _root(v_max / (1 - betas[1] ** t), eps)
 
 
+def amsgrad_keras(past: Past, t: Array, g: Array, betas: Any, eps: float = 0.0) -> Array:
+    corrections = np.sqrt(1 - betas[1] ** t) / (1 - betas[0] ** t)
+    return corrections * amsgrad(past, t, g, betas, eps)
+
+
+def amsgrad_optax(past: Past, t: Array, g: Array, betas: Any, eps: float = 0.0) -> Array:
+    v_hat = past.mean("v", g * g, betas[1]) / (1 - betas[1] ** t)
+    m_hat = past.mean("m", g, betas[0]) / (1 - betas[0] ** t)
+    return m_hat / _root(past.largest("v_max", v_hat), eps)
+
+
 def _root(v: Array, eps: float) -> Array:
     """sqrt(v) + eps; without eps, 0/0 is to be 0, and nothing else to change."""
     return np.sqrt(v) + (eps or np.sqrt(TINY))

@@ -11,7 +11,8 @@ from minigrad.backend import synchronize, to_host, use, xp
 from minigrad.check import check_grads
 from minigrad.checkpoint import CheckpointError, load, save
 from minigrad.module import Linear, Module, ReLU, Sequential, Sigmoid, Tanh
-from minigrad.tensor import Tensor, no_grad
+from minigrad.tape import no_grad
+from minigrad.tensor import Tensor
 
 __all__ = [
     "CheckpointError",

@@ -2,7 +2,7 @@
 
 import json
 import os
-from pathlib import Path
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -22,14 +22,13 @@ def save(path: str | os.PathLike[str], **parts: Any) -> None:
     Leaves are arrays or what JSON can hold. The file appears whole or not at all: a crash or a
     full disk leaves the one that was there.
     """
-    path = Path(path)
     arrays: dict[str, Any] = {}
     header = {
         name: _split(part.state_dict() if hasattr(part, "state_dict") else part, name, arrays)
         for name, part in parts.items()
     }
     arrays[HEADER] = np.frombuffer(json.dumps(header).encode(), np.uint8)
-    partial = path.with_name(path.name + ".tmp")
+    partial = f"{os.fspath(path)}.tmp"
     try:
         with open(partial, "wb") as file:
             np.savez(file, **arrays)
@@ -37,7 +36,8 @@ def save(path: str | os.PathLike[str], **parts: Any) -> None:
             os.fsync(file.fileno())
         os.replace(partial, path)
     except BaseException:
-        partial.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):
+            os.remove(partial)
         raise
 
 

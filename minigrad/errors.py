@@ -1,11 +1,12 @@
 """What error messages share."""
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """The end of a message about an unknown name: the closest known one, or all of them."""
+    from difflib import get_close_matches  # here, since importing it takes a fifth of all of us
+
     known = list(known)
     match = get_close_matches(name.lower(), known, n=1)
     return f"did you mean {match[0]!r}?" if match else f"known are {', '.join(known)}."

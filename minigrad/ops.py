@@ -12,7 +12,8 @@ from typing import Any
 from numpy.lib.array_utils import normalize_axis_tuple
 
 from minigrad.backend import current, xp
-from minigrad.tensor import OPS, Tensor, into, op
+from minigrad.tape import OPS, into, op
+from minigrad.tensor import Tensor
 
 # Elementwise: arithmetic
 

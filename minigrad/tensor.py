@@ -1,14 +1,7 @@
-"""Tensor, the tape, and `backward`.
+"""Tensor, and `backward`, which walks the recorded graph from the newest tensor to the oldest."""
 
-Every op is a function decorated with `@op` (see minigrad/ops.py). It computes on plain arrays and
-returns its value with one pullback per operand; the decorator boxes, records, and leaves the rest
-to `backward`, which walks the recorded graph from the newest tensor to the oldest.
-"""
-
-import functools
 import itertools
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -17,20 +10,7 @@ import numpy as np
 from minigrad.backend import Array, to_host, xp
 
 FLOATS = ("float32", "float64")
-_recording = True
 _clock = itertools.count()
-OPS: dict[str, Callable[..., "Tensor"]] = {}  # every op by name, filled by @op
-
-
-@contextmanager
-def no_grad() -> Iterator[None]:
-    """Inside, ops record nothing; usable as `with no_grad():` and as `@no_grad()`."""
-    global _recording
-    outer, _recording = _recording, False
-    try:
-        yield
-    finally:
-        _recording = outer
 
 
 class Tensor:
@@ -256,22 +236,22 @@ class Tensor:
     __hash__ = object.__hash__
 
     def __eq__(self, other: object) -> Array:
-        return self._data == _raw(other)
+        return self._data == raw(other)
 
     def __ne__(self, other: object) -> Array:
-        return self._data != _raw(other)
+        return self._data != raw(other)
 
     def __lt__(self, other: Any) -> Array:
-        return self._data < _raw(other)
+        return self._data < raw(other)
 
     def __le__(self, other: Any) -> Array:
-        return self._data <= _raw(other)
+        return self._data <= raw(other)
 
     def __gt__(self, other: Any) -> Array:
-        return self._data > _raw(other)
+        return self._data > raw(other)
 
     def __ge__(self, other: Any) -> Array:
-        return self._data >= _raw(other)
+        return self._data >= raw(other)
 
     if TYPE_CHECKING:  # every op is a method too; minigrad/ops.py adds them
 
@@ -287,82 +267,17 @@ class Tensor:
         def __abs__(self) -> "Tensor": ...
 
 
-def op(function: Any) -> Callable[..., Tensor]:
-    """Make an op of a function from arrays to (value, pullback of each leading operand).
-
-    A pullback maps the gradient of the value to that of its operand, up to broadcasting, which
-    `backward` undoes; None stands for that of an operand without one. Operands come first, or as
-    one list where the first parameter is called `tensors`. Tensor arguments are unboxed.
-    """
-    takes_list = function.__code__.co_varnames[0] == "tensors"
-
-    @functools.wraps(function)
-    def apply(*arguments: Any, **options: Any) -> Tensor:
-        operands = list(arguments[0]) if takes_list else arguments
-        arrays = [a._data if type(a) is Tensor else _raw(a) for a in operands]
-        if options and any(isinstance(a, Tensor) for a in options.values()):
-            raise TypeError(f"{function.__name__}: pass Tensors by position, not by keyword.")
-        try:
-            if takes_list:
-                value, *pullbacks = function(arrays, *arguments[1:], **options)
-            else:
-                value, *pullbacks = function(*arrays, **options)
-        except ValueError as error:
-            shapes = ", ".join(str(a.shape) for a in operands if hasattr(a, "shape"))
-            raise ValueError(f"{function.__name__} of shapes {shapes}: {error}") from error
-        except (AttributeError, TypeError):
-            _refuse_lists(function.__name__, operands)
-            raise
-        inputs: list[Any] = []
-        wanted = False
-        for operand, pullback in zip(operands, pullbacks, strict=False):
-            if isinstance(operand, Tensor):
-                if operand.requires_grad:
-                    wanted = True
-                    inputs.append((operand, operand._version, pullback))
-                elif operand._inputs == ():
-                    inputs.append((operand, operand._version, None))
-            elif isinstance(operand, (list, tuple)):
-                _refuse_lists(function.__name__, [operand])
-        if wanted and _recording:
-            return _box(value, True, inputs)
-        return _box(value, False, ())
-
-    OPS[function.__name__] = apply
-    return apply
-
-
-def into(pullback: Any) -> Callable[..., Array]:
-    """Mark a pullback(g, out=None) that can write the gradient into a given array."""
-    pullback.into = True
-    marked: Callable[..., Array] = pullback
-    return marked
-
-
-def _box(value: Array, requires_grad: bool, inputs: Any) -> Tensor:
-    tensor = Tensor.__new__(Tensor)
-    if isinstance(value, np.generic):  # what NumPy's arithmetic makes of 0-d arrays
-        value = np.asarray(value)
-    tensor._set(value, requires_grad, inputs)
-    return tensor
-
-
-def _raw(value: Any) -> Any:
+def raw(value: Any) -> Any:
+    """The array of a Tensor, and the number that a NumPy scalar is."""
     if isinstance(value, Tensor):
         return value._data
     # NumPy's scalars, np.sqrt(2) say, would promote float32 where Python's do not
     return value.item() if isinstance(value, np.generic) else value
 
 
-def _refuse_lists(name: str, operands: Iterable[Any]) -> None:
-    for operand in operands:
-        if isinstance(operand, (list, tuple)):
-            raise TypeError(f"{name}: make the operand {operand!r:.60} a Tensor.")
-
-
 def _fitting(value: Any, like: Array, what: str) -> Array:
     """`value` as an array of the shape and dtype of `like`."""
-    array = xp.asarray(_raw(value), dtype=like.dtype)
+    array = xp.asarray(raw(value), dtype=like.dtype)
     if array.shape != like.shape:
         raise ValueError(
             f"{what} of shape {array.shape} does not fit a tensor of shape {like.shape}."

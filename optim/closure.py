@@ -204,12 +204,12 @@ class LBFGS(ClosureOptimizer):
             trial *= min(1.0, 1 / float(xp.abs(slope).sum()))
 
         def at(step: float) -> tuple[float, float]:
-            self.sweep("kernel", {"step": self._cast("step", step)})
+            self.sweep("kernel", {"step": self._scalars.cast("step", step)})
             loss = float(self.evaluate())
             return loss, float(self.total(lambda g, d: (g * d).sum()))
 
         step = strong_wolfe(at, self._loss.item(), along, trial, self.evaluations)
-        self.sweep("kernel", {"step": self._cast("step", step)})
+        self.sweep("kernel", {"step": self._scalars.cast("step", step)})
 
     def _remember(self) -> None:
         """Keep the changes since the last step, unless the curvature along them is not positive."""

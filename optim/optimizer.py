@@ -30,6 +30,7 @@ from optim.hyperparameters import (
     stateful,
 )
 from optim.projections import Box, Projection
+from optim.scalars import Scalars
 from optim.state import REDUCED, FlatState, ShapedState
 
 RULES: dict[str, type["Optimizer"]] = {}  # every rule by its lower-case name
@@ -89,13 +90,11 @@ class Optimizer(_Rule):
         self._finfo = np.finfo(self._owned.dtype)
         self.t = 0
         self.running: dict[str, Any] = {}  # numbers on the host that continuing needs
-        self._given: dict[str, Any] = {}  # scalars as the rule gave them,
-        self._scalars: dict[str, Any] = {}  # as kernels take them,
-        self._spread: set[str] = set()  # and which of them are arrays
+        self._scalars = Scalars(owned)
         for name in self._names:
             self._check_fits(name, getattr(self, name))
         if isinstance(self.projection, Box):
-            self._set_scalars(self.projection.scalars())
+            self._scalars.set(self.projection.scalars(), self.t)
         self._diagonal_names = _positional(self.diagonal) + _keywords(self.diagonal)
         memory = ShapedState if self.per_tensor else FlatState
         self._memory = memory(self._owned, self.state_names(), self.start)
@@ -146,8 +145,8 @@ class Optimizer(_Rule):
         if wanted is not None:
             scalars = {key: scalars[key] for key in wanted}
         for where, arrays in blocks:
-            if self._spread:
-                here = {key: scalars[key][where] for key in self._spread & scalars.keys()}
+            if self._scalars.spread:
+                here = {key: scalars[key][where] for key in self._scalars.spread & scalars.keys()}
                 if self.per_tensor:
                     here = {key: value.reshape(arrays[0].shape) for key, value in here.items()}
                 function(*arrays, **{**scalars, **here})
@@ -193,7 +192,7 @@ class Optimizer(_Rule):
     def advance(self) -> None:
         """Update the parameters once from the gradients they have."""
         self.t += 1
-        self._set_scalars(self.scalars(self._hyperparameters().at(self.t)))
+        self._scalars.set(self.scalars(self._hyperparameters().at(self.t)), self.t)
         self._owned.settle()
         self._owned.mark_changed()  # even if the update fails: it may do so half-way
         try:
@@ -261,8 +260,7 @@ class Optimizer(_Rule):
             check_like(state[name], array, f"state {name!r}")
         restore(self._schedules(), saved["schedules"])
         self.t = saved["t"]
-        self._given.clear()
-        self._scalars.pop("lr", None)  # there is no last step
+        self._scalars.forget("lr")  # there is no last step
         self.running = {name: _held(value) for name, value in saved["running"].items()}
         for name, array in self.state.items():
             array[...] = xp.asarray(state[name])
@@ -271,7 +269,7 @@ class Optimizer(_Rule):
         settings = ", ".join(f"{name}={getattr(self, name)!r}" for name in self._names)
         return f"{type(self).__name__}({settings})"
 
-    # Scalars
+    # Hyperparameters
 
     def _schedules(self) -> dict[str, Any]:
         """The schedules that have a state, by place."""
@@ -306,33 +304,7 @@ class Optimizer(_Rule):
                 f"use 0, for none, or at least {self._finfo.tiny:.1e}."
             )
         for part in value if isinstance(value, tuple) else (value,):
-            self._cast(name, part(1) if callable(part) else part)
-
-    def _set_scalars(self, given: dict[str, Any]) -> None:
-        """Cast what has changed since the last step."""
-        for name, value in given.items():
-            if type(value) is float:
-                if value == self._given.get(name):
-                    continue
-                if value != value:
-                    raise ValueError(f"{name} is NaN at step {self.t}; mend the schedule.")
-                self._given[name] = value
-                self._spread.discard(name)
-            else:
-                self._given[name] = None
-                (self._spread.add if getattr(value, "ndim", 0) else self._spread.discard)(name)
-            self._scalars[name] = self._cast(name, value)
-
-    def _cast(self, name: str, value: Any) -> Any:
-        """A scalar, or one value per coordinate, as kernels take it."""
-        if not getattr(value, "ndim", 0):
-            return self._backend.scalar(value, self._owned.dtype)
-        if value.shape != (self._owned.size,):
-            raise ValueError(
-                f"{name} is an array of shape {value.shape}; give a number, or one value for each "
-                f"of the {self._owned.size} coordinates."
-            )
-        return xp.asarray(value, self._owned.dtype)
+            self._scalars.cast(name, part(1) if callable(part) else part)
 
     # Passes
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from minigrad import Tensor, check_grads, tensor
+from minigrad import Tensor, check_grads, tape
 
 X = np.random.default_rng(0).normal(size=(3, 4))
 
@@ -14,13 +14,13 @@ X = np.random.default_rng(0).normal(size=(3, 4))
 @pytest.fixture
 def product(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """Makes x * y + x of the pullback in x."""
-    monkeypatch.setattr(tensor, "OPS", {})
+    monkeypatch.setattr(tape, "OPS", {})
 
     def make(pullback: Callable[[Any, Any], Any]) -> Any:
         def f(x, y):  # type: ignore[no-untyped-def]
             return x * y + x, lambda g: pullback(g, y), lambda g: g * x
 
-        return tensor.op(f)
+        return tape.op(f)
 
     return make
 

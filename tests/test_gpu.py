@@ -19,7 +19,7 @@ import pytest
 from driving import host_only
 
 import optim
-from minigrad.tensor import OPS
+from minigrad.tape import OPS
 
 ROOT = Path(__file__).parents[1]
 TOLERANCE = {"float32": 1e-5, "float64": 1e-12}

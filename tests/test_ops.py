@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from minigrad import Tensor, check_grads, ops, to_host, xp
-from minigrad.tensor import OPS
+from minigrad.tape import OPS
 
 Row = tuple[str, list[Any], dict[str, Any]]
 rng = np.random.default_rng(0)

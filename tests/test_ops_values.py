@@ -15,7 +15,7 @@ from test_ops import call
 
 from minigrad import Tensor, check_grads, ops, to_host, xp
 from minigrad.backend import current
-from minigrad.tensor import OPS
+from minigrad.tape import OPS
 
 RECORD = Path(__file__).parent / "oracles" / "ops.npz"
 with np.load(RECORD) as _file:

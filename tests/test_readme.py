@@ -7,7 +7,7 @@ import numpy as np
 
 from experiments.registry import EXPERIMENTS
 from minigrad import Tensor, xp
-from minigrad.tensor import OPS, op
+from minigrad.tape import OPS, op
 from optim import RULES
 from optim.__main__ import table
 

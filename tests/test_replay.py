@@ -34,6 +34,8 @@ RULES = {
     "AdamNC": (replay.adamnc, {"lr": ROOT, "betas": (0.9, optim.AdamNC.betas[1])}),
     "AMSGrad": (replay.amsgrad, ADAM),
     "AMSGradTorch": (replay.amsgrad_torch, {**ADAM, "eps": 1e-3}),
+    "AMSGradKeras": (replay.amsgrad_keras, {**ADAM, "eps": 1e-3}),
+    "AMSGradOptax": (replay.amsgrad_optax, {**ADAM, "eps": 1e-3}),
     "LeakyAMSGrad": (replay.amsgrad, {**ADAM, "rho": np.array([0.5, 0.999, 0.9995, 1.0])}),
 }
 

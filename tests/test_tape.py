@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from minigrad import Parameters, Tensor, no_grad, tensor, to_host, xp
+from minigrad import Parameters, Tensor, no_grad, tape, to_host, xp
 
 
 def leaf(*values: Any) -> Tensor:
@@ -233,8 +233,8 @@ def test_a_deep_copy_of_a_parameter_is_a_loose_leaf() -> None:
 @pytest.fixture
 def op(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Any]]:
     """The decorator, whose ops are forgotten after the test."""
-    monkeypatch.setattr(tensor, "OPS", {})
-    return tensor.op
+    monkeypatch.setattr(tape, "OPS", {})
+    return tape.op
 
 
 def test_pullbacks_of_operands_that_need_no_gradient_are_not_called(op: Any) -> None:
@@ -262,7 +262,7 @@ def test_an_op_needs_no_more_than_a_function(op: Any) -> None:
     x = leaf(2)
     cube(x, scale=5).backward()
     assert grad(x) == [60]
-    assert (cube.__name__, cube.__doc__, tensor.OPS) == ("cube", "x cubed.", {"cube": cube})
+    assert (cube.__name__, cube.__doc__, tape.OPS) == ("cube", "x cubed.", {"cube": cube})
 
 
 @pytest.mark.parametrize(("shape", "wrong"), [((2, 3), (3,)), ((1, 3), (3,)), ((2,), (3,))])

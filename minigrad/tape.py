@@ -1,0 +1,96 @@
+"""The tape: what makes an op of a function of arrays, and records it.
+
+Every op is a function decorated with `@op` (see minigrad/ops.py). It computes on plain arrays and
+returns its value with one pullback per operand; the decorator boxes, records, and leaves the rest
+to `backward`.
+"""
+
+import functools
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from minigrad.backend import Array
+from minigrad.tensor import Tensor, raw
+
+OPS: dict[str, Callable[..., Tensor]] = {}  # every op by name, filled by @op
+_recording = True
+
+
+@contextmanager
+def no_grad() -> Iterator[None]:
+    """Inside, ops record nothing; usable as `with no_grad():` and as `@no_grad()`."""
+    global _recording
+    outer, _recording = _recording, False
+    try:
+        yield
+    finally:
+        _recording = outer
+
+
+def op(function: Any) -> Callable[..., Tensor]:
+    """Make an op of a function from arrays to (value, pullback of each leading operand).
+
+    A pullback maps the gradient of the value to that of its operand, up to broadcasting, which
+    `backward` undoes; None stands for that of an operand without one. Operands come first, or as
+    one list where the first parameter is called `tensors`. Tensor arguments are unboxed.
+    """
+    takes_list = function.__code__.co_varnames[0] == "tensors"
+
+    @functools.wraps(function)
+    def apply(*arguments: Any, **options: Any) -> Tensor:
+        operands = list(arguments[0]) if takes_list else arguments
+        arrays = [a._data if type(a) is Tensor else raw(a) for a in operands]
+        if options and any(isinstance(a, Tensor) for a in options.values()):
+            raise TypeError(f"{function.__name__}: pass Tensors by position, not by keyword.")
+        try:
+            if takes_list:
+                value, *pullbacks = function(arrays, *arguments[1:], **options)
+            else:
+                value, *pullbacks = function(*arrays, **options)
+        except ValueError as error:
+            shapes = ", ".join(str(a.shape) for a in operands if hasattr(a, "shape"))
+            raise ValueError(f"{function.__name__} of shapes {shapes}: {error}") from error
+        except (AttributeError, TypeError):
+            _refuse_lists(function.__name__, operands)
+            raise
+        inputs: list[Any] = []
+        wanted = False
+        for operand, pullback in zip(operands, pullbacks, strict=False):
+            if isinstance(operand, Tensor):
+                if operand.requires_grad:
+                    wanted = True
+                    inputs.append((operand, operand._version, pullback))
+                elif operand._inputs == ():
+                    inputs.append((operand, operand._version, None))
+            elif isinstance(operand, (list, tuple)):
+                _refuse_lists(function.__name__, [operand])
+        if wanted and _recording:
+            return _box(value, True, inputs)
+        return _box(value, False, ())
+
+    OPS[function.__name__] = apply
+    return apply
+
+
+def into(pullback: Any) -> Callable[..., Array]:
+    """Mark a pullback(g, out=None) that can write the gradient into a given array."""
+    pullback.into = True
+    marked: Callable[..., Array] = pullback
+    return marked
+
+
+def _box(value: Array, requires_grad: bool, inputs: Any) -> Tensor:
+    tensor = Tensor.__new__(Tensor)
+    if isinstance(value, np.generic):  # what NumPy's arithmetic makes of 0-d arrays
+        value = np.asarray(value)
+    tensor._set(value, requires_grad, inputs)
+    return tensor
+
+
+def _refuse_lists(name: str, operands: Iterable[Any]) -> None:
+    for operand in operands:
+        if isinstance(operand, (list, tuple)):
+            raise TypeError(f"{name}: make the operand {operand!r:.60} a Tensor.")
