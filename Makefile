@@ -2,15 +2,20 @@
 VENV ?= .venv
 DATA ?= digits
 CUDA ?= cuda12
+TESTS ?= tests
 python := $(VENV)/bin/python
 
-.PHONY: run test cuda-check gpu lint types bench clean
+.PHONY: run test strict cuda-check gpu lint types bench clean
 
 run: $(VENV)/run
 	$(python) -m experiments all --data $(DATA) --force
 
 test: $(VENV)/test
-	OPENBLAS_NUM_THREADS=1 $(python) -m pytest --numprocesses auto --dist loadgroup
+	OPENBLAS_NUM_THREADS=1 $(python) -m pytest --numprocesses auto --dist loadgroup $(TESTS)
+
+# The same, on a stand-in for CuPy
+strict: $(VENV)/test
+	MINIGRAD_BACKEND=strict OPENBLAS_NUM_THREADS=1 $(python) -m pytest --numprocesses auto --dist loadgroup $(TESTS)
 
 # The kernels that a GPU would run, compiled for it and run on the CPU; needs no GPU
 cuda-check: $(VENV)/cuda-check

@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 
-OURS = "minigrad, optim, models"
+ONE, ALL = "minigrad", "minigrad, optim, models"
 UNWANTED = ("matplotlib", "cupy")
 
 
@@ -21,7 +21,7 @@ def seconds_to_import(names: str) -> float:
 
 def unwanted() -> list[str]:
     """Which of the modules that importing us must not import it does import."""
-    loaded = _python(f"import {OURS}, sys; print(*sys.modules)").split()
+    loaded = _python(f"import {ALL}, sys; print(*sys.modules)").split()
     return [name for name in UNWANTED if name in loaded]
 
 

@@ -1,71 +1,18 @@
-"""Rows of times with their ratios and bars, and the two files that hold them."""
+"""What was measured where, whether it is worth anything, and the files that hold it."""
 
 import json
 import os
 import platform
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from statistics import median, quantiles
 from typing import Any
 
-PACKAGES = ("numpy", "torch", "jax", "jaxlib", "optax", "autograd")
-HEADINGS = ("work", "contestant", "median", "min", "spread", "ours / it", "bar", "verdict")
-ABSENT = "absent: pip install -e .[bench]"
-IDLE_LOAD, STEADY = 0.5, 0.15  # above these, a load average and a spread mean a busy machine
+from benchmarks.rows import HEADINGS, Row, duration
 
-
-@dataclass
-class Row:
-    """One contestant at one piece of work: the seconds of each round, and what is asked of it."""
-
-    work: str
-    contestant: str
-    times: list[float] = field(default_factory=list)
-    threads: str = ""
-    median: float | None = None
-    ratio: float | None = None  # our median over its median
-    spread: float = 0.0  # the interquartile range over the median
-    value: str = ""  # what was measured, where that is no time
-    bar: str = ""
-    verdict: str = ""
-
-    def __post_init__(self) -> None:
-        if self.times:
-            self.median = median(self.times)
-            low, _, high = quantiles(self.times, n=4)
-            self.spread = (high - low) / self.median
-
-    def judge(self, bar: str, passed: bool) -> None:
-        """Hold the row to a bar."""
-        self.bar, self.verdict = bar, "PASS" if passed else "MISS"
-
-    def cells(self) -> list[str]:
-        """The row as it is printed."""
-        figures = [self.value, "", "", ""]
-        if self.median is not None:
-            times = [_duration(self.median), _duration(min(self.times)), f"{self.spread:.0%}"]
-            figures = [*times, f"{self.ratio:.2f}"]
-        return [self.work, self.contestant, *figures, self.bar, self.verdict]
-
-
-def rows_of(work: str, times: dict[str, list[float]], bars: dict[str, float]) -> list[Row]:
-    """A row per contestant, "ours" among them.
-
-    A bar is the most that our median over theirs may be; its key is the start of the names that
-    it holds for, of which the fastest counts.
-    """
-    rows = {name: Row(work, name, seconds) for name, seconds in times.items()}
-    for row in rows.values():
-        row.ratio = rows["ours"].median / row.median if row.times else None
-    for start, bar in bars.items():
-        rivals = [row for name, row in rows.items() if name.startswith(start)]
-        fastest = max(rivals, key=lambda row: row.ratio or 0)
-        fastest.judge(f"<= {bar}", (fastest.ratio or 0) <= bar)
-    for row in rows.values():
-        if not row.times:
-            row.verdict = ABSENT
-    return list(rows.values())
+PACKAGES = ("numpy", "torch", "jax", "jaxlib", "optax", "autograd", "mygrad", "tinygrad")
+IDLE_LOAD = 0.5  # a load average above it means a busy machine,
+STEADY, UNSTEADY_SHARE = 0.15, 0.1  # and so do spreads above it in more than so many of the rows
 
 
 def load() -> float:
@@ -80,13 +27,16 @@ def doubts(load_before: float, rows: list[Row], quick: bool) -> list[str]:
         found.append("--quick takes too few and too short measurements")
     if load_before > IDLE_LOAD:
         found.append(f"the machine was busy before the start, with a load of {load_before:.2f}")
-    wide = [row for row in rows if row.spread > STEADY]
-    if wide:
+    timed = [row for row in rows if row.times]
+    wide = [row for row in timed if row.spread > STEADY]
+    if len(wide) > UNSTEADY_SHARE * len(timed):
         worst = max(wide, key=lambda row: row.spread)
         found.append(
-            f"{len(wide)} of {len(rows)} rows spread by more than {STEADY:.0%}, "
+            f"{len(wide)} of {len(timed)} rows spread by more than {STEADY:.0%}, "
             f"up to {worst.spread:.0%} ({worst.work}, {worst.contestant})"
         )
+    failed = [row for row in rows if row.note.startswith(("WRONG", "stopped"))]
+    found += [f"{row.work}, {row.contestant}: {row.note}" for row in failed]
     return found
 
 
@@ -107,15 +57,55 @@ def machine() -> dict[str, Any]:
 
 
 def write(folder: Path, rows: list[Row], facts: dict[str, Any]) -> str:
-    """Write bench.json and bench.md; gives the text of the second."""
+    """Write bench.json, bench.md and readme.md; gives the text of the second."""
     folder.mkdir(parents=True, exist_ok=True)
     whole = {**facts, "rows": [asdict(row) for row in rows]}
     (folder / "bench.json").write_text(json.dumps(whole, indent=1) + "\n")
+    (folder / "readme.md").write_text(readme(rows, facts))
     text = "# Benchmark\n\n"
     text += "".join(f"- {name}: {_plain(value)}\n" for name, value in facts.items())
     text += "\n" + _table([list(HEADINGS), *(row.cells() for row in rows)])
     (folder / "bench.md").write_text(text)
     return text
+
+
+def read(folder: Path) -> tuple[list[Row], dict[str, Any]]:
+    """The rows and the facts of an earlier run."""
+    facts = json.loads((folder / "bench.json").read_text())
+    rows = []
+    for saved in facts.pop("rows"):
+        times, ratio = saved["times"], saved["ratio"]
+        rows.append(Row(**{**saved, "times": times, "ratio": ratio}))
+    return rows, facts
+
+
+def readme(rows: list[Row], facts: dict[str, Any]) -> str:
+    """What README.md shows: a table for each group, of the medians of its headline works."""
+    versions = ", ".join(f"{name} {number}" for name, number in facts["versions"].items())
+    text = f"Medians on {facts['cpu']}, {facts['threads']} threads, {facts['date']} ({versions})"
+    text += f"{_worthless(facts)}.\n"
+    shown = [row for row in rows if row.headline]
+    for group in dict.fromkeys(row.group for row in shown):
+        of_group = [row for row in shown if row.group == group]
+        names = list(dict.fromkeys(row.contestant for row in of_group if row.median))
+        cells = [[group, *names]]
+        for work in dict.fromkeys(row.work for row in of_group):
+            medians = {r.contestant: r.median for r in of_group if r.work == work and r.median}
+            best = min(medians.values(), default=None)
+            cells.append([work, *(_cell(medians.get(name), best) for name in names)])
+        text += "\n" + _table(cells)
+    return text
+
+
+def _cell(seconds: float | None, best: float | None) -> str:
+    if seconds is None:
+        return ""
+    return f"**{duration(seconds)}**" if seconds == best else duration(seconds)
+
+
+def _worthless(facts: dict[str, Any]) -> str:
+    reasons = facts["worth nothing, because"]
+    return f"; worth nothing, because {'; '.join(reasons)}" if reasons else ""
 
 
 def _table(cells: list[list[str]]) -> str:
@@ -129,12 +119,5 @@ def _plain(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{name} {inner}" for name, inner in value.items())
     if isinstance(value, list):
-        return "; ".join(value) or "none"
+        return "; ".join(map(str, value)) or "none"
     return str(value)
-
-
-def _duration(seconds: float) -> str:
-    for unit, size in (("s", 1.0), ("ms", 1e-3)):
-        if seconds >= size:
-            return f"{seconds / size:.3g} {unit}"
-    return f"{seconds * 1e6:.3g} us"

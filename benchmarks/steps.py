@@ -1,79 +1,71 @@
-"""One AMSGrad step over a flat array of parameters, and the memory that it takes.
+"""One step of a rule over one array of parameters, and the memory that it takes.
 
-Each contestant takes the number of parameters, sees the same gradient at every step and yields
-the first parameter.
+Each contestant, here and in steps_peers.py, takes the name of the rule and the shape of the
+parameters, sees the same gradient at every step and yields the first parameter.
 """
 
 import tracemalloc
 from collections.abc import Iterator
+from math import prod
 from typing import Any
 
 import numpy as np
 
-LR, BETAS, EPS = 1e-3, (0.9, 0.999), 1e-8
+Shape = tuple[int, ...]
+LR = 1e-2
+STATE = {  # the arrays of the parameters' size that a rule remembers
+    "SGD": 0,
+    "Momentum": 1,
+    "Adam": 2,
+    "AMSGrad": 3,
+    "AdamW": 2,
+    "Lion": 1,
+    "Adafactor": 0,
+    "Muon": 1,
+}
+SETTINGS: dict[str, dict[str, Any]] = {
+    "SGD": {},
+    "Momentum": {"momentum": 0.9},
+    "Adam": {"betas": (0.9, 0.999), "eps": 1e-8},
+    "AMSGrad": {"betas": (0.9, 0.999), "eps": 1e-8},
+    "AdamW": {"betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.01},
+    "Lion": {"betas": (0.9, 0.99), "weight_decay": 0.01},
+    "Adafactor": {},  # the defaults, which are PyTorch's
+    "Muon": {},
+}
 
 
-def ours(size: int) -> Iterator[Any]:
+def ours(rule: str, shape: Shape) -> Iterator[Any]:
     """Through the public API."""
     import optim
     from minigrad import Tensor
 
-    start, gradient = _task(size)
+    start, gradient = task(shape)
     p = Tensor(start, requires_grad=True)
-    opt = optim.AMSGrad([p], lr=LR, betas=BETAS, eps=EPS)
+    opt = optim.make(rule, [p], lr=LR, **SETTINGS[rule])
     p.grad = gradient
+    del start, gradient
+    first = p.data.reshape(-1)[:1]
     while True:
         opt.step()
-        yield p.data[0]
+        yield first[0]
 
 
-def textbook(size: int) -> Iterator[Any]:
+def textbook(rule: str, shape: Shape) -> Iterator[Any]:
     """As the paper has it, with temporaries of the size of the parameters."""
-    p, g = _task(size)
-    m, v, vmax = (np.zeros_like(p) for _ in range(3))
-    beta1, beta2 = BETAS
-    while True:
-        m = beta1 * m + (1 - beta1) * g
-        v = beta2 * v + (1 - beta2) * g**2
-        vmax = np.maximum(vmax, v)
-        p = p - LR * m / (np.sqrt(vmax) + EPS)
-        yield p[0]
+    p, g = task(shape)
+    for x in {"Adafactor": _adafactor, "Muon": _muon}.get(rule, _elementwise)(rule, p, g):
+        yield x.flat[0]
 
 
-def torch(size: int, **options: bool) -> Iterator[Any]:
-    """PyTorch's AMSGrad, which differs from the paper's in its bias correction."""
-    import torch
-
-    p, g = map(torch.from_numpy, _task(size))
-    p.grad = g
-    opt = torch.optim.Adam([p], lr=LR, betas=BETAS, eps=EPS, amsgrad=True, **options)
-    while True:
-        opt.step()
-        yield p[0]
+def moved(rule: str, shape: Shape) -> int:
+    """The bytes that a step must read and write: parameters and state both ways, the gradient."""
+    return 4 * prod(shape) * (3 + 2 * STATE[rule])
 
 
-def jax(size: int) -> Iterator[Any]:
-    """optax's AMSGrad, another one again, in one `jax.jit` with everything donated."""
-    import jax
-    import optax
-
-    p, g = map(jax.device_put, _task(size))
-    opt = optax.amsgrad(LR, *BETAS, EPS)
-
-    def step(p: Any, state: Any, g: Any) -> Any:
-        update, state = opt.update(g, state)
-        return optax.apply_updates(p, update), state
-
-    step = jax.jit(step, donate_argnums=(0, 1))
-    state = opt.init(p)
-    while True:
-        p, state = step(p, state, g)
-        yield p[0]
-
-
-def peak_bytes(size: int) -> int:
+def peak_bytes(rule: str, shape: Shape) -> int:
     """The most memory that one of our steps holds at a time, by tracemalloc."""
-    steps = ours(size)
+    steps = ours(rule, shape)
     next(steps)
     tracemalloc.start()
     next(steps)
@@ -82,7 +74,63 @@ def peak_bytes(size: int) -> int:
     return peak
 
 
-def _task(size: int) -> tuple[Any, Any]:
-    """Parameters and their gradient."""
+def task(shape: Shape) -> tuple[Any, Any]:
+    """Parameters and their gradient: normal numbers, which recur where there are many."""
     rng = np.random.default_rng(0)
-    return rng.standard_normal(size, dtype=np.float32), rng.standard_normal(size, dtype=np.float32)
+    draws = rng.standard_normal((2, min(prod(shape), 2**20)), dtype=np.float32)
+    return np.resize(draws[0], shape), np.resize(draws[1], shape)
+
+
+def _elementwise(rule: str, p: Any, g: Any) -> Iterator[Any]:
+    settings = SETTINGS[rule]
+    beta1, beta2 = settings.get("betas", (0, 0))
+    eps, decay = settings.get("eps", 0), settings.get("weight_decay", 0)
+    m, v, vmax = (np.zeros_like(p) if STATE[rule] > k else None for k in range(3))
+    t = 0
+    while True:
+        t += 1
+        if rule == "SGD":
+            p = p - LR * g
+        elif rule == "Momentum":
+            m = settings["momentum"] * m + g
+            p = p - LR * m
+        elif rule == "Lion":
+            u = np.sign(beta1 * m + (1 - beta1) * g)
+            m = beta2 * m + (1 - beta2) * g
+            p = p - LR * (u + decay * p)
+        else:
+            m = beta1 * m + (1 - beta1) * g
+            v = beta2 * v + (1 - beta2) * g**2
+            if rule == "AMSGrad":
+                vmax = np.maximum(vmax, v)
+                p = p - LR * m / (np.sqrt(vmax) + eps)
+            else:
+                m_hat, v_hat = m / (1 - beta1**t), v / (1 - beta2**t)
+                p = p - LR * (m_hat / (np.sqrt(v_hat) + eps) + decay * p)
+        yield p
+
+
+def _adafactor(rule: str, p: Any, g: Any) -> Iterator[Any]:
+    r, c, t = np.zeros_like(p[:, :1]), np.zeros_like(p[:1]), 0
+    while True:
+        t += 1
+        beta2 = 1 - t**-0.8
+        r = beta2 * r + (1 - beta2) * (g**2).mean(axis=1, keepdims=True)
+        c = beta2 * c + (1 - beta2) * (g**2).mean(axis=0, keepdims=True)
+        u = g / np.sqrt(r * c / r.mean())
+        u = u / max(1, np.sqrt((u**2).mean()))
+        p = p - min(LR, t**-0.5) * max(1e-3, np.sqrt((p**2).mean())) * u
+        yield p
+
+
+def _muon(rule: str, p: Any, g: Any) -> Iterator[Any]:
+    m = np.zeros_like(p)
+    while True:
+        m = 0.95 * m + 0.05 * g
+        x = 0.95 * m + 0.05 * g
+        x = x / np.linalg.norm(x)
+        for _ in range(5):
+            s = x @ x.T
+            x = 3.4445 * x + (-4.775 * s + 2.0315 * s @ s) @ x
+        p = p - LR * (x + 0.1 * p)
+        yield p

@@ -1,82 +1,115 @@
 """Interleaved timing, A B C A B C ..., with each contestant in a process of its own.
 
 A contestant is a function that returns an iterator: every `next` takes one more step and gives a
-number that shows whether it computes what the others compute.
+number that shows whether it computes what the others compute. Its process imports its libraries
+first, so that the memory counted afterwards is that of the work.
 """
 
 import gc
 import os
-import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from importlib import import_module
 from itertools import islice
 from multiprocessing import get_context
+from pathlib import Path
 from typing import Any
 
 from threadpoolctl import threadpool_info
 
-CHECKED = 5  # the step after which contestants must agree
-PAUSE = 0.2  # threads of OpenBLAS spin on for 0.1 s after work, on the cores of whoever is next
+PAUSE = 0.15  # threads of OpenBLAS spin on for 0.1 s after work, on the cores of whoever is next
+CPU = {"JAX_PLATFORMS": "cpu", "DEV": "CPU", "MINIGRAD_BACKEND": "numpy"}  # DEV is tinygrad's
 
 
-def cores() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def _cores() -> list[int]:
+    """The cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count() or 1))
+
+
+CORES = _cores()  # before limit_threads takes some away
 
 
 def limit_threads(threads: int) -> str:
-    """Hold the processes started from here on to so many threads; says how."""
+    """Hold the processes started from here on to so many threads, on the CPU; says how."""
+    os.environ.update(CPU, NUM_CPU_THREADS=str(threads), VECLIB_MAXIMUM_THREADS=str(threads))
     for library in ("OMP", "OPENBLAS", "MKL", "BLIS"):
         os.environ[f"{library}_NUM_THREADS"] = str(threads)
-    os.environ["VECLIB_MAXIMUM_THREADS"] = str(threads)
-    if threads >= cores():
-        return "as many as there are cores"
     if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
+        os.sched_setaffinity(0, CORES[:threads])
         return "by environment variables and, for jax, by giving every process that many cores"
-    return "by environment variables; jax knows none, and here uses every core"
+    return "by environment variables; jax knows none, and uses every core"
+
+
+class Failure(Exception):
+    """Why a contestant cannot do the work."""
 
 
 class Contestant:
     """A process that takes steps when told: no library meets another one's threads and heap."""
 
-    def __init__(self, name: str, steps: Callable[[], Iterator[Any]]):
-        self.name = name
+    def __init__(self, modules: Iterable[str] = ()):
         context = get_context("spawn")
         self.pipe, theirs = context.Pipe()
-        self.process = context.Process(target=_serve, args=(theirs, steps), daemon=True)
+        self.process = context.Process(target=_serve, args=(theirs, tuple(modules)), daemon=True)
         self.process.start()
         theirs.close()  # so that recv raises EOFError once the process is gone
 
-    def wait(self) -> None:
-        """Wait for the first steps, compilation included."""
-        self.value, self.threads = self._answer()
+    def begin(self, make: Callable[[], Iterator[Any]], first: int) -> None:
+        """Start on a piece of work, with the first few steps; does not wait for them."""
+        self.count = 1
+        self._ask("begin", make, first)
+
+    def wait(self) -> float:
+        """What the last of the first steps gave, compilation done."""
+        value: float
+        value, self.pools = self._answer()
+        return value
 
     def size(self, seconds: float) -> None:
         """Choose how many steps make one measurement of so long."""
-        self.count = 1
-        self.count = max(1, round(seconds / min(self.measure() for _ in range(3))))
+        self._ask("take", 1)
+        once = self._answer()
+        if once < seconds / 2:
+            self._ask("take", max(1, round(seconds / 10 / once)))
+            self.count = max(1, round(seconds / self._answer()))
 
     def measure(self) -> float:
         """Seconds per step."""
         time.sleep(PAUSE)
-        seconds: float = self._answer(self.count)
+        self._ask("take", self.count)
+        seconds: float = self._answer()
         return seconds
+
+    def finish(self) -> int | None:
+        """Drop the work; the most bytes of memory it held beyond those after the imports."""
+        self._ask("finish")
+        peak: int | None = self._answer()
+        return peak
 
     def stop(self) -> None:
         """End the process."""
-        self.pipe.send(0)
-        self.process.join()
+        self.pipe.close()
+        self.process.join(timeout=10)
+        self.process.kill()
 
-    def _answer(self, *requests: int) -> Any:
+    def _ask(self, *request: Any) -> None:
         try:
-            for request in requests:
-                self.pipe.send(request)
-            return self.pipe.recv()
+            self.pipe.send(request)
+        except OSError:
+            raise Failure("its process is gone") from None
+
+    def _answer(self) -> Any:
+        try:
+            value, why = self.pipe.recv()
         except (EOFError, OSError):
             self.process.join()
-            sys.exit(f"{self.name}: its process ended with exit code {self.process.exitcode}.")
+            raise Failure(f"its process ended with exit code {self.process.exitcode}") from None
+        if why:
+            raise Failure(why)
+        return value
 
 
 def interleave(measures: dict[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
@@ -88,23 +121,64 @@ def interleave(measures: dict[str, Callable[[], float]], rounds: int) -> dict[st
     return times
 
 
-def _serve(pipe: Any, make: Callable[[], Iterator[Any]]) -> None:
-    steps = make()
-    value = _take(steps, CHECKED)
-    pools = [f"{pool['internal_api']} {pool['num_threads']}" for pool in threadpool_info()]
-    pipe.send((value, ", ".join(pools)))
-    while count := pipe.recv():
-        _take(steps, 1 + count // 10)  # wakes the threads and fills the caches
+class _Server:
+    """What a contestant's process can be asked for."""
+
+    def __init__(self, modules: Iterable[str]):
+        for name in modules:
+            import_module(name)
+        self.imported = _memory("VmRSS")
+
+    def begin(self, make: Callable[[], Iterator[Any]], first: int) -> tuple[float, str]:
+        if self.imported is not None:
+            Path("/proc/self/clear_refs").write_text("5")  # the peak starts again from here
+        self.steps = make()
+        value = _take(self.steps, first)
+        pools = (f"{pool['internal_api']} {pool['num_threads']}" for pool in threadpool_info())
+        return value, ", ".join(pools)
+
+    def take(self, count: int) -> float:
+        if warm_up := count // 10:
+            _take(self.steps, warm_up)  # wakes the threads and fills the caches
         gc.collect()
         gc.disable()
         start = time.perf_counter()
-        _take(steps, count)
+        _take(self.steps, count)
         seconds = time.perf_counter() - start
         gc.enable()
-        pipe.send(seconds / count)
+        return seconds / count
+
+    def finish(self) -> int | None:
+        del self.steps
+        gc.collect()
+        return None if self.imported is None else _memory("VmHWM") - self.imported
+
+
+def _serve(pipe: Any, modules: Iterable[str]) -> None:
+    server = None
+    while True:
+        try:
+            name, *args = pipe.recv()
+        except EOFError:
+            return
+        try:
+            server = server or _Server(modules)
+            answer = getattr(server, name)(*args), ""
+        except Exception as error:
+            answer = None, f"{type(error).__name__}: {error}".split("\n")[0]
+        pipe.send(answer)
 
 
 def _take(steps: Iterator[Any], count: int) -> float:
     """Take so many steps; float() waits for the last one, where a library runs ahead."""
     (last,) = deque(islice(steps, count), maxlen=1)
     return float(last)
+
+
+def _memory(field: str) -> Any:
+    """Bytes of memory of this process, now (VmRSS) or at most (VmHWM); None where nobody counts."""
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return None
+    lines = dict(line.split(":", 1) for line in status.read_text().splitlines())
+    return int(lines[field].split()[0]) * 1024

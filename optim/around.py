@@ -12,11 +12,11 @@ from dataclasses import dataclass, fields
 from numbers import Integral, Real
 from typing import Any
 
-from minigrad.arena import Parameters, check_like
+from minigrad.arena import Parameters
 from minigrad.backend import Array, scalar, to_host, xp
 from minigrad.tensor import Tensor
 from optim.hyperparameters import Hyperparameters, Schedule, check_range, restore, stateful
-from optim.state import FlatState, Pieces
+from optim.state import FlatState, Pieces, check_saved
 
 Closure = Callable[[], Tensor]
 PARTS = ("rule", "count", "state", "schedules", "inner")  # of a wrapper's state
@@ -191,22 +191,6 @@ def refuse_closures(optimizer: Any, what: str) -> None:
     """Raise TypeError for a rule that evaluates the closure itself, so has no gradients to give."""
     if getattr(optimizer, "needs_closure", False):
         raise TypeError(f"{what} steps from gradients, but {optimizer!r:.60} asks for a closure.")
-
-
-def check_saved(saved: dict[str, Any], rule: str, parts: tuple[str, ...], live: Any) -> None:
-    """Raise ValueError unless a state is one of that rule, whole, with arrays like the live."""
-    if missing := [part for part in parts if part not in saved]:
-        raise ValueError(f"the state of {rule} lacks {missing}; load one that state_dict() gave.")
-    if saved["rule"] != rule:
-        raise ValueError(
-            f"the state is one of {saved['rule']}, not of {rule}; nest them as they were saved."
-        )
-    state = saved.get("state", {})
-    lacks, extra = sorted(set(live) - set(state)), sorted(set(state) - set(live))
-    if lacks or extra:
-        raise ValueError(f"the saved state of {rule} lacks {lacks} and has {extra} too many.")
-    for name, array in live.items():
-        check_like(state[name], array, f"state {name!r} of {rule}")
 
 
 def whole_runs(memory: FlatState, *names: str) -> Pieces:

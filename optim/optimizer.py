@@ -16,7 +16,7 @@ from typing import Any, ClassVar, dataclass_transform
 
 import numpy as np
 
-from minigrad.arena import Parameters, check_like
+from minigrad.arena import Parameters
 from minigrad.backend import Array, current, to_host, xp
 from minigrad.errors import nearest
 from minigrad.tensor import Tensor
@@ -31,10 +31,11 @@ from optim.hyperparameters import (
 )
 from optim.projections import Box, Projection
 from optim.scalars import Scalars
-from optim.state import REDUCED, FlatState, ShapedState
+from optim.state import REDUCED, FlatState, ShapedState, check_saved
 
 RULES: dict[str, type["Optimizer"]] = {}  # every rule by its lower-case name
 NO_DIAGONAL: Any = None  # for a rule whose parent has one that does not hold for it
+PARTS = ("rule", "t", "running", "state", "schedules")  # of a rule's state
 BETA_PRODUCTS = ("beta_product_0", "beta_product_1", "beta_product_2")  # in `running`
 
 
@@ -244,26 +245,13 @@ class Optimizer(_Rule):
 
     def load_state_dict(self, saved: dict[str, Any]) -> None:
         """Continue from a state; raises ValueError, and changes nothing, where it does not fit."""
-        rule = type(self).__name__
-        wanted = ("rule", "t", "running", "state", "schedules")
-        if missing := [key for key in wanted if key not in saved]:
-            raise ValueError(f"the state lacks {missing}; it is not one that state_dict() gave.")
-        state = saved["state"]
-        if saved["rule"] != rule:
-            raise ValueError(
-                f"the state is one of {saved['rule']}, not of {rule}; build that rule."
-            )
-        lacks, extra = sorted(set(self.state) - set(state)), sorted(set(state) - set(self.state))
-        if lacks or extra:
-            raise ValueError(f"the saved state of {rule} lacks {lacks} and has {extra} too many.")
-        for name, array in self.state.items():
-            check_like(state[name], array, f"state {name!r}")
+        check_saved(saved, type(self).__name__, PARTS, self.state)
         restore(self._schedules(), saved["schedules"])
         self.t = saved["t"]
         self._scalars.forget("lr")  # there is no last step
         self.running = {name: _held(value) for name, value in saved["running"].items()}
         for name, array in self.state.items():
-            array[...] = xp.asarray(state[name])
+            array[...] = xp.asarray(saved["state"][name])
 
     def __repr__(self) -> str:
         settings = ", ".join(f"{name}={getattr(self, name)!r}" for name in self._names)

@@ -13,12 +13,12 @@ from optim.around import (
     Closure,
     Wrapper,
     check_optimizer,
-    check_saved,
     memory_of,
     moves_next,
     refuse_closures,
     whole_runs,
 )
+from optim.state import check_saved
 
 
 @dataclass(eq=False)

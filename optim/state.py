@@ -1,10 +1,11 @@
-"""State arrays of an optimizer, and all arrays cut into the pieces that its passes see."""
+"""State arrays of an optimizer, all arrays cut into the pieces that its passes see, and the check
+of a state that was saved."""
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise
 from typing import Any
 
-from minigrad.arena import Parameters
+from minigrad.arena import Parameters, check_like
 from minigrad.backend import Array, xp
 
 Start = Callable[[Array], dict[str, Any]]
@@ -99,6 +100,22 @@ class ShapedState:
             here = slice(offset, offset + p.size)
             yield here, [known[n] if n in known else self._views[n][i] for n in names]
             offset = here.stop
+
+
+def check_saved(saved: dict[str, Any], rule: str, parts: tuple[str, ...], live: Any) -> None:
+    """Raise ValueError unless a state is one of that rule, whole, with arrays like the live."""
+    if missing := [part for part in parts if part not in saved]:
+        raise ValueError(f"the state of {rule} lacks {missing}; load one that state_dict() gave.")
+    if saved["rule"] != rule:
+        raise ValueError(
+            f"the state is one of {saved['rule']}, not of {rule}; build what was saved."
+        )
+    state = saved.get("state", {})
+    lacks, extra = sorted(set(live) - set(state)), sorted(set(state) - set(live))
+    if lacks or extra:
+        raise ValueError(f"the saved state of {rule} lacks {lacks} and has {extra} too many.")
+    for name, array in live.items():
+        check_like(state[name], array, f"state {name!r} of {rule}")
 
 
 def _like(value: Any, p: Array) -> Array:

@@ -583,7 +583,7 @@ def test_groups_load_all_or_none():
     good = other.state_dict()
     for groups, said in (
         ({"0": good["groups"]["0"]}, r"groups \['0'\], not \['0', '1'\]"),
-        (good["groups"] | {"1": good["groups"]["0"]}, "state 'm' is float64"),
+        (good["groups"] | {"1": good["groups"]["0"]}, "state 'm' of Adam is float64"),
     ):
         with pytest.raises(ValueError, match=said):
             opt.load_state_dict(good | {"groups": groups})

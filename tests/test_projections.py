@@ -93,20 +93,25 @@ problems = st.builds(
 )
 
 
+def steps_with_and_without(rule, dtype, projection):
+    """After each step, the optimizer with the projection and one without that started there."""
+    opt = rule(tensors(start(dtype)), lr=0.1, projection=projection)
+    free = rule(tensors(start(dtype)), lr=0.1)
+    for g in GRADS:
+        for tensor, bound in zip(free.params, opt.params, strict=True):
+            tensor.data = bound.data
+        drive(opt, [g])
+        drive(free, [g])
+        yield opt, free
+
+
 @every_rule
 @both_dtypes
 @pytest.mark.parametrize("box", BOXES.values(), ids=BOXES)
 def test_a_step_with_a_box_is_a_step_and_a_clip(rule, dtype, box):
     if TABLE[rule].averages:
         return  # it projects z, of which p is made
-    opt = rule(tensors(start(dtype)), lr=0.1, projection=box)
-    free = rule(tensors(start(dtype)), lr=0.1)
-    for g in GRADS:
-        # the free one starts each step from where the other is
-        for tensor, boxed in zip(free.params, opt.params, strict=True):
-            tensor.data = boxed.data
-        drive(opt, [g])
-        drive(free, [g])
+    for opt, free in steps_with_and_without(rule, dtype, box):
         lo, hi = np.asarray(box.lo, dtype), np.asarray(box.hi, dtype)
         clipped = np.clip(flat(free.params), lo, hi)
         # the box is no part of what a rule remembers: state is the same
@@ -350,13 +355,7 @@ def test_a_step_is_a_free_step_and_the_nearest_point(rule, dtype, kind, euclidea
     if TABLE[rule].averages:
         return  # it projects z, of which p is made
     feasible = kind(2.0, euclidean=euclidean)
-    opt = rule(tensors(start(dtype)), lr=0.1, projection=feasible)
-    free = rule(tensors(start(dtype)), lr=0.1)
-    for g in GRADS:
-        for tensor, bound in zip(free.params, opt.params, strict=True):
-            tensor.data = bound.data
-        drive(opt, [g])
-        drive(free, [g])
+    for opt, free in steps_with_and_without(rule, dtype, feasible):
         metric = None if euclidean or rule.diagonal is None else to_host(free.metric())
         projected = nearest(feasible, flat(free.params), metric)
         assert_identical(end(opt), end(free) | {"p": projected})

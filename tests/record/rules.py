@@ -61,19 +61,25 @@ def by_torch(optimizer, x0, grads, lr, **settings):
         yield x.detach().numpy().copy()
 
 
-def by_optax(x0, grads, lr, betas, eps, **flags):
-    def schedule(count):
-        # optax counts from 0 in int32, and jax takes the square root of an int32 in float32.
-        return lr["alpha"] / jnp.sqrt(count.astype(jnp.float64) + 1)
-
-    chosen = schedule if isinstance(lr, dict) else lr
-    opt = optax.amsgrad(chosen, b1=betas[0], b2=betas[1], eps=eps, **flags)
+def by_optax(opt, x0, grads):
+    """The parameters after each step of an optax transformation."""
     x = jnp.asarray(x0)
     state = opt.init(x)
     for g in grads:
-        update, state = opt.update(jnp.asarray(g), state)
+        update, state = opt.update(jnp.asarray(g), state, x)
         x = optax.apply_updates(x, update)
         yield np.array(x)
+
+
+def scheduled(lr):
+    """The rate as optax takes it: it counts from 0 in int32, whose root jax takes in float32."""
+    if not isinstance(lr, dict):
+        return lr
+    return lambda count: lr["alpha"] / jnp.sqrt(count.astype(jnp.float64) + 1)
+
+
+def optax_amsgrad(x0, grads, lr, betas, eps, **flags):
+    yield from by_optax(optax.amsgrad(scheduled(lr), *betas, eps, **flags), x0, grads)
 
 
 def by_keras(x0, grads, lr, betas, eps):
@@ -241,9 +247,15 @@ RULES = [  # name, oracle, how to run it, formula, settings
         partial(adam, variant="torch"),
         ADAM,
     ),
-    ("AMSGradOptax", "optax.amsgrad", by_optax, partial(adam, variant="optax"), ADAM),
+    ("AMSGradOptax", "optax.amsgrad", optax_amsgrad, partial(adam, variant="optax"), ADAM),
     # Our AMSGrad defaults to the paper's eps = 0, for which optax gives NaN wherever v_max is 0.
-    ("AMSGrad", "optax.amsgrad", partial(by_optax, **RAW), partial(adam, variant="paper"), ADAM),
+    (
+        "AMSGrad",
+        "optax.amsgrad",
+        partial(optax_amsgrad, **RAW),
+        partial(adam, variant="paper"),
+        ADAM,
+    ),
     (
         "AMSGradKeras",
         "keras.optimizers.Adam",

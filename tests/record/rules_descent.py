@@ -9,10 +9,19 @@ torch_optimizer 0.3.0, pytorch_optimizer 4.1.0, lion_pytorch 0.2.5, optax 0.2.8,
 from functools import partial
 
 # isort: off
-from rules import by_torch, inputs, keep, rate, root, store, table  # first: it sets keras up
+from rules import (  # first: it sets keras up
+    by_optax,
+    by_torch,
+    inputs,
+    keep,
+    rate,
+    root,
+    scheduled,
+    store,
+    table,
+)
 
 # isort: on
-import jax.numpy as jnp
 import keras
 import lion_pytorch
 import numpy as np
@@ -39,17 +48,8 @@ def by_asgd(x0, grads, lr, t0, **settings):
     assert np.allclose(opt.state[x]["ax"], np.mean(rows[first:], axis=0), rtol=1e-13, atol=1e-13)
 
 
-def by_optax(make, x0, grads, lr, **settings):
-    def schedule(count):  # from 0, in int32
-        return lr["alpha"] / jnp.sqrt(count.astype(jnp.float64) + 1)
-
-    opt = make(schedule if isinstance(lr, dict) else lr, *settings.values())
-    x = jnp.asarray(x0)
-    state = opt.init(x)
-    for g in grads:
-        update, state = opt.update(jnp.asarray(g), state)
-        x = optax.apply_updates(x, update)
-        yield np.array(x)
+def in_optax(make, x0, grads, lr, **settings):
+    yield from by_optax(make(scheduled(lr), *settings.values()), x0, grads)
 
 
 def by_keras(x0, grads, lr, eps, l1, l2):
@@ -192,14 +192,14 @@ RULES = [  # name, oracle, how to run it, formula, settings
     (
         "SignSGD",
         "optax.sign_sgd",
-        partial(by_optax, optax.sign_sgd),
+        partial(in_optax, optax.sign_sgd),
         signum,
         table("lr", (1e-3,), (0.1,), (root(0.05),)),
     ),
     (
         "Signum",
         "optax.signum",
-        partial(by_optax, optax.signum),
+        partial(in_optax, optax.signum),
         signum,
         table("lr momentum", (1e-3, 0.9), (0.1, 0.99), (root(0.05), 0.5)),
     ),

@@ -18,7 +18,7 @@ import pytorch_optimizer
 import torch
 import zij
 from driving import parts
-from rules import SHAPES, STEPS, inputs, keep, rate, root, store, table
+from rules import SHAPES, STEPS, by_optax, inputs, keep, rate, root, scheduled, store, table
 
 jax.config.update("jax_enable_x64", True)
 
@@ -36,17 +36,8 @@ def by_torch(optimizer, x0, grads, lr, names=(), **settings):
         yield np.concatenate([tensor.detach().numpy().ravel() for tensor in x])
 
 
-def by_optax(make, x0, grads, lr, betas, eps):
-    def schedule(count):
-        return lr["alpha"] / jnp.sqrt(count.astype(jnp.float64) + 1)
-
-    opt = make(schedule if isinstance(lr, dict) else lr, *betas, eps)
-    x = jnp.asarray(x0)
-    state = opt.init(x)
-    for g in grads:
-        update, state = opt.update(jnp.asarray(g), state, x)
-        x = optax.apply_updates(x, update)
-        yield np.array(x)
+def in_optax(make, x0, grads, lr, betas, eps):
+    yield from by_optax(make(scheduled(lr), *betas, eps), x0, grads)
 
 
 def optax_adopt(lr, b1, b2, eps):
@@ -103,7 +94,7 @@ RULES = [  # name, oracle, distribution, how to run it, transcription, settings
         "ADOPT",
         "optax.contrib.adopt",
         "optax",
-        partial(by_optax, optax_adopt),
+        partial(in_optax, optax_adopt),
         paper_long_memory.adopt,
         DELAYED[1:],
     ),

@@ -8,7 +8,17 @@ on the path.
 from functools import partial
 
 import numpy as np
-from rules import by_torch, inputs, keep, rate, root, store, table  # first: it sets jax to float64
+from rules import (
+    by_optax,
+    by_torch,
+    inputs,
+    keep,
+    rate,
+    root,
+    scheduled,
+    store,
+    table,
+)  # first: it sets jax to float64
 
 # isort: split
 import dadaptation
@@ -20,30 +30,13 @@ import schedulefree
 import torch
 
 
-def in_optax(opt, x0, grads):
-    x = jnp.asarray(x0)
-    state = opt.init(x)
-    for g in grads:
-        update, state = opt.update(jnp.asarray(g), state, x)
-        x = optax.apply_updates(x, update)
-        yield np.array(x)
-
-
-def scheduled(lr):
-    return (lambda n: lr["alpha"] / jnp.sqrt(n.astype(jnp.float64) + 1)) if rooted(lr) else lr
-
-
-def rooted(lr):
-    return isinstance(lr, dict)
-
-
 def dog(x0, grads, lr, eps, r_eps):
     opt = optax.contrib.dog(scheduled(lr), ("heuristic", r_eps), eps)
-    yield from in_optax(opt, x0, grads)
+    yield from by_optax(opt, x0, grads)
 
 
 def dowg(x0, grads, lr, eps, r_eps):
-    yield from in_optax(optax.contrib.dowg(scheduled(lr), r_eps**2, eps), x0, grads)
+    yield from by_optax(optax.contrib.dowg(scheduled(lr), r_eps**2, eps), x0, grads)
 
 
 def prodigy(x0, grads, lr, betas, eps, d0, weight_decay):
@@ -54,7 +47,7 @@ def prodigy(x0, grads, lr, betas, eps, d0, weight_decay):
     opt = optax.contrib.prodigy(
         uncorrected, tuple(betas), eps=eps, estim_lr0=d0, weight_decay=weight_decay
     )
-    yield from in_optax(opt, x0, grads)
+    yield from by_optax(opt, x0, grads)
 
 
 def by_schedulefree(optimizer, x0, grads, lr, **settings):
@@ -157,7 +150,7 @@ def main():
         for settings in rows:
             x = np.stack(list(record(x0, grads, **settings)))
             given = dict(settings)
-            if rooted(settings["lr"]):
+            if isinstance(settings["lr"], dict):
                 given["lr"] = partial(rate, settings["lr"])
             expected = np.stack(list(transcription(x0, grads, **given)))
             keep(arrays, rule, oracle, settings, x, expected, 1e-12)

@@ -12,13 +12,12 @@ from unittest import mock
 
 os.environ["JAX_ENABLE_X64"] = "1"
 import adam_mini
-import jax.numpy as jnp
 import numpy as np
 import optax
 import paper_shaped
 import pytorch_optimizer
 import torch
-from rules import SHAPES, SIZE, STEPS, by_torch, keep, store, table
+from rules import SHAPES, SIZE, STEPS, by_optax, by_torch, keep, store, table
 
 
 def inputs():
@@ -37,15 +36,6 @@ def inputs():
 
 
 # The oracles: generators of one tensor after each step.
-
-
-def by_optax(optimizer, x, grads):
-    x = jnp.asarray(x)
-    state = optimizer.init(x)
-    for g in grads:
-        update, state = optimizer.update(jnp.asarray(g), state, x)
-        x = optax.apply_updates(x, update)
-        yield np.array(x)
 
 
 def lars(x, grads, lr, momentum, trust_coefficient):
