@@ -25,9 +25,9 @@ def ours(sizes: list[int], batch: int) -> Iterator[Any]:
     for param, start in zip(params, [a for layer in layers for a in layer], strict=True):
         param.data = start
     opt = optim.Adam(params, lr=LR, betas=BETAS, eps=EPS)
-    for i, j in pairs(batches):
+    for i in cycle(batches):
         opt.zero_grad()
-        loss = model.loss(x.take(i, axis=0), y[j])
+        loss = model.loss(x.take(i, axis=0), y[i])
         loss.backward()
         opt.step()
         yield loss
@@ -42,9 +42,9 @@ def by_hand(sizes: list[int], batch: int) -> Iterator[Any]:
     values = [np.empty((batch, n), np.float32) for n in sizes]
     rows = np.arange(batch)
     update = adam(p, g)
-    for i, j in pairs(batches):
+    for i in cycle(batches):
         x.take(i, axis=0, out=values[0], mode="clip")  # any other mode buffers
-        labels = y[j]
+        labels = y[i]
         for (w, b), value, result in zip(weights, values, values[1:], strict=False):
             np.matmul(value, w, out=result)
             result += b
@@ -85,12 +85,6 @@ def task(sizes: list[int], batch: int) -> tuple[Any, ...]:
         for n, m in pairwise(sizes)
     ]
     return x, y, batches, layers
-
-
-def pairs(batches: list[Any]) -> Iterator[tuple[Any, Any]]:
-    """The indices of inputs and those of labels, which come together anew each time round: what a
-    model can learn by heart ends in subnormal numbers, which are slow."""
-    return zip(cycle(batches), cycle(batches[1:]), strict=False)
 
 
 def views(flat: Any, sizes: list[int]) -> list[tuple[Any, Any]]:
