@@ -5,6 +5,7 @@ writes a checkpoint. All processes use one BLAS thread, which makes resuming exa
 """
 
 import multiprocessing
+import os
 import signal
 import sys
 import threading
@@ -159,7 +160,8 @@ def _start_worker(stop: Any, backend: str) -> None:
     _stop = stop
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all; the parent decides
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    threadpool_limits(1)
+    threadpool_limits(1)  # of the BLAS, which read its environment when it was loaded
+    os.environ["OMP_NUM_THREADS"] = "1"  # of the optimizers
     minigrad.use(backend)
 
 

@@ -9,11 +9,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from minigrad.backend import Array, current, scalar
+from minigrad.backend import Array, fuse, scalar
 from minigrad.tensor import Tensor
 from optim.around import Closure, Wrapper
+from optim.blocks import block_length, deal, share
 from optim.optimizer import inplace
-from optim.state import FlatState
+from optim.state import Block, FlatState
 
 
 @dataclass(eq=False)
@@ -24,11 +25,9 @@ class WeightAverage(Wrapper):
         super().__post_init__()
         memory = FlatState(self.params, ["average"], lambda p: {"average": p})
         self.arrays = memory.arrays
-        backend = current()
-        self._absorb = backend.fuse(self.kernel)
-        limit = backend.block_bytes
-        length = limit // self.params.dtype.itemsize if limit else max(self.params.size, 1)
-        self._blocks = [arrays for _, arrays in memory.pieces(("p", "average"), length)]
+        self._absorb = fuse(self.kernel)
+        blocks = memory.pieces(("p", "average"), block_length(self.params))
+        self._parts = deal(blocks, self.params)
 
     @property
     def average(self) -> Array:
@@ -48,13 +47,18 @@ class WeightAverage(Wrapper):
         """Keep that share of the average, and take the rest from the weights."""
         dtype = self.params.dtype
         scalars = {"keep": scalar(keep, dtype), "one_minus_keep": scalar(1 - keep, dtype)}
-        for p, average in self._blocks:
-            self._absorb(p, average, **scalars)
+
+        def absorb(blocks: list[Block]) -> None:
+            for _, arrays in blocks:
+                self._absorb(*arrays, **scalars)
+
+        share(absorb, self._parts)
 
     def show(self) -> None:
         """Make the average the weights."""
-        for p, average in self._blocks:
-            p[...] = average
+        for part in self._parts:
+            for _, (p, average) in part:
+                p[...] = average
         self.params.mark_changed()
 
     def step(self, closure: Closure | None = None) -> Tensor | None:

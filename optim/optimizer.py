@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import Context
 from dataclasses import field, fields
+from functools import partial
 from inspect import Parameter, signature
 from typing import Any, ClassVar, dataclass_transform
 
@@ -20,6 +21,7 @@ from minigrad.arena import Parameters
 from minigrad.backend import Array, current, to_host, xp
 from minigrad.errors import nearest
 from minigrad.tensor import Tensor
+from optim.blocks import block_length, deal, share
 from optim.declared import Declared
 from optim.hyperparameters import (
     COUNTS,
@@ -31,7 +33,7 @@ from optim.hyperparameters import (
 )
 from optim.projections import Box, Projection
 from optim.scalars import Scalars
-from optim.state import REDUCED, FlatState, ShapedState, check_saved
+from optim.state import REDUCED, Block, FlatState, ShapedState, check_saved
 
 RULES: dict[str, type["Optimizer"]] = {}  # every rule by its lower-case name
 NO_DIAGONAL: Any = None  # for a rule whose parent has one that does not hold for it
@@ -142,17 +144,13 @@ class Optimizer(_Rule):
 
     def sweep(self, name: str, scalars: dict[str, Any]) -> None:
         """Apply the pass of that name to every block."""
-        function, blocks, wanted = self._prepared[name]
+        function, parts, wanted = self._prepared[name]
         if wanted is not None:
             scalars = {key: scalars[key] for key in wanted}
-        for where, arrays in blocks:
-            if self._scalars.spread:
-                here = {key: scalars[key][where] for key in self._scalars.spread & scalars.keys()}
-                if self.per_tensor:
-                    here = {key: value.reshape(arrays[0].shape) for key, value in here.items()}
-                function(*arrays, **{**scalars, **here})
-            else:
-                function(*arrays, **scalars)
+        if len(parts) == 1:
+            self._apply(function, scalars, parts[0])
+        else:
+            share(partial(self._apply, function, scalars), parts)
 
     def total(self, function: Callable[..., Array]) -> Array:
         """The sum of function(...) over pieces of all arrays that its parameters name, 0-d.
@@ -297,7 +295,7 @@ class Optimizer(_Rule):
     # Passes
 
     def _prepare(self, name: str) -> tuple[Callable[..., None], list[Any], Any]:
-        """A pass as `sweep` runs it: fused, with its blocks and the scalars that it takes."""
+        """A pass as `sweep` runs it: fused, with its blocks by thread and the scalars it takes."""
         function = getattr(self, name)
         arrays, wanted = _positional(function), _keywords(function)
         takes_all = any(
@@ -307,10 +305,21 @@ class Optimizer(_Rule):
             function, wanted = _then_box(function), wanted + _keywords(Box.kernel)
         if not self.per_tensor:
             function = self._backend.fuse(function)
-        limit = self._backend.block_bytes
-        length = limit // self._owned.dtype.itemsize if limit else max(self._owned.size, 1)
-        blocks = list(self._memory.pieces(arrays, length, spare=limit is not None))
-        return function, blocks, None if takes_all else wanted
+        spare = self._backend.on_host
+        blocks = self._memory.pieces(arrays, block_length(self._owned), spare)
+        parts = [list(blocks)] if self.per_tensor else deal(blocks, self._owned)
+        return function, parts, None if takes_all else wanted
+
+    def _apply(self, function: Callable[..., None], scalars: Any, blocks: list[Block]) -> None:
+        """Call a function with the arrays of each block and the scalars that hold there."""
+        for where, arrays in blocks:
+            if self._scalars.spread:
+                here = {key: scalars[key][where] for key in self._scalars.spread & scalars.keys()}
+                if self.per_tensor:
+                    here = {key: value.reshape(arrays[0].shape) for key, value in here.items()}
+                function(*arrays, **{**scalars, **here})
+            else:
+                function(*arrays, **scalars)
 
     def _largest_gradient(self) -> str:
         with np.errstate(all="ignore"):

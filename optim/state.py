@@ -9,7 +9,8 @@ from minigrad.arena import Parameters, check_like
 from minigrad.backend import Array, xp
 
 Start = Callable[[Array], dict[str, Any]]
-Pieces = Iterator[tuple[slice, list[Array]]]  # (coordinates, views of the arrays asked for)
+Block = tuple[slice, list[Array]]  # (coordinates, views of the arrays asked for)
+Pieces = Iterator[Block]
 REDUCED = 2**15  # coordinates that are summed at a time
 
 
@@ -40,7 +41,7 @@ class FlatState:
         two elements faster than on one. Names of single numbers alone are one piece.
         """
         if all(name in self._buffers and not self._buffers[name].ndim for name in names):
-            yield slice(0), [self._buffers[name] for name in names]
+            yield slice(0, 0), [self._buffers[name] for name in names]
             return
         only = self.params.runs[0]
         more = int(spare and self.params.size == only.stop == only.arena.size == 1)

@@ -40,8 +40,9 @@ def test_blocks(rule, dtype, box, monkeypatch):
             box = Box(BOX.lo[:size], BOX.hi[:size])
         lr = RATES[:size] if TABLE[rule].elementwise else 0.03
         ends = []
-        for block_bytes in (None, 64, 8):
+        for block_bytes, threads in ((None, 1), (64, 1), (8, 3)):
             cut_into(monkeypatch, block_bytes)
+            monkeypatch.setenv("OMP_NUM_THREADS", str(threads))
             x = tensors(start(dtype, size), [(size,)])
             opt = rule(x, lr=Exponential(lr, 0.9), projection=box)
             drive(opt, GRADS[:, :size])

@@ -215,7 +215,8 @@ def test_a_step_allocates_nothing_that_grows_with_the_parameters(rule):
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert peak < 4e6  # one array of the size of the parameters has 17e6
+    # each of up to three threads has temporaries of its own
+    assert peak < 8e6  # one array of the size of the parameters has 17e6
 
 
 @every_rule

@@ -1,0 +1,68 @@
+"""How a pass goes over its arrays: in blocks that stay in cache, which threads share where there
+are many of them, since NumPy lets other threads run while it computes."""
+
+import os
+from collections.abc import Callable, Iterable
+from contextvars import copy_context
+from functools import cache
+from typing import Any
+
+from minigrad.arena import Parameters
+from minigrad.backend import current
+from optim.state import Block
+
+MOST_THREADS = 3  # each has temporaries of its own, and many would wait for the interpreter
+BLOCKS_EACH = 2  # with fewer for each thread, waking the others costs more than they save
+
+
+def block_length(params: Parameters) -> int:
+    """How many coordinates are in a block: what fits the cache; on a device, all."""
+    limit = current().block_bytes
+    return limit // params.dtype.itemsize if limit else max(params.size, 1)
+
+
+def deal(blocks: Iterable[Block], params: Parameters) -> list[list[Block]]:
+    """Consecutive blocks of about as many coordinates for each thread that is worth its while."""
+    threads = min(allowed_threads(), params.size // (BLOCKS_EACH * block_length(params)))
+    if threads < 2:
+        return [list(blocks)]
+    parts: list[list[Block]] = [[] for _ in range(threads)]
+    for block in blocks:
+        parts[block[0].start * threads // params.size].append(block)
+    return parts
+
+
+def share(work: Callable[[list[Block]], None], parts: list[list[Block]]) -> None:
+    """Do the work on every part at once, each in a thread; ends, or raises, when all have ended."""
+    first, *others = parts
+    tasks = [_pool().submit(copy_context().run, work, part) for part in others]
+    try:
+        work(first)
+    finally:
+        errors = [task.exception() for task in tasks]
+    for error in errors:
+        if error:
+            raise error
+
+
+def allowed_threads() -> int:
+    """As many as OMP_NUM_THREADS says, or as there are cores for this process; at most three."""
+    given = os.environ.get("OMP_NUM_THREADS")
+    if not given:
+        own = hasattr(os, "sched_getaffinity")
+        return min(MOST_THREADS, len(os.sched_getaffinity(0)) if own else os.cpu_count() or 1)
+    try:
+        return min(MOST_THREADS, max(1, int(given)))
+    except ValueError:
+        raise ValueError(f"OMP_NUM_THREADS={given!r} is no number of threads; give one.") from None
+
+
+@cache
+def _pool() -> Any:
+    from concurrent.futures import ThreadPoolExecutor  # with the logging that it brings, a while
+
+    return ThreadPoolExecutor(MOST_THREADS - 1, "optim")
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_pool.cache_clear)  # a fork has none of the threads
