@@ -99,9 +99,9 @@ class _Counted(np.ndarray):
 def _stepped(rule: type[Optimizer]) -> Optimizer:
     """An optimizer of one matrix after a step, whose blocks count."""
     opt = rule([Tensor(np.ones((4, 3)), requires_grad=True)])
-    for name, (function, (blocks,), wanted) in opt._prepared.items():
+    for name, (function, blocks, wanted) in opt._prepared.items():
         counted = [(where, [a.view(_Counted) for a in arrays]) for where, arrays in blocks]
-        opt._prepared[name] = (function, [counted], wanted)
+        opt._prepared[name] = (function, counted, wanted)
     opt._owned.grad.fill(1)
     opt.step((lambda: Tensor(1.0)) if rule.needs_closure else None)
     return opt
@@ -119,7 +119,7 @@ def _cuda(rule: type[Optimizer]) -> str:
         return "a launch for every operation on each tensor."
     opt = _stepped(rule)
     sources = []
-    for name, (_, (blocks,), wanted) in opt._prepared.items():
+    for name, (_, blocks, wanted) in opt._prepared.items():
         kernel, block = getattr(rule, name), blocks[0][1]
         operands = [*inspect.signature(kernel).parameters][: len(block)]
         arrays = {n: a.astype("float32") for n, a in zip(operands, block, strict=True)}

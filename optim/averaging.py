@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from minigrad.backend import Array, fuse, scalar
 from minigrad.tensor import Tensor
 from optim.around import Closure, Wrapper
-from optim.blocks import block_length, deal, share
+from optim.blocks import block_length, share, useful_threads
 from optim.optimizer import inplace
 from optim.state import Block, FlatState
 
@@ -26,8 +26,8 @@ class WeightAverage(Wrapper):
         memory = FlatState(self.params, ["average"], lambda p: {"average": p})
         self.arrays = memory.arrays
         self._absorb = fuse(self.kernel)
-        blocks = memory.pieces(("p", "average"), block_length(self.params))
-        self._parts = deal(blocks, self.params)
+        self._blocks = list(memory.pieces(("p", "average"), block_length(self.params)))
+        self._threads = useful_threads(self.params)
 
     @property
     def average(self) -> Array:
@@ -48,17 +48,15 @@ class WeightAverage(Wrapper):
         dtype = self.params.dtype
         scalars = {"keep": scalar(keep, dtype), "one_minus_keep": scalar(1 - keep, dtype)}
 
-        def absorb(blocks: list[Block]) -> None:
-            for _, arrays in blocks:
-                self._absorb(*arrays, **scalars)
+        def absorb(block: Block) -> None:
+            self._absorb(*block[1], **scalars)
 
-        share(absorb, self._parts)
+        share(absorb, self._blocks, self._threads)
 
     def show(self) -> None:
         """Make the average the weights."""
-        for part in self._parts:
-            for _, (p, average) in part:
-                p[...] = average
+        for _, (p, average) in self._blocks:
+            p[...] = average
         self.params.mark_changed()
 
     def step(self, closure: Closure | None = None) -> Tensor | None:

@@ -2,6 +2,7 @@
 are many of them, since NumPy lets other threads run while it computes."""
 
 import os
+from collections import deque
 from collections.abc import Callable, Iterable
 from contextvars import copy_context
 from functools import cache
@@ -21,23 +22,29 @@ def block_length(params: Parameters) -> int:
     return limit // params.dtype.itemsize if limit else max(params.size, 1)
 
 
-def deal(blocks: Iterable[Block], params: Parameters) -> list[list[Block]]:
-    """Consecutive blocks of about as many coordinates for each thread that is worth its while."""
-    threads = min(allowed_threads(), params.size // (BLOCKS_EACH * block_length(params)))
-    if threads < 2:
-        return [list(blocks)]
-    parts: list[list[Block]] = [[] for _ in range(threads)]
-    for block in blocks:
-        parts[block[0].start * threads // params.size].append(block)
-    return parts
+def useful_threads(params: Parameters) -> int:
+    """How many threads a pass is worth that goes over one value per coordinate."""
+    return max(1, min(allowed_threads(), params.size // (BLOCKS_EACH * block_length(params))))
 
 
-def share(work: Callable[[list[Block]], None], parts: list[list[Block]]) -> None:
-    """Do the work on every part at once, each in a thread; ends, or raises, when all have ended."""
-    first, *others = parts
-    tasks = [_pool().submit(copy_context().run, work, part) for part in others]
+def share(work: Callable[[Block], None], blocks: Iterable[Block], threads: int) -> None:
+    """Do the work on every block; each thread takes the next one until none is left.
+
+    Ends, or raises, when all have ended.
+    """
+    waiting = deque(blocks)
+
+    def take() -> None:
+        while True:
+            try:
+                block = waiting.popleft()
+            except IndexError:
+                return
+            work(block)
+
+    tasks = [_pool().submit(copy_context().run, take) for _ in range(threads - 1)]
     try:
-        work(first)
+        take()
     finally:
         errors = [task.exception() for task in tasks]
     for error in errors:

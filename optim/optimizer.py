@@ -21,7 +21,7 @@ from minigrad.arena import Parameters
 from minigrad.backend import Array, current, to_host, xp
 from minigrad.errors import nearest
 from minigrad.tensor import Tensor
-from optim.blocks import block_length, deal, share
+from optim.blocks import block_length, share, useful_threads
 from optim.declared import Declared
 from optim.hyperparameters import (
     COUNTS,
@@ -104,6 +104,7 @@ class Optimizer(_Rule):
         self.state = self._memory.arrays
         self._pieces: dict[Any, list[Any]] = {}  # what `total` sums over, by function
         self._prepared = {name: self._prepare(name) for name in self.passes}
+        self._threads = 1 if self.per_tensor else useful_threads(self._owned)
         _claim(self._owned, self)
 
     @classmethod
@@ -144,13 +145,15 @@ class Optimizer(_Rule):
 
     def sweep(self, name: str, scalars: dict[str, Any]) -> None:
         """Apply the pass of that name to every block."""
-        function, parts, wanted = self._prepared[name]
+        function, blocks, wanted = self._prepared[name]
         if wanted is not None:
             scalars = {key: scalars[key] for key in wanted}
-        if len(parts) == 1:
-            self._apply(function, scalars, parts[0])
+        apply = partial(self._apply, function, scalars)
+        if self._threads > 1:
+            share(apply, blocks, self._threads)
         else:
-            share(partial(self._apply, function, scalars), parts)
+            for block in blocks:
+                apply(block)
 
     def total(self, function: Callable[..., Array]) -> Array:
         """The sum of function(...) over pieces of all arrays that its parameters name, 0-d.
@@ -295,7 +298,7 @@ class Optimizer(_Rule):
     # Passes
 
     def _prepare(self, name: str) -> tuple[Callable[..., None], list[Any], Any]:
-        """A pass as `sweep` runs it: fused, with its blocks by thread and the scalars it takes."""
+        """A pass as `sweep` runs it: fused, with its blocks and the scalars that it takes."""
         function = getattr(self, name)
         arrays, wanted = _positional(function), _keywords(function)
         takes_all = any(
@@ -306,20 +309,18 @@ class Optimizer(_Rule):
         if not self.per_tensor:
             function = self._backend.fuse(function)
         spare = self._backend.on_host
-        blocks = self._memory.pieces(arrays, block_length(self._owned), spare)
-        parts = [list(blocks)] if self.per_tensor else deal(blocks, self._owned)
-        return function, parts, None if takes_all else wanted
+        blocks = list(self._memory.pieces(arrays, block_length(self._owned), spare))
+        return function, blocks, None if takes_all else wanted
 
-    def _apply(self, function: Callable[..., None], scalars: Any, blocks: list[Block]) -> None:
-        """Call a function with the arrays of each block and the scalars that hold there."""
-        for where, arrays in blocks:
-            if self._scalars.spread:
-                here = {key: scalars[key][where] for key in self._scalars.spread & scalars.keys()}
-                if self.per_tensor:
-                    here = {key: value.reshape(arrays[0].shape) for key, value in here.items()}
-                function(*arrays, **{**scalars, **here})
-            else:
-                function(*arrays, **scalars)
+    def _apply(self, function: Callable[..., None], scalars: Any, block: Block) -> None:
+        """Call a function with the arrays of a block and the scalars that hold there."""
+        where, arrays = block
+        if self._scalars.spread:
+            here = {key: scalars[key][where] for key in self._scalars.spread & scalars.keys()}
+            if self.per_tensor:
+                here = {key: value.reshape(arrays[0].shape) for key, value in here.items()}
+            scalars = {**scalars, **here}
+        function(*arrays, **scalars)
 
     def _largest_gradient(self) -> str:
         with np.errstate(all="ignore"):

@@ -73,10 +73,10 @@ def kernels(rule: Any, dtype: str) -> list[Kernel]:
             if rule is optim.ExponentialAverage:
                 opt._absorb = watch("kernel", opt._absorb, ["p", "average"])
             else:
-                for name, (function, (blocks,), wanted) in opt._prepared.items():
+                for name, (function, blocks, wanted) in opt._prepared.items():
                     names = [*inspect.signature(getattr(rule, name)).parameters]
                     watched = watch(f"{name}_{operands}", function, names[: len(blocks[0][1])])
-                    opt._prepared[name] = watched, [blocks], wanted
+                    opt._prepared[name] = watched, blocks, wanted
             for g in gradients(3, SIZE):
                 _step(opt, g)
     return [_kernel(name, function, calls) for name, (function, calls) in known.items()]

@@ -7,7 +7,7 @@ import threading
 
 import numpy as np
 import pytest
-from driving import cut_into, flat, host_only, start, tensors
+from driving import cut_into, flat, host_only, tensors
 
 import optim
 from minigrad import Tensor
@@ -15,22 +15,38 @@ from optim.blocks import MOST_THREADS, allowed_threads
 from optim.optimizer import Optimizer, inplace
 
 pytestmark = host_only
-SIZE = 64
 
 
 class Meeting(Optimizer):
-    """Goes on only when as many threads as `meeting` waits for are in its kernel at once."""
+    """In the first block that it takes, every thread waits until all the expected ones are there;
+    then those that are meant to multiply numbers that overflow."""
 
     lr: float = 1.0
-    meeting = threading.Barrier(1)
+    expected = threading.Barrier(1)
+    seen = set()  # noqa: RUF012
+    overflows = staticmethod(lambda thread: False)
 
     @inplace
     def kernel(p, g, *, lr):
-        Meeting.meeting.wait(timeout=30)
+        thread = threading.current_thread()
+        if thread not in Meeting.seen:
+            Meeting.seen.add(thread)
+            Meeting.expected.wait(timeout=30)
+        if Meeting.overflows(thread):
+            g * 1e200 * 1e200
         p -= lr * g
 
 
 del optim.RULES["meeting"]  # it is nobody else's business
+
+
+def meet(size, threads):
+    """An optimizer of one tensor of ones, with gradients of one, that expects so many threads."""
+    [x] = tensors(np.ones(size), [(size,)])
+    opt = Meeting([x])
+    x.grad = np.ones(size)
+    Meeting.seen, Meeting.expected = set(), threading.Barrier(threads)
+    return opt
 
 
 @pytest.fixture
@@ -41,40 +57,32 @@ def threads(monkeypatch):
 
 
 @pytest.mark.parametrize("size, expected", [(64, 3), (24, 3), (23, 2), (16, 2), (15, 1)])
-def test_each_thread_has_two_blocks_or_more(size, expected, threads, monkeypatch):
-    [x] = tensors(start("float64", size), [(size,)])
-    opt = Meeting([x])
-    x.grad = np.ones(size)
-    _, parts, _ = opt._prepared["kernel"]
-    assert len(parts) == expected
-    coordinates = [i for part in parts for where, _ in part for i in range(size)[where]]
-    assert coordinates == list(range(size))
-    if len({len(part) for part in parts}) == 1:  # so that nobody waits in vain
-        monkeypatch.setattr(Meeting, "meeting", threading.Barrier(expected))
-        opt.step()
-        np.testing.assert_array_equal(flat(opt.params), start("float64", size) - 1)
-
-
-@pytest.mark.parametrize("at", [0, SIZE // 2, SIZE - 1])
-def test_overflow_in_any_thread_is_an_error_once_all_have_ended(at, threads):
-    [x] = tensors(np.ones(SIZE), [(SIZE,)])
-    opt = optim.Adam([x], lr=0.5)
-    g = np.ones(SIZE)
-    g[at] = 1e200
-    x.grad = g
-    with pytest.raises(FloatingPointError, match=r"Adam.* at step 1: overflow.*1e\+200"):
-        opt.step()
-    moved = x.data != 1
-    assert not moved[at] and moved.sum() >= SIZE * 2 // 3 - 8  # the parts of the other two
-
-
-def test_an_error_leaves_the_threads_usable(threads):
-    test_overflow_in_any_thread_is_an_error_once_all_have_ended(SIZE - 1, threads)
-    [x] = tensors(np.ones(SIZE), [(SIZE,)])
-    opt = optim.SGD([x], lr=0.5)
-    x.grad = np.ones(SIZE)
+def test_as_many_threads_as_have_two_blocks_each(size, expected, threads):
+    opt = meet(size, expected)
     opt.step()
-    np.testing.assert_array_equal(x.data, np.full(SIZE, 0.5))
+    assert len(Meeting.seen) == expected
+    np.testing.assert_array_equal(flat(opt.params), np.zeros(size))
+
+
+@pytest.mark.parametrize("here, failing", [(True, 1), (False, 2)])
+def test_overflow_in_any_thread_is_an_error_once_all_have_ended(
+    here, failing, threads, monkeypatch
+):
+    monkeypatch.setattr(
+        Meeting, "overflows", lambda thread: here == (thread is threading.main_thread())
+    )
+    opt = meet(64, 3)
+    with pytest.raises(FloatingPointError, match=r"Meeting.* at step 1: overflow"):
+        opt.step()
+    assert (flat(opt.params) == 0).sum() == 64 - 4 * failing  # the others took the rest
+
+
+def test_an_error_leaves_the_threads_usable(threads, monkeypatch):
+    with monkeypatch.context() as broken:
+        broken.setattr(Meeting, "overflows", lambda thread: True)
+        with pytest.raises(FloatingPointError):
+            meet(64, 3).step()
+    test_as_many_threads_as_have_two_blocks_each(64, 3, threads)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
@@ -85,7 +93,7 @@ from minigrad import Tensor
 x = Tensor(np.zeros(2**20), requires_grad=True)
 opt = optim.SGD([x], lr=1.0)
 x.grad = np.ones(2**20)
-assert len(opt._prepared["kernel"][1]) == 2
+assert opt._threads == 2
 opt.step()
 child = os.fork()
 opt.step()
