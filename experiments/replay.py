@@ -3,8 +3,9 @@ derivation of the stepwise run, and the way to more steps than a loop can take.
 
 The slopes of a linear problem do not depend on x, so those of many steps are known at once. Then
 moments are linear filters in time, and the projected sum of steps is a composition of clips. Both
-are associative, so each is a scan by doubling: once every row holds the `shift` rows up to it, one
-array operation makes it hold 2 * shift.
+are associative, so time is cut into lanes, and an array operation takes a step in every lane. Each
+lane begins as if nothing came before it; what did is found by doubling: once the end of every lane
+knows the `shift` lanes up to it, one operation makes it know 2 * shift.
 """
 
 from collections.abc import Callable, Iterator
@@ -17,65 +18,82 @@ from experiments.online import POINTS, STRETCH
 
 Array = np.ndarray
 Values = float | Array  # a number, or one per copy
-VALUES = 8000  # at a time, about: more leave the cache, fewer keep Python busier
+VALUES = 2**18  # at a time, about: more leave the cache, fewer keep Python busier
+LANE = 64  # steps
 TINY = np.finfo(float).tiny
 
 
 class Past(dict[str, Values]):
-    """The filters in time, and the last row of each by name: nothing before the first stretch."""
+    """The filters in time, and by name the value of each at `last`, the newest step so far.
+
+    They map arrays of shape (steps of a lane, lanes, copies): time goes down the first lane, and on
+    at the top of the next.
+    """
+
+    last: tuple[int, int]  # (step of its lane, lane); what comes after only fills the last lane
 
     def mean(self, name: str, values: Array, beta: Values) -> Array:
         """y_t = beta y_{t-1} + (1 - beta) values_t."""
-        y = (1 - beta) * values
-        y[0] += beta * self.get(name, 0.0)
-        for shift in _shifts(y):
-            weight = beta**shift
-            weight = np.where(weight < TINY, 0.0, weight)  # subnormal numbers are slow
-            if not weight.any():
-                break
-            y[shift:] += weight * y[:-shift]
-        self[name] = y[-1].copy()
-        return y
+        return self._folded(np.add, name, (1 - beta) * values, beta)
 
     def largest(self, name: str, values: Array, rho: Values = 1.0) -> Array:
         """y_t = max(rho y_{t-1}, values_t), of values that are not negative."""
-        y = values.copy()
-        y[0] = np.maximum(y[0], rho * self.get(name, 0.0))
-        for shift in _shifts(y):
-            np.maximum(y[shift:], rho**shift * y[:-shift], out=y[shift:])
-        self[name] = y[-1].copy()
-        return y
+        return self._folded(np.maximum, name, values, rho)
 
     def total(self, name: str, values: Array) -> Array:
         """y_t = y_{t-1} + values_t."""
-        y = values.copy()
-        y[0] += self.get(name, 0.0)
-        np.cumsum(y, axis=0, out=y)
-        self[name] = y[-1].copy()
+        return self._folded(np.add, name, values, 1.0)
+
+    def _folded(self, op: np.ufunc, name: str, values: Array, keep: Values) -> Array:
+        """y_t = op(keep y_{t-1}, values_t), for an op that scaling both arguments scales."""
+        y = np.broadcast_arrays(values, keep)[0].copy()
+        for before, now in pairwise(y):
+            op(now, keep * before, out=now)
+        enters = np.vstack([np.broadcast_to(self.get(name, 0.0), y.shape[2:]), y[-1, :-1]])
+        for shift in _shifts(enters):
+            kept = _power(keep, shift * len(y)) * enters[:-shift]
+            op(enters[shift:], kept, out=enters[shift:])
+        op(y, _power(keep, np.arange(1, len(y) + 1)[:, None, None]) * enters, out=y)
+        self[name] = y[self.last].copy()
         return y
 
     def clipped(self, name: str, steps: Array, lo: float, hi: float) -> Array:
-        """y_t = clip(y_{t-1} - steps_t, lo, hi).
+        """y_{t-1}, where y_t = clip(y_{t-1} - steps_t, lo, hi).
 
-        Of the steps up to t in a row, what they make of y is clip(y + by_t, low_t, high_t).
+        Of the steps up to t in a row, what they make of y is clip(y + by_t, low_t, high_t): the
+        first has the ends of the box for low and high, and each later one moves and clips these.
         """
-        by = -steps
-        low, high = np.full_like(by, lo), np.full_like(by, hi)
-        for shift in _shifts(by):
-            last = by[shift:], low[shift:], high[shift:]
-            low[shift:], high[shift:] = (_clip(low[:-shift], *last), _clip(high[:-shift], *last))
-            by[shift:] += by[:-shift]
-        y = _clip(self[name], by, low, high)
-        self[name] = y[-1].copy()
-        return y
+        by, low, high = -steps, np.full_like(steps, lo), np.full_like(steps, hi)
+        for row in range(1, len(by)):
+            low[row] = _clip(low[row - 1], by[row], lo, hi)
+            high[row] = _clip(high[row - 1], by[row], lo, hi)
+            by[row] += by[row - 1]
+
+        by_end, low_end, high_end = (a[-1].copy() for a in (by, low, high))
+        for shift in _shifts(by_end):
+            last = by_end[shift:], low_end[shift:], high_end[shift:]
+            low_end[shift:], high_end[shift:] = (
+                _clip(low_end[:-shift], *last),
+                _clip(high_end[:-shift], *last),
+            )
+            by_end[shift:] += by_end[:-shift]
+        enters = np.vstack([self[name], _clip(self[name], by_end, low_end, high_end)[:-1]])
+        y = _clip(enters, by, low, high)
+        self[name] = y[self.last].copy()
+        return np.concatenate([enters[None], y[:-1]])
 
 
-def _clip(y: Array, by: Array, low: Array, high: Array) -> Array:
+def _clip(y: Values, by: Array, low: Values, high: Values) -> Array:
     """clip(y + by, low, high); np.clip is three times as slow."""
     y = y + by
     np.maximum(y, low, out=y)
     np.minimum(y, high, out=y)
     return y
+
+
+def _power(keep: Values, steps: Any) -> Array:
+    power = np.power(keep, steps)
+    return np.where(power < TINY, 0.0, power)  # subnormal numbers are slow
 
 
 def _shifts(rows: Array) -> Iterator[int]:
@@ -119,14 +137,16 @@ class Replay:
         """Play a few of OnlineRun's stretches, of which each has its own draws."""
         start, stop = self.t + 1, min(self.t + self.stretches * STRETCH, self.steps) + 1
         edges = [*range(start, stop, STRETCH), stop]
-        g = np.vstack([self.problem.slopes(*ends) for ends in pairwise(edges)]).astype(float)
-        t = np.arange(float(start), stop)[:, None]
+        rows = np.vstack([self.problem.slopes(*ends) for ends in pairwise(edges)])
+        g, t = lanes(rows), lanes(np.arange(start, stop)[:, None])
+        self.past.last = _place(len(rows) - 1)
+
         lr = self.lr(t) if callable(self.lr) else self.lr
-        first, past = self.past["x"], self.past
-        steps = np.broadcast_to(lr * self.rule(past, t, g, **self.settings), (len(t), len(first)))
-        x = np.vstack([first, past.clipped("x", steps, *self.box)[:-1]])
-        average = past.total("regret", self.problem.regret(g, x)) / t
-        at = self.times[(start <= self.times) & (self.times < stop)] - start
+        steps = lr * self.rule(self.past, t, g, **self.settings)
+        copies = np.shape(self.past["x"])
+        x = self.past.clipped("x", np.broadcast_to(steps, g.shape[:2] + copies), *self.box)
+        average = self.past.total("regret", self.problem.regret(g, x)) / t
+        at = _place(self.times[(start <= self.times) & (self.times < stop)] - start)
         self.recorded["x"] += list(x[at])
         self.recorded["average_regret"] += list(average[at])
         self.t = stop - 1
@@ -145,6 +165,18 @@ class Replay:
         """Continue from there."""
         self.t, self.past = state["t"], Past(state["past"])
         self.recorded = {name: list(values) for name, values in state["recorded"].items()}
+
+
+def lanes(rows: Array) -> Array:
+    """Rows of one step each, (steps, copies), as the filters take them; the last fills its lane."""
+    whole = np.pad(rows, ((0, -len(rows) % LANE), (0, 0)), mode="edge")
+    return whole.reshape(-1, LANE, rows.shape[1]).swapaxes(0, 1).astype(float, order="C")
+
+
+def _place(row: Any) -> Any:
+    """Where the filters have that row."""
+    lane, step = divmod(row, LANE)
+    return step, lane
 
 
 # The rules: what x moves against, in units of alpha, at each step t given its slope g.

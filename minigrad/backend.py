@@ -17,6 +17,10 @@ from minigrad.errors import nearest
 
 Array = Any  # a NumPy or CuPy array: CuPy's carry no types
 
+# Freeing a block of this size once makes glibc keep the memory of all smaller ones, instead of
+# returning it to the system and faulting in fresh pages for every temporary
+np.empty(2**24, np.uint8)
+
 
 def _same(value: Any) -> Any:
     return value
@@ -40,13 +44,6 @@ class Backend:
     fuse: Callable[[Callable[..., None]], Callable[..., None]] = _same
     synchronize: Callable[[], None] = _nothing
     block_bytes: int | None = 2**19  # fits the cache; NumPy reuses temporaries from 2**18 on
-
-
-def _numpy() -> Backend:
-    # Freeing a block of this size once makes glibc keep the memory of all smaller ones, instead of
-    # returning it to the system and faulting in fresh pages for every temporary
-    np.empty(2**24, np.uint8)
-    return Backend()
 
 
 def _fuse(cupy: Any, kernel: Callable[..., None]) -> Callable[..., None]:
@@ -102,7 +99,7 @@ def of_cupy(cupy: Any, name: str = "cupy") -> Backend:
     )
 
 
-_makers: dict[str, Callable[[], Backend]] = {"numpy": _numpy, "cupy": _cupy}
+_makers: dict[str, Callable[[], Backend]] = {"numpy": Backend, "cupy": _cupy}
 _current: Backend | None = None
 
 

@@ -115,8 +115,10 @@ def test_a_replay_is_the_scalar_rule_on_any_slopes(name, seed, steps, zeros, box
 
 
 @pytest.mark.parametrize("name", RULES)
-@pytest.mark.parametrize("stretch, values", [(1, 1), (7, 7), (64, 640), (5000, 1)])
-def test_the_length_of_a_stretch_changes_nothing(monkeypatch, name, stretch, values):
+@pytest.mark.parametrize(
+    "stretch, values, lane", [(1, 1, 1), (7, 7, 3), (64, 640, 64), (5000, 1, 2), (5000, 1, 5000)]
+)
+def test_how_time_is_cut_changes_nothing(monkeypatch, name, stretch, values, lane):
     rule, settings = RULES[name]
 
     def traces():
@@ -125,10 +127,13 @@ def test_the_length_of_a_stretch_changes_nothing(monkeypatch, name, stretch, val
     whole = traces()
     monkeypatch.setattr(replay, "STRETCH", stretch)
     monkeypatch.setattr(replay, "VALUES", values)
+    monkeypatch.setattr(replay, "LANE", lane)
     same(traces(), whole)
 
 
-def test_resumes_bit_for_bit(tmp_path):
+def test_resumes_bit_for_bit(tmp_path, monkeypatch):
+    monkeypatch.setattr(replay, "VALUES", 8000)
+
     def make():
         rule, settings = RULES["LeakyAMSGrad"]
         return Replay(PROBLEM, rule, steps=9000, x1=0.0, copies=4, **settings)
@@ -143,13 +148,20 @@ def test_resumes_bit_for_bit(tmp_path):
 
 def test_means_neither_overflow_nor_forget():
     """Of ones it is 1 - beta^t; at beta = 0 it is the last value."""
-    values, betas = np.ones((5000, 1)), np.array([0.0, 1e-9, 0.5, 0.9, 0.999, 0.999999])
+
+    def mean(values, beta):
+        past = replay.Past()
+        past.last = (-1, -1)
+        y = past.mean("m", replay.lanes(values), beta)
+        return y.swapaxes(0, 1).reshape(-1, y.shape[2])[: len(values)]
+
+    ones, betas = np.ones((5000, 1)), np.array([0.0, 1e-9, 0.5, 0.9, 0.999, 0.999999])
     exact = -np.expm1(np.arange(1, 5001)[:, None] * np.log(np.maximum(betas, 1e-300)))
-    np.testing.assert_allclose(replay.Past().mean("m", values, betas), exact, rtol=1e-10)
+    np.testing.assert_allclose(mean(ones, betas), exact, rtol=1e-10)
     spike = np.zeros((9000, 1))
     spike[0] = 1
-    mean = replay.Past().mean("m", spike, 0.9)[:, 0]
-    np.testing.assert_allclose(mean[:6000], 0.1 * 0.9 ** np.arange(6000), rtol=1e-12)
+    kept = mean(spike, 0.9)[:6000, 0]
+    np.testing.assert_allclose(kept, 0.1 * 0.9 ** np.arange(6000), rtol=1e-12)
 
 
 @pytest.mark.parametrize(
