@@ -70,16 +70,19 @@ class Contestant:
 
     def size(self, seconds: float) -> None:
         """Choose how many steps make one measurement of so long."""
-        self._ask("take", 1)
-        once = self._answer()
-        if once < seconds / 2:
-            self._ask("take", max(1, round(seconds / 10 / once)))
-            self.count = max(1, round(seconds / self._answer()))
+        time.sleep(PAUSE)
+        count = 1
+        while (took := count * min(self._per_step(count) for _ in range(2))) < seconds / 4:
+            count *= 4
+        self.count = max(1, round(count * seconds / took))
 
     def measure(self) -> float:
         """Seconds per step."""
         time.sleep(PAUSE)
-        self._ask("take", self.count)
+        return self._per_step(self.count)
+
+    def _per_step(self, count: int) -> float:
+        self._ask("take", count)
         seconds: float = self._answer()
         return seconds
 
