@@ -19,6 +19,7 @@ from typing import Any
 from threadpoolctl import threadpool_info
 
 PAUSE = 0.15  # threads of OpenBLAS spin on for 0.1 s after work, on the cores of whoever is next
+WARM_UP = 0.06  # seconds of steps before the clock runs: so long until two cores are both awake
 CPU = {"JAX_PLATFORMS": "cpu", "DEV": "CPU", "MINIGRAD_BACKEND": "numpy"}  # DEV is tinygrad's
 
 
@@ -59,7 +60,7 @@ class Contestant:
 
     def begin(self, make: Callable[[], Iterator[Any]], first: int) -> None:
         """Start on a piece of work, with the first few steps; does not wait for them."""
-        self.count = 1
+        self.count, self.warm_up = 1, 0
         self._ask("begin", make, first)
 
     def wait(self) -> float:
@@ -69,20 +70,22 @@ class Contestant:
         return value
 
     def size(self, seconds: float) -> None:
-        """Choose how many steps make one measurement of so long."""
+        """Choose how many steps make one measurement of so long, and how many warm it up."""
         time.sleep(PAUSE)
         count = 1
+        # the better of two, since one may have been disturbed
         while (took := count * min(self._per_step(count) for _ in range(2))) < seconds / 4:
             count *= 4
         self.count = max(1, round(count * seconds / took))
+        self.warm_up = round(count * WARM_UP / took)
 
     def measure(self) -> float:
         """Seconds per step."""
         time.sleep(PAUSE)
-        return self._per_step(self.count)
+        return self._per_step(self.count, self.warm_up)
 
-    def _per_step(self, count: int) -> float:
-        self._ask("take", count)
+    def _per_step(self, count: int, warm_up: int = 0) -> float:
+        self._ask("take", count, warm_up)
         seconds: float = self._answer()
         return seconds
 
@@ -140,9 +143,9 @@ class _Server:
         pools = (f"{pool['internal_api']} {pool['num_threads']}" for pool in threadpool_info())
         return value, ", ".join(pools)
 
-    def take(self, count: int) -> float:
-        if warm_up := count // 10:
-            _take(self.steps, warm_up)  # wakes the threads and fills the caches
+    def take(self, count: int, warm_up: int) -> float:
+        if warm_up:
+            _take(self.steps, warm_up)
         gc.collect()
         gc.disable()
         start = time.perf_counter()

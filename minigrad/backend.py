@@ -121,7 +121,7 @@ def current() -> Backend:
     """The backend in force; the first call settles it for this process."""
     global _current
     if _current is None:
-        _current = _make(os.environ.get("MINIGRAD_BACKEND") or "numpy")
+        _current = make(os.environ.get("MINIGRAD_BACKEND") or "numpy")
     return _current
 
 
@@ -130,7 +130,7 @@ def use(name: str) -> None:
     global _current
     if _current is not None and name == _current.name:
         return
-    backend = _make(name)
+    backend = make(name)
     if vars(xp):
         raise RuntimeError(
             f"use({name!r}): arrays of the {current().name} backend exist already; "
@@ -139,9 +139,9 @@ def use(name: str) -> None:
     _current = backend
 
 
-def register(name: str, make: Callable[[], Backend]) -> None:
-    """Make a further backend known to `use` and MINIGRAD_BACKEND; `make` is called when chosen."""
-    _makers[name] = make
+def register(name: str, maker: Callable[[], Backend]) -> None:
+    """Make a further backend known to `use` and MINIGRAD_BACKEND; the maker is called by `make`."""
+    _makers[name] = maker
 
 
 @contextmanager
@@ -173,7 +173,9 @@ def tracing_cupy() -> Iterator[Any]:
         yield cupy, fusion, _fusion_thread_local.thread_local
 
 
-def _make(name: str) -> Backend:
+def make(name: str) -> Backend:
+    """The backend of that name, ready to be chosen; raises ValueError for an unknown one, and
+    RuntimeError for one that this machine cannot run."""
     if name not in _makers:
         raise ValueError(f"backend {name!r} is unknown; {nearest(name, _makers)}")
     return _makers[name]()

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minigrad.backend import Array, Backend, _make
+from minigrad.backend import Array, Backend, make
 
 SETTINGS = (
     "MINIGRAD_BACKEND",
@@ -66,7 +66,7 @@ def numpy() -> Iterator[Row]:
         yield Row("BLAS", _blas())
     except Exception as error:  # of threadpoolctl, or of a NumPy that was built in another way
         yield Row("BLAS", _told(error))
-    yield from _probes(_make("numpy"), "Install NumPy anew: pip install --force-reinstall numpy.")
+    yield from _probes(make("numpy"), "Install NumPy anew: pip install --force-reinstall numpy.")
 
 
 def _blas() -> str:
@@ -109,7 +109,7 @@ def cupy() -> Iterator[Row]:
     installed = ", ".join(f"{name} {_version(name)}" for name in wheels)
     yield Row("CuPy", installed, f"They overwrite each other: {anew}" if len(wheels) > 1 else "")
     try:
-        backend = _make("cupy")
+        backend = make("cupy")
         runtime = backend.namespace.cuda.runtime
         known, used = runtime.driverGetVersion(), runtime.runtimeGetVersion()
         yield Row("CUDA", f"{_release(used)} in CuPy, up to {_release(known)} in the driver")

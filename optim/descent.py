@@ -220,6 +220,7 @@ class Rprop(Optimizer):
     """
 
     oracle = "torch.optim.Rprop"
+    start_only = ("lr",)
     lr: Schedule = 1e-2
     etas: tuple[Schedule, Schedule] = (0.5, 1.2)
     step_sizes: tuple[Schedule, Schedule] = (1e-6, 50.0)

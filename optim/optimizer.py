@@ -68,6 +68,7 @@ class Optimizer(_Rule):
     passes: ClassVar[tuple[str, ...]] = ("kernel",)
     totals: ClassVar[tuple[str, ...]] = ()  # functions of more state that are no passes
     per_tensor: ClassVar[bool] = False  # whether passes see whole tensors in place of blocks
+    start_only: ClassVar[tuple[str, ...]] = ()  # hyperparameters that nothing reads later
     needs_closure: ClassVar[bool] = False
     ranges: ClassVar[dict[str, float]] = {}  # of hyperparameters that differ from RANGES
     oracle: ClassVar[str] = ""  # whose trajectories it was compared with
@@ -276,9 +277,7 @@ class Optimizer(_Rule):
     def _check(self, name: str, value: Any) -> None:
         """Raise an error for what a field may not be set to."""
         built = "_owned" in vars(self)
-        if built and name in ("params", "projection"):
-            raise AttributeError(f"{name} is fixed; build another optimizer to change it.")
-        if built and name in COUNTS:
+        if built and name in ("params", "projection", *COUNTS, *self.start_only):
             raise AttributeError(f"{name} is fixed; build another optimizer to change it.")
         if name in RANGES or name in COUNTS:
             check_range(name, value, self.hyperparameters()[name], self.ranges.get(name))

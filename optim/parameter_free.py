@@ -20,6 +20,7 @@ class DoG(Optimizer):
     oracle = "optax.contrib.dog"
     passes = ("estimate", "kernel")
     totals = ("distance",)
+    start_only = ("r_eps",)
     lr: Schedule = 1.0
     eps: float = 1e-8
     r_eps: float = 1e-6
@@ -80,6 +81,7 @@ class DAdaptAdam(PaperAdam):
 
     oracle = "dadaptation.DAdaptAdam"
     passes = ("kernel", "estimate")
+    start_only = ("d0",)
     diagonal = NO_DIAGONAL  # the rate is in m
     lr: Schedule = 1.0
     eps: float = 1e-8

@@ -211,11 +211,22 @@ def test_state_is_live_and_flat():
     np.testing.assert_allclose(drive(opt, [np.full(SIZE, 2.0)])[0], before - 0.1, rtol=1e-15)
 
 
-def test_what_is_fixed_at_construction_cannot_be_set() -> None:
-    opt = optim.SGD([Tensor([1.0], requires_grad=True)])
-    for name in ("params", "projection"):
-        with pytest.raises(AttributeError, match=f"{name} is fixed"):
-            setattr(opt, name, None)
+@pytest.mark.parametrize(
+    "rule, name",
+    [
+        (optim.SGD, "params"),
+        (optim.SGD, "projection"),
+        (optim.AdaShift, "delay"),
+        (optim.Rprop, "lr"),
+        (optim.DoG, "r_eps"),
+        (optim.DoWG, "r_eps"),
+        (optim.Prodigy, "d0"),
+    ],
+)
+def test_what_only_the_start_reads_cannot_be_set_later(rule, name):
+    opt = rule([Tensor([1.0], requires_grad=True)])
+    with pytest.raises(AttributeError, match=f"{name} is fixed"):
+        setattr(opt, name, getattr(opt, name))
 
 
 def test_a_schedule_that_turns_nan_is_refused_before_anything_moves() -> None:
