@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 Shape = tuple[int, ...]
-LR = 1e-2
 STATE = {  # the arrays of the parameters' size that a rule remembers
     "SGD": 0,
     "Momentum": 1,
@@ -23,15 +22,16 @@ STATE = {  # the arrays of the parameters' size that a rule remembers
     "Adafactor": 0,
     "Muon": 1,
 }
-SETTINGS: dict[str, dict[str, Any]] = {
-    "SGD": {},
-    "Momentum": {"momentum": 0.9},
-    "Adam": {"betas": (0.9, 0.999), "eps": 1e-8},
-    "AMSGrad": {"betas": (0.9, 0.999), "eps": 1e-8},
-    "AdamW": {"betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.01},
-    "Lion": {"betas": (0.9, 0.99), "weight_decay": 0.01},
-    "Adafactor": {},  # the defaults, which are PyTorch's
-    "Muon": {},
+ADAM = {"lr": 0.01, "betas": (0.9, 0.999), "eps": 1e-8}
+SETTINGS: dict[str, dict[str, Any]] = {  # else the defaults
+    "SGD": {"lr": 0.01},
+    "Momentum": {"lr": 0.01, "momentum": 0.9},
+    "Adam": ADAM,
+    "AMSGrad": ADAM,
+    "AdamW": {**ADAM, "weight_decay": 0.01},
+    "Lion": {"lr": 0.01, "betas": (0.9, 0.99), "weight_decay": 0.01},
+    "Adafactor": {"lr": 1e-4},  # relative to the parameters, which would overflow at 0.01
+    "Muon": {"lr": 0.01},
 }
 
 
@@ -42,7 +42,7 @@ def ours(rule: str, shape: Shape) -> Iterator[Any]:
 
     start, gradient = task(shape)
     p = Tensor(start, requires_grad=True)
-    opt = optim.make(rule, [p], lr=LR, **SETTINGS[rule])
+    opt = optim.make(rule, [p], **SETTINGS[rule])
     p.grad = gradient
     del start, gradient
     first = p.data.reshape(-1)[:1]
@@ -83,6 +83,7 @@ def task(shape: Shape) -> tuple[Any, Any]:
 
 def _elementwise(rule: str, p: Any, g: Any) -> Iterator[Any]:
     settings = SETTINGS[rule]
+    lr = settings["lr"]
     beta1, beta2 = settings.get("betas", (0, 0))
     eps, decay = settings.get("eps", 0), settings.get("weight_decay", 0)
     m, v, vmax = (np.zeros_like(p) if STATE[rule] > k else None for k in range(3))
@@ -90,27 +91,28 @@ def _elementwise(rule: str, p: Any, g: Any) -> Iterator[Any]:
     while True:
         t += 1
         if rule == "SGD":
-            p = p - LR * g
+            p = p - lr * g
         elif rule == "Momentum":
             m = settings["momentum"] * m + g
-            p = p - LR * m
+            p = p - lr * m
         elif rule == "Lion":
             u = np.sign(beta1 * m + (1 - beta1) * g)
             m = beta2 * m + (1 - beta2) * g
-            p = p - LR * (u + decay * p)
+            p = p - lr * (u + decay * p)
         else:
             m = beta1 * m + (1 - beta1) * g
             v = beta2 * v + (1 - beta2) * g**2
             if rule == "AMSGrad":
                 vmax = np.maximum(vmax, v)
-                p = p - LR * m / (np.sqrt(vmax) + eps)
+                p = p - lr * m / (np.sqrt(vmax) + eps)
             else:
                 m_hat, v_hat = m / (1 - beta1**t), v / (1 - beta2**t)
-                p = p - LR * (m_hat / (np.sqrt(v_hat) + eps) + decay * p)
+                p = p - lr * (m_hat / (np.sqrt(v_hat) + eps) + decay * p)
         yield p
 
 
 def _adafactor(rule: str, p: Any, g: Any) -> Iterator[Any]:
+    lr = SETTINGS[rule]["lr"]
     r, c, t = np.zeros_like(p[:, :1]), np.zeros_like(p[:1]), 0
     while True:
         t += 1
@@ -119,11 +121,12 @@ def _adafactor(rule: str, p: Any, g: Any) -> Iterator[Any]:
         c = beta2 * c + (1 - beta2) * (g**2).mean(axis=0, keepdims=True)
         u = g / np.sqrt(r * c / r.mean())
         u = u / max(1, np.sqrt((u**2).mean()))
-        p = p - min(LR, t**-0.5) * max(1e-3, np.sqrt((p**2).mean())) * u
+        p = p - min(lr, t**-0.5) * max(1e-3, np.sqrt((p**2).mean())) * u
         yield p
 
 
 def _muon(rule: str, p: Any, g: Any) -> Iterator[Any]:
+    lr = SETTINGS[rule]["lr"]
     m = np.zeros_like(p)
     while True:
         m = 0.95 * m + 0.05 * g
@@ -132,5 +135,5 @@ def _muon(rule: str, p: Any, g: Any) -> Iterator[Any]:
         for _ in range(5):
             s = x @ x.T
             x = 3.4445 * x + (-4.775 * s + 2.0315 * s @ s) @ x
-        p = p - LR * (x + 0.1 * p)
+        p = p - lr * (x + 0.1 * p)
         yield p

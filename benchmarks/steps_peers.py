@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from benchmarks.steps import LR, SETTINGS, Shape, task
+from benchmarks.steps import SETTINGS, Shape, task
 
 FORMS = {  # what torch.optim has of a rule: no Lion, and Muon in one form only
     **dict.fromkeys(("SGD", "Momentum", "Adam", "AMSGrad", "AdamW"), ("foreach", "fused")),
@@ -27,7 +27,7 @@ def torch(rule: str, shape: Shape, **options: bool) -> Iterator[Any]:
     p.grad = g
     names = {"Momentum": "SGD", "AMSGrad": "Adam"}
     settings = {**SETTINGS[rule], **options, **({"amsgrad": True} if rule == "AMSGrad" else {})}
-    opt = getattr(torch.optim, names.get(rule, rule))([p], lr=LR, **settings)
+    opt = getattr(torch.optim, names.get(rule, rule))([p], **settings)
     first = p.view(-1)[:1]
     while True:
         opt.step()
@@ -45,7 +45,7 @@ def jax(rule: str, shape: Shape) -> Iterator[Any]:
         settings["b1"], settings["b2"] = settings.pop("betas")
     module = optax.contrib if rule == "Muon" else optax
     name = {"Momentum": "sgd"}.get(rule, rule.lower())
-    opt = getattr(module, name)(LR, **settings)
+    opt = getattr(module, name)(settings.pop("lr"), **settings)
 
     def step(p: Any, state: Any, g: Any) -> Any:
         updates, state = opt.update(g, state, p)
