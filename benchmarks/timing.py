@@ -1,4 +1,4 @@
-"""Interleaved timing, A B C A B C ..., with each contestant in a process of its own.
+"""Interleaved timing, A B C B C A ..., with each contestant in a process of its own.
 
 A contestant is a function that returns an iterator: every `next` takes one more step and gives a
 number that shows whether it computes what the others compute. Its process imports its libraries
@@ -7,6 +7,7 @@ first, so that the memory counted afterwards is that of the work.
 
 import gc
 import os
+import random
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -121,9 +122,11 @@ class Contestant:
 def interleave(measures: dict[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
     """The seconds that each measure gave, in each round, by name."""
     times: dict[str, list[float]] = {name: [] for name in measures}
+    order, draw = list(measures), random.Random(0)
     for _ in range(rounds):
-        for name, measure in measures.items():
-            times[name].append(measure())
+        draw.shuffle(order)  # or one of them would always come after the most disturbing other
+        for name in order:
+            times[name].append(measures[name]())
     return times
 
 

@@ -23,7 +23,9 @@ def block_length(params: Parameters) -> int:
 
 
 def useful_threads(params: Parameters) -> int:
-    """How many threads a pass is worth that goes over one value per coordinate."""
+    """How many threads a pass over one value per coordinate is worth; on a device, one."""
+    if not current().on_host:
+        return 1
     return max(1, min(allowed_threads(), params.size // (BLOCKS_EACH * block_length(params))))
 
 

@@ -63,9 +63,10 @@ def test_measurements_take_turns():
         taken.append(name)
         return len(taken)
 
-    times = interleave({name: partial(measure, name) for name in "AB"}, 3)
-    assert taken == list("ABABAB")
-    assert times == {"A": [1, 3, 5], "B": [2, 4, 6]}
+    times = interleave({name: partial(measure, name) for name in "ABC"}, 20)
+    rounds = ["".join(taken[i : i + 3]) for i in range(0, 60, 3)]
+    assert {"".join(sorted(one)) for one in rounds} == {"ABC"} and len(set(rounds)) == 6
+    assert times == {name: [k for k, one in enumerate(taken, 1) if one == name] for name in "ABC"}
 
 
 def test_doubts():
