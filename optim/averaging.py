@@ -5,6 +5,7 @@ with opt.averaged():
     loss = evaluate(model)
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from optim.state import Block, FlatState
 
 
 @dataclass(eq=False)
-class WeightAverage(Wrapper):
+class WeightAverage(Wrapper, ABC):
     """Base of the averages: after every update of the inner, a share of the newest weights."""
 
     def __post_init__(self) -> None:
@@ -39,9 +40,9 @@ class WeightAverage(Wrapper):
         average *= keep
         average += one_minus_keep * p
 
+    @abstractmethod
     def absorb(self) -> None:
         """Take the newest weights in."""
-        raise NotImplementedError(f"{type(self).__name__} has no absorb(); define it.")
 
     def mix(self, keep: float) -> None:
         """Keep that share of the average, and take the rest from the weights."""

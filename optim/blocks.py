@@ -61,7 +61,7 @@ def allowed_threads() -> int:
         own = hasattr(os, "sched_getaffinity")
         return min(MOST_THREADS, len(os.sched_getaffinity(0)) if own else os.cpu_count() or 1)
     try:
-        return min(MOST_THREADS, max(1, int(given)))
+        return min(MOST_THREADS, max(1, int(given.split(",")[0])))  # then come nested levels
     except ValueError:
         raise ValueError(f"OMP_NUM_THREADS={given!r} is no number of threads; give one.") from None
 

@@ -5,6 +5,7 @@ schedule over n steps starts at t = 1, is at its end after n steps, at t = n + 1
 Values may be arrays, one value per coordinate.
 """
 
+from abc import ABC, abstractmethod
 from bisect import bisect_right
 from dataclasses import field
 from math import copysign, cos, inf, pi
@@ -121,7 +122,7 @@ class OneMinusInverse(_Schedule):
         return 1 - 1 / t
 
 
-class _Annealed(_Checked):
+class _Annealed(_Checked, ABC):
     start: Any
     end: Any
     steps: int
@@ -129,9 +130,9 @@ class _Annealed(_Checked):
     def __call__(self, t: int) -> Any:
         return _between(self.start, self.end, self.shape(min((t - 1) / self.steps, 1.0)))
 
+    @abstractmethod
     def shape(self, x: float) -> Any:
         """How much of the way from start to end is done when x of the steps are."""
-        raise NotImplementedError(f"{type(self).__name__} has no shape(x); define it.")
 
 
 class Linear(_Annealed):

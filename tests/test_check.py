@@ -17,7 +17,7 @@ def product(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     monkeypatch.setattr(tape, "OPS", {})
 
     def make(pullback: Callable[[Any, Any], Any]) -> Any:
-        def f(x, y):  # type: ignore[no-untyped-def]
+        def f(x, y):
             return x * y + x, lambda g: pullback(g, y), lambda g: g * x
 
         return tape.op(f)

@@ -106,7 +106,7 @@ def test_a_dataset_knows_its_classes_and_is_frozen_and_hashable() -> None:
     assert dataset().n_classes == 3
     assert len({dataset(), dataset()}) == 2  # compared by identity, as arrays have no truth value
     with pytest.raises(dataclasses.FrozenInstanceError):
-        dataset().note = "other"  # type: ignore[misc]
+        dataset().note = "other"
 
 
 def test_digits_shapes_types_and_range() -> None:

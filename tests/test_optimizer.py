@@ -1,6 +1,7 @@
 """The driver: what kernels get, when it steps, what it says."""
 
 import re
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ class Spy(Optimizer):
 
     lr: float = 1.0
     window: int = 3  # no name that the driver knows
-    seen = []  # noqa: RUF012
+    seen: ClassVar[list[tuple[Any, ...]]] = []
 
     def start(self, p):
         return {"copy": p.copy()}

@@ -242,7 +242,7 @@ def test_pullbacks_of_operands_that_need_no_gradient_are_not_called(op: Any) -> 
         raise AssertionError("called")
 
     @op
-    def product(x, y):  # type: ignore[no-untyped-def]
+    def product(x, y):
         return x * y, never, lambda g: g * x
 
     w = leaf(2)
@@ -255,7 +255,7 @@ def test_pullbacks_of_operands_that_need_no_gradient_are_not_called(op: Any) -> 
 
 def test_an_op_needs_no_more_than_a_function(op: Any) -> None:
     @op
-    def cube(x, scale=1):  # type: ignore[no-untyped-def]
+    def cube(x, scale=1):
         """x cubed."""
         return scale * x**3, lambda g: g * 3 * scale * x**2
 
@@ -268,7 +268,7 @@ def test_an_op_needs_no_more_than_a_function(op: Any) -> None:
 @pytest.mark.parametrize(("shape", "wrong"), [((2, 3), (3,)), ((1, 3), (3,)), ((2,), (3,))])
 def test_a_pullback_of_the_wrong_shape_is_refused(op: Any, shape: Any, wrong: Any) -> None:
     @op
-    def broken(x):  # type: ignore[no-untyped-def]
+    def broken(x):
         return x.sum(), lambda g: np.ones(wrong)
 
     message = rf"a pullback returned the shape {wrong} for an operand of shape {shape}"

@@ -182,7 +182,7 @@ class Array:
     """cupy.ndarray, as far as this project may need it."""
 
     __slots__ = ("__weakref__", "_memory")
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None
     __array_priority__ = 100
 
     def __init__(self, memory: Any):
