@@ -12,7 +12,7 @@ from typing import Any
 from numpy.lib.array_utils import normalize_axis_tuple
 
 from minigrad.backend import current, xp
-from minigrad.tape import OPS, into, op
+from minigrad.tape import OPS, op
 from minigrad.tensor import Tensor
 
 # Elementwise: arithmetic
@@ -307,8 +307,8 @@ def linear(x, w, b):
     return (
         y,
         lambda g: g @ w.T,
-        into(lambda g, out=None: xp.matmul(x.T, g, out=out)),
-        into(lambda g, out=None: g.sum(axis=0, out=out)),
+        lambda g, *, out=None: xp.matmul(x.T, g, out=out),
+        lambda g, *, out=None: g.sum(axis=0, out=out),
     )
 
 

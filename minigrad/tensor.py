@@ -144,7 +144,7 @@ class Tensor:
                     f"backward() of shape {self.shape}: reduce it to a scalar, "
                     "with .sum() say, or pass grad= of that shape."
                 )
-            grad = xp.empty(self.shape, self.dtype)
+            grad = xp.empty_like(self._data)
             grad.fill(1)
         else:
             grad = _fitting(grad, self._data, "grad")
@@ -158,8 +158,8 @@ class Tensor:
             for operand, _, pullback in tensor._inputs:
                 if pullback is None:
                     continue
-                if operand._blank and hasattr(pullback, "into"):
-                    pullback(gradient, operand._grad)
+                if operand._blank and getattr(pullback, "__kwdefaults__", None):  # it takes `out`
+                    pullback(gradient, out=operand._grad)
                     operand._blank = False
                     continue
                 part = _as_like(pullback(gradient), operand._data)
