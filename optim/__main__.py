@@ -99,9 +99,8 @@ class _Counted(np.ndarray):
 def _stepped(rule: type[Optimizer]) -> Optimizer:
     """An optimizer of one matrix after a step, whose blocks count."""
     opt = rule([Tensor(np.ones((4, 3)), requires_grad=True)])
-    for name, (function, blocks, wanted) in opt._prepared.items():
-        counted = [(where, [a.view(_Counted) for a in arrays]) for where, arrays in blocks]
-        opt._prepared[name] = (function, counted, wanted)
+    for one in opt._passes.values():
+        one.blocks = [(where, [a.view(_Counted) for a in arrays]) for where, arrays in one.blocks]
     opt._owned.grad.fill(1)
     opt.step((lambda: Tensor(1.0)) if rule.needs_closure else None)
     return opt
@@ -119,11 +118,11 @@ def _cuda(rule: type[Optimizer]) -> str:
         return "a launch for every operation on each tensor."
     opt = _stepped(rule)
     sources = []
-    for name, (_, blocks, wanted) in opt._prepared.items():
-        kernel, block = getattr(rule, name), blocks[0][1]
+    for name, one in opt._passes.items():
+        kernel, block = getattr(rule, name), one.blocks[0][1]
         operands = [*inspect.signature(kernel).parameters][: len(block)]
         arrays = {n: a.astype("float32") for n, a in zip(operands, block, strict=True)}
-        scalars = dict.fromkeys(wanted or opt._scalars, np.float32(1))
+        scalars = dict.fromkeys(one.wanted or opt._scalars, np.float32(1))
         try:
             made = fused(kernel, arrays, scalars)
         except ImportError:

@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from minigrad.backend import Array, fuse, scalar
+from minigrad.backend import Array, scalar
 from minigrad.tensor import Tensor
 from optim.around import Closure, Wrapper
-from optim.blocks import block_length, share, useful_threads
 from optim.optimizer import inplace
-from optim.state import Block, FlatState
+from optim.passes import Pass
+from optim.state import FlatState
 
 
 @dataclass(eq=False)
@@ -26,9 +26,7 @@ class WeightAverage(Wrapper, ABC):
         super().__post_init__()
         memory = FlatState(self.params, ["average"], lambda p: {"average": p})
         self.arrays = memory.arrays
-        self._absorb = fuse(self.kernel)
-        self._blocks = list(memory.pieces(("p", "average"), block_length(self.params)))
-        self._threads = useful_threads(self.params)
+        self._absorb = Pass(self.kernel, memory, self.params)
 
     @property
     def average(self) -> Array:
@@ -47,16 +45,11 @@ class WeightAverage(Wrapper, ABC):
     def mix(self, keep: float) -> None:
         """Keep that share of the average, and take the rest from the weights."""
         dtype = self.params.dtype
-        scalars = {"keep": scalar(keep, dtype), "one_minus_keep": scalar(1 - keep, dtype)}
-
-        def absorb(block: Block) -> None:
-            self._absorb(*block[1], **scalars)
-
-        share(absorb, self._blocks, self._threads)
+        self._absorb({"keep": scalar(keep, dtype), "one_minus_keep": scalar(1 - keep, dtype)})
 
     def show(self) -> None:
         """Make the average the weights."""
-        for _, (p, average) in self._blocks:
+        for _, (p, average) in self._absorb.blocks:
             p[...] = average
         self.params.mark_changed()
 

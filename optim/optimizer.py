@@ -11,17 +11,14 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import Context
 from dataclasses import field, fields
-from functools import partial
-from inspect import Parameter, signature
 from typing import Any, ClassVar, dataclass_transform
 
 import numpy as np
 
 from minigrad.arena import Parameters
-from minigrad.backend import Array, current, to_host, xp
+from minigrad.backend import Array, to_host, xp
 from minigrad.errors import nearest
 from minigrad.tensor import Tensor
-from optim.blocks import block_length, share, useful_threads
 from optim.declared import Declared
 from optim.hyperparameters import (
     COUNTS,
@@ -31,9 +28,10 @@ from optim.hyperparameters import (
     restore,
     stateful,
 )
+from optim.passes import Pass, keywords, positional
 from optim.projections import Box, Projection
 from optim.scalars import Scalars
-from optim.state import REDUCED, Block, FlatState, ShapedState, check_saved
+from optim.state import REDUCED, FlatState, ShapedState, check_saved
 
 RULES: dict[str, type["Optimizer"]] = {}  # every rule by its lower-case name
 NO_DIAGONAL: Any = None  # for a rule whose parent has one that does not hold for it
@@ -87,7 +85,6 @@ class Optimizer(_Rule):
     def __post_init__(self) -> None:
         self.params = owned = Parameters.of(self.params)
         self._owned = owned
-        self._backend = current()
         self._names = tuple(self.hyperparameters())
         self._raising = Context()  # entered faster than np.errstate
         self._raising.run(np.seterr, over="raise", invalid="raise", divide="raise")
@@ -97,15 +94,18 @@ class Optimizer(_Rule):
         self._scalars = Scalars(owned)
         for name in self._names:
             self._check_fits(name, getattr(self, name))
-        if isinstance(self.projection, Box):
-            self._scalars.set(self.projection.scalars(), self.t)
-        self._diagonal_names = _positional(self.diagonal) + _keywords(self.diagonal)
+        box = self.projection if isinstance(self.projection, Box) else None
+        if box:
+            self._scalars.set(box.scalars(), self.t)
+        self._diagonal_names = positional(self.diagonal) + keywords(self.diagonal)
         memory = ShapedState if self.per_tensor else FlatState
         self._memory = memory(self._owned, self.state_names(), self.start)
         self.state = self._memory.arrays
         self._pieces: dict[Any, list[Any]] = {}  # what `total` sums over, by function
-        self._prepared = {name: self._prepare(name) for name in self.passes}
-        self._threads = 1 if self.per_tensor else useful_threads(self._owned)
+        self._passes = {
+            name: Pass(getattr(self, name), self._memory, owned, bool(box) and name == "kernel")
+            for name in self.passes
+        }
         _claim(self._owned, self)
 
     @classmethod
@@ -118,7 +118,7 @@ class Optimizer(_Rule):
     def state_names(cls) -> list[str]:
         """The names of the rule's state arrays, as its kernel spells them."""
         passes = cls.passes + cls.totals
-        every = [name for one in passes for name in _positional(getattr(cls, one))]
+        every = [name for one in passes for name in positional(getattr(cls, one))]
         return [name for name in dict.fromkeys(every) if name not in ("p", "g")]
 
     # What a rule may override
@@ -146,15 +146,7 @@ class Optimizer(_Rule):
 
     def sweep(self, name: str, scalars: dict[str, Any]) -> None:
         """Apply the pass of that name to every block."""
-        function, blocks, wanted = self._prepared[name]
-        if wanted is not None:
-            scalars = {key: scalars[key] for key in wanted}
-        apply = partial(self._apply, function, scalars)
-        if self._threads > 1:
-            share(apply, blocks, self._threads)
-        else:
-            for block in blocks:
-                apply(block)
+        self._passes[name](scalars, self._scalars.spread)
 
     def total(self, function: Callable[..., Array]) -> Array:
         """The sum of function(...) over pieces of all arrays that its parameters name, 0-d.
@@ -163,7 +155,7 @@ class Optimizer(_Rule):
         """
         code = getattr(function, "__code__", function)  # that of a lambda is the same every step
         if code not in self._pieces:
-            self._pieces[code] = list(self._memory.pieces(_positional(function), REDUCED))
+            self._pieces[code] = list(self._memory.pieces(positional(function), REDUCED))
         values = [function(*arrays) for _, arrays in self._pieces[code]]
         return xp.asarray(sum(values), self._owned.dtype)
 
@@ -294,33 +286,6 @@ class Optimizer(_Rule):
         for part in value if isinstance(value, tuple) else (value,):
             self._scalars.cast(name, part(1) if callable(part) else part)
 
-    # Passes
-
-    def _prepare(self, name: str) -> tuple[Callable[..., None], list[Any], Any]:
-        """A pass as `sweep` runs it: fused, with its blocks and the scalars that it takes."""
-        function = getattr(self, name)
-        arrays, wanted = _positional(function), _keywords(function)
-        takes_all = any(
-            p.kind is Parameter.VAR_KEYWORD for p in signature(function).parameters.values()
-        )
-        if name == "kernel" and isinstance(self.projection, Box):
-            function, wanted = _then_box(function), wanted + _keywords(Box.kernel)
-        if not self.per_tensor:
-            function = self._backend.fuse(function)
-        spare = self._backend.on_host
-        blocks = list(self._memory.pieces(arrays, block_length(self._owned), spare))
-        return function, blocks, None if takes_all else wanted
-
-    def _apply(self, function: Callable[..., None], scalars: Any, block: Block) -> None:
-        """Call a function with the arrays of a block and the scalars that hold there."""
-        where, arrays = block
-        if self._scalars.spread:
-            here = {key: scalars[key][where] for key in self._scalars.spread & scalars.keys()}
-            if self.per_tensor:
-                here = {key: value.reshape(arrays[0].shape) for key, value in here.items()}
-            scalars = {**scalars, **here}
-        function(*arrays, **scalars)
-
     def _largest_gradient(self) -> str:
         with np.errstate(all="ignore"):
             peaks = {
@@ -350,25 +315,5 @@ def _claim(params: Parameters, owner: Optimizer) -> None:
         tensor._owner = weakref.ref(owner)
 
 
-def _positional(function: Callable[..., Any] | None) -> tuple[str, ...]:
-    every = signature(function).parameters.values() if function else ()
-    return tuple(p.name for p in every if p.kind is Parameter.POSITIONAL_OR_KEYWORD)
-
-
-def _keywords(function: Callable[..., Any] | None) -> tuple[str, ...]:
-    every = signature(function).parameters.values() if function else ()
-    return tuple(p.name for p in every if p.kind is Parameter.KEYWORD_ONLY)
-
-
 def _held(value: Any) -> Any:
     return xp.asarray(value) if getattr(value, "ndim", 0) else value
-
-
-def _then_box(kernel: Callable[..., None]) -> Callable[..., None]:
-    """The kernel and the clip, in one pass over a block."""
-
-    def kernel_then_box(*arrays: Array, box_lo: Any, box_hi: Any, **scalars: Any) -> None:
-        kernel(*arrays, **scalars)
-        Box.kernel(arrays[0], box_lo=box_lo, box_hi=box_hi)
-
-    return kernel_then_box

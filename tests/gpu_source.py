@@ -2,7 +2,6 @@
 
 import ctypes
 import functools
-import inspect
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -18,6 +17,7 @@ import optim
 from minigrad import Tensor
 from minigrad.fused import fused
 from optim import Box
+from optim.passes import positional
 
 FUSED = [r for r in optim.RULES.values() if r.__module__[:6] == "optim." and not r.per_tensor]
 FUSED += [optim.ExponentialAverage]
@@ -71,12 +71,11 @@ def kernels(rule: Any, dtype: str) -> list[Kernel]:
         if operands == "numbers" or rule not in (optim.LBFGS, optim.ExponentialAverage):
             opt = _optimizer(rule, dtype, settings)
             if rule is optim.ExponentialAverage:
-                opt._absorb = watch("kernel", opt._absorb, ["p", "average"])
+                opt._absorb.function = watch("kernel", opt._absorb.function, ["p", "average"])
             else:
-                for name, (function, blocks, wanted) in opt._prepared.items():
-                    names = [*inspect.signature(getattr(rule, name)).parameters]
-                    watched = watch(f"{name}_{operands}", function, names[: len(blocks[0][1])])
-                    opt._prepared[name] = watched, blocks, wanted
+                for name, one in opt._passes.items():
+                    names = positional(getattr(rule, name))
+                    one.function = watch(f"{name}_{operands}", one.function, names)
             for g in gradients(3, SIZE):
                 _step(opt, g)
     return [_kernel(name, function, calls) for name, (function, calls) in known.items()]

@@ -101,7 +101,7 @@ MISTAKES = [
     Mistake(
         "a seed on the host",
         TENSOR,
-        "grad = xp.empty(self.shape, self.dtype)",
+        "grad = xp.empty_like(self._data)",
         "grad = np.empty(self.shape, self.dtype)",
     ),
     Mistake("inputs not moved", "minigrad/module.py", "else xp.asarray(x))", "else x)"),
@@ -144,11 +144,13 @@ MISTAKES = [
     ),
     Mistake(
         "a kernel that is not fused",
-        DRIVER,
-        "            function = self._backend.fuse(function)\n",
-        "            pass\n",
+        "optim/passes.py",
+        "function if self.per_tensor else backend.fuse(function)",
+        "function",
     ),
-    Mistake("blocks on a device", DRIVER, "limit = self._backend.block_bytes\n", "limit = 64\n"),
+    Mistake(
+        "blocks on a device", "optim/blocks.py", "limit = current().block_bytes\n", "limit = 64\n"
+    ),
     Mistake(
         "hyperparameters stay on the host",
         "optim/hyperparameters.py",
@@ -195,9 +197,7 @@ def is_noticed(mistake: Mistake) -> bool:
             shutil.copytree(ROOT / name, Path(copy, name), ignore=shutil.ignore_patterns("*.pyc"))
         shutil.copy(ROOT / "pyproject.toml", copy)
         file = Path(copy, mistake.file)
-        text = file.read_text()
-        assert mistake.text in text, f"{mistake.file} no longer has {mistake.text!r}"
-        file.write_text(text.replace(mistake.text, mistake.instead, 1))
+        file.write_text(file.read_text().replace(mistake.text, mistake.instead, 1))
         command = [sys.executable, "-m", "pytest", "-q", "-x", f"tests/{mistake.tests}"]
         done = subprocess.run(
             [*command, "-p", "no:cacheprovider"],

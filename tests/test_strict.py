@@ -2,8 +2,10 @@
 
 import copy
 import json
+from pathlib import Path
 
 import numpy as np
+import planted
 import pytest
 from strict import Array, counting, snapshot, xp
 
@@ -207,6 +209,11 @@ def test_as_a_backend_it_is_wired_as_cupy_is():
     for field in ("on_host", "block_bytes", "namespace", "to_host"):
         assert getattr(here, field) == getattr(real, field)
     assert here.name == "strict" and type(here.scalar(1, "float32")) is np.float32
+
+
+@pytest.mark.parametrize("mistake", planted.MISTAKES, ids=lambda mistake: mistake.name)
+def test_every_planted_mistake_can_still_be_made(mistake):
+    assert mistake.text in Path(planted.ROOT, mistake.file).read_text()
 
 
 def test_the_snapshot_is_what_cupy_says_of_itself():

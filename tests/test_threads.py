@@ -94,7 +94,7 @@ from minigrad import Tensor
 x = Tensor(np.zeros(2**20), requires_grad=True)
 opt = optim.SGD([x], lr=1.0)
 x.grad = np.ones(2**20)
-assert opt._threads == 2
+assert opt._passes["kernel"].threads == 2
 opt.step()
 child = os.fork()
 if not child:

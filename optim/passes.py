@@ -1,0 +1,91 @@
+"""A pass of a rule: one function of arrays and scalars, called on every block.
+
+The function's signature is its schema: its positional parameters name arrays, those after the *
+scalars.
+"""
+
+from collections.abc import Callable, Set
+from functools import partial
+from inspect import Parameter, signature
+from typing import Any
+
+from minigrad.arena import Parameters
+from minigrad.backend import Array, current
+from optim.blocks import block_length, share, useful_threads
+from optim.projections import Box
+from optim.state import Block, FlatState, ShapedState
+
+Function = Callable[..., Any]
+
+
+class Pass:
+    """A function, fused where the backend fuses, with the blocks of the arrays that it names.
+
+    With `boxed` it clips p to a box too.
+    """
+
+    def __init__(
+        self,
+        function: Function,
+        memory: FlatState | ShapedState,
+        params: Parameters,
+        boxed: bool = False,
+    ):
+        backend = current()
+        arrays, wanted = positional(function), keywords(function)
+        kinds = [p.kind for p in signature(function).parameters.values()]
+        if boxed:
+            function, wanted = _then_box(function), wanted + keywords(Box.kernel)
+        self.per_tensor = isinstance(memory, ShapedState)
+        self.function = function if self.per_tensor else backend.fuse(function)
+        self.blocks = list(memory.pieces(arrays, block_length(params), backend.on_host))
+        self.wanted = None if Parameter.VAR_KEYWORD in kinds else wanted
+        self.threads = 1 if self.per_tensor else useful_threads(params)
+
+    def __call__(self, scalars: dict[str, Any], spread: Set[str] = frozenset()) -> None:
+        """Call the function on every block, with the scalars that it takes.
+
+        Those named in `spread` are arrays of one value for each coordinate.
+        """
+        if self.wanted is not None:
+            scalars = {name: scalars[name] for name in self.wanted}
+        apply = partial(self._apply, scalars, spread)
+        if self.threads > 1:
+            share(apply, self.blocks, self.threads)
+        else:
+            for block in self.blocks:
+                apply(block)
+
+    def _apply(self, scalars: dict[str, Any], spread: Set[str], block: Block) -> None:
+        where, arrays = block
+        if spread:
+            here = {name: scalars[name][where] for name in spread & scalars.keys()}
+            if self.per_tensor:
+                here = {name: value.reshape(arrays[0].shape) for name, value in here.items()}
+            scalars = {**scalars, **here}
+        self.function(*arrays, **scalars)
+
+
+def positional(function: Function | None) -> tuple[str, ...]:
+    """The names of its positional parameters; none for no function."""
+    return _named(function, Parameter.POSITIONAL_OR_KEYWORD)
+
+
+def keywords(function: Function | None) -> tuple[str, ...]:
+    """The names of its keyword-only parameters; none for no function."""
+    return _named(function, Parameter.KEYWORD_ONLY)
+
+
+def _named(function: Function | None, kind: Any) -> tuple[str, ...]:
+    every = signature(function).parameters.values() if function else ()
+    return tuple(p.name for p in every if p.kind is kind)
+
+
+def _then_box(kernel: Function) -> Function:
+    """The kernel and the clip, in one pass over a block."""
+
+    def kernel_then_box(*arrays: Array, box_lo: Any, box_hi: Any, **scalars: Any) -> None:
+        kernel(*arrays, **scalars)
+        Box.kernel(arrays[0], box_lo=box_lo, box_hi=box_hi)
+
+    return kernel_then_box
