@@ -3,6 +3,7 @@
 import argparse
 import inspect
 from math import prod
+from textwrap import indent
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from minigrad.errors import nearest
 from minigrad.fused import fused, readable
 from optim import RULES
 from optim.optimizer import Optimizer
+from optim.passes import Pass
 
 SHAPES = [(784, 100), (100,), (100, 10), (10,)]  # a multilayer perceptron, to count memory on
 SIZE = sum(map(prod, SHAPES))
@@ -51,7 +53,7 @@ def describe(rule: type[Optimizer]) -> str:
     parts = [
         inspect.getsource(rule),
         f"State, as multiples of the parameters: {names or 'none'}",
-        f"NumPy: {_numpy_calls(rule)}.",
+        f"NumPy: {_numpy(rule)}",
         f"CuPy: {_cuda(rule)}",
     ]
     return "\n\n".join(parts)
@@ -100,17 +102,23 @@ def _stepped(rule: type[Optimizer]) -> Optimizer:
     """An optimizer of one matrix after a step, whose blocks count."""
     opt = rule([Tensor(np.ones((4, 3)), requires_grad=True)])
     for one in opt._passes.values():
+        one.recorded = False
         one.blocks = [(where, [a.view(_Counted) for a in arrays]) for where, arrays in one.blocks]
     opt._owned.grad.fill(1)
     opt.step((lambda: Tensor(1.0)) if rule.needs_closure else None)
     return opt
 
 
-def _numpy_calls(rule: type[Optimizer]) -> str:
+def _numpy(rule: type[Optimizer]) -> str:
     _Counted.calls = 0
-    _stepped(rule)
+    opt = _stepped(rule)
     where = "tensor" if rule.per_tensor else "block"
-    return f"{_Counted.calls} calls of NumPy on each {where}"
+    parts = [f"{_Counted.calls} calls of NumPy on each {where}."]
+    for name, one in opt._passes.items():
+        recording = None if rule.per_tensor else one.recording(_scalars(opt, one))
+        if recording:
+            parts.append(f"The pass `{name}` is\n\n{indent(str(recording), '    ')}")
+    return "\n\n".join(parts)
 
 
 def _cuda(rule: type[Optimizer]) -> str:
@@ -119,10 +127,9 @@ def _cuda(rule: type[Optimizer]) -> str:
     opt = _stepped(rule)
     sources = []
     for name, one in opt._passes.items():
-        kernel, block = getattr(rule, name), one.blocks[0][1]
-        operands = [*inspect.signature(kernel).parameters][: len(block)]
-        arrays = {n: a.astype("float32") for n, a in zip(operands, block, strict=True)}
-        scalars = dict.fromkeys(one.wanted or opt._scalars, np.float32(1))
+        kernel = getattr(rule, name)
+        arrays = {n: a.astype("float32") for n, a in zip(one.arrays, one.blocks[0][1], strict=True)}
+        scalars = _scalars(opt, one)
         try:
             made = fused(kernel, arrays, scalars)
         except ImportError:
@@ -133,6 +140,10 @@ def _cuda(rule: type[Optimizer]) -> str:
             f"which is, in CUDA,\n\n{made.preamble}\n{made.operation}"
         )
     return "\n\n".join(sources)
+
+
+def _scalars(opt: Optimizer, one: Pass) -> dict[str, Any]:
+    return dict.fromkeys(one.wanted or opt._scalars, np.float32(1))
 
 
 if __name__ == "__main__":

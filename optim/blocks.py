@@ -3,14 +3,13 @@ are many of them, since NumPy lets other threads run while it computes."""
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextvars import copy_context
 from functools import cache
 from typing import Any
 
 from minigrad.arena import Parameters
 from minigrad.backend import current
-from optim.state import Block
 
 MOST_THREADS = 3  # each has temporaries of its own, and many would wait for the interpreter
 BLOCKS_EACH = 2  # with fewer for each thread, waking the others costs more than they save
@@ -29,14 +28,20 @@ def useful_threads(params: Parameters) -> int:
     return max(1, min(allowed_threads(), params.size // (BLOCKS_EACH * block_length(params))))
 
 
-def share(work: Callable[[Block], None], blocks: Iterable[Block], threads: int) -> None:
-    """Do the work on every block; each thread takes the next one until none is left.
+def share(works: Sequence[Callable[[Any], None]], blocks: Iterable[Any]) -> None:
+    """Do one of the works on every block; each has a thread, and takes the next block until none
+    is left.
 
     Ends, or raises, when all have ended.
     """
+    mine, *others = works
+    if not others:
+        for block in blocks:
+            mine(block)
+        return
     waiting = deque(blocks)
 
-    def take() -> None:
+    def take(work: Callable[[Any], None]) -> None:
         while True:
             try:
                 block = waiting.popleft()
@@ -44,9 +49,9 @@ def share(work: Callable[[Block], None], blocks: Iterable[Block], threads: int) 
                 return
             work(block)
 
-    tasks = [_pool().submit(copy_context().run, take) for _ in range(threads - 1)]
+    tasks = [_pool().submit(copy_context().run, take, work) for work in others]
     try:
-        take()
+        take(mine)
     finally:
         errors = [task.exception() for task in tasks]
     for error in errors:

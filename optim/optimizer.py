@@ -3,7 +3,8 @@
 A rule is a subclass that declares hyperparameters as fields and one `kernel` of in-place array
 expressions. The kernel's signature is its schema: after the parameters p and the gradients g
 come the names of state arrays, after the * the names of the step's scalars. A rule of several
-passes names them in `passes`, in which the arrays may be any of these.
+passes names them in `passes`, in which the arrays may be any of these. A pass depends on nothing
+but its arguments, since it is called once: what it does is recorded, or on a device compiled.
 """
 
 import weakref
@@ -186,7 +187,7 @@ class Optimizer(_Rule):
 
     def advance(self) -> None:
         """Update the parameters once from the gradients they have."""
-        self.t += 1
+        vars(self)["t"] += 1  # past __setattr__, which takes its time
         self._scalars.set(self.scalars(self._hyperparameters().at(self.t)), self.t)
         self._owned.settle()
         self._owned.mark_changed()  # even if the update fails: it may do so half-way

@@ -13,6 +13,8 @@ from minigrad.arena import Parameters
 from minigrad.backend import Array, current
 from optim.blocks import block_length, share, useful_threads
 from optim.projections import Box
+from optim.recording import Playback, Recording, record
+from optim.scalars import Scalars
 from optim.state import Block, FlatState, ShapedState
 
 Function = Callable[..., Any]
@@ -32,29 +34,49 @@ class Pass:
         boxed: bool = False,
     ):
         backend = current()
-        arrays, wanted = positional(function), keywords(function)
+        self.arrays, wanted = positional(function), keywords(function)
         kinds = [p.kind for p in signature(function).parameters.values()]
         if boxed:
             function, wanted = _then_box(function), wanted + keywords(Box.kernel)
         self.per_tensor = isinstance(memory, ShapedState)
         self.function = function if self.per_tensor else backend.fuse(function)
-        self.blocks = list(memory.pieces(arrays, block_length(params), backend.on_host))
+        self.blocks = list(memory.pieces(self.arrays, block_length(params), backend.on_host))
         self.wanted = None if Parameter.VAR_KEYWORD in kinds else wanted
         self.threads = 1 if self.per_tensor else useful_threads(params)
+        self.recorded = backend.on_host and not self.per_tensor and bool(self.blocks)
+        self._playbacks: dict[type, Playback | None] = {}  # by the type of the scalars
 
     def __call__(self, scalars: dict[str, Any], spread: Set[str] = frozenset()) -> None:
         """Call the function on every block, with the scalars that it takes.
 
         Those named in `spread` are arrays of one value for each coordinate.
         """
-        if self.wanted is not None:
-            scalars = {name: scalars[name] for name in self.wanted}
-        apply = partial(self._apply, scalars, spread)
-        if self.threads > 1:
-            share(apply, self.blocks, self.threads)
-        else:
-            for block in self.blocks:
-                apply(block)
+        if self.recorded and not spread:
+            try:
+                playback = self._playbacks[type(scalars)]
+            except KeyError:
+                playback = self._playbacks[type(scalars)] = self._playback(scalars)
+            if playback:
+                playback(scalars)
+                return
+        apply = partial(self._apply, self._taken(scalars), spread)
+        share([apply] * self.threads, self.blocks)
+
+    def recording(self, scalars: dict[str, Any]) -> Recording | None:
+        """The calls of NumPy on each block; None where they cannot be recorded."""
+        arrays = dict(zip(self.arrays, self.blocks[0][1], strict=True))
+        return record(self.function, arrays, self._taken(scalars))
+
+    def _playback(self, scalars: dict[str, Any]) -> Playback | None:
+        recording = self.recording(scalars)
+        if not recording:
+            return None
+        blocks = [dict(zip(self.arrays, arrays, strict=True)) for _, arrays in self.blocks]
+        live = isinstance(scalars, Scalars)
+        return Playback(recording, blocks, scalars, self.threads, live)
+
+    def _taken(self, scalars: dict[str, Any]) -> dict[str, Any]:
+        return scalars if self.wanted is None else {name: scalars[name] for name in self.wanted}
 
     def _apply(self, scalars: dict[str, Any], spread: Set[str], block: Block) -> None:
         where, arrays = block

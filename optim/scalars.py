@@ -2,12 +2,14 @@
 
 from typing import Any
 
+import numpy as np
+
 from minigrad.arena import Parameters
 from minigrad.backend import current, xp
 
 
 class Scalars(dict[str, Any]):
-    """Scalars by name, in the dtype of the parameters; one that has not changed is kept as it is.
+    """Scalars by name, in the dtype of the parameters: on NumPy 0-d arrays, changed in place.
 
     Those of which every coordinate has its own are arrays, and their names are in `spread`.
     """
@@ -26,6 +28,10 @@ class Scalars(dict[str, Any]):
                 if value != value:
                     raise ValueError(f"{name} is NaN at step {t}; mend the schedule.")
                 self._given[name] = value
+                held = self.get(name)
+                if type(held) is np.ndarray and not held.ndim:
+                    held.fill(value)
+                    continue
                 self.spread.discard(name)
             else:
                 self._given[name] = None

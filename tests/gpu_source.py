@@ -71,10 +71,12 @@ def kernels(rule: Any, dtype: str) -> list[Kernel]:
         if operands == "numbers" or rule not in (optim.LBFGS, optim.ExponentialAverage):
             opt = _optimizer(rule, dtype, settings)
             if rule is optim.ExponentialAverage:
+                opt._absorb.recorded = False
                 opt._absorb.function = watch("kernel", opt._absorb.function, ["p", "average"])
             else:
                 for name, one in opt._passes.items():
                     names = positional(getattr(rule, name))
+                    one.recorded = False
                     one.function = watch(f"{name}_{operands}", one.function, names)
             for g in gradients(3, SIZE):
                 _step(opt, g)

@@ -29,6 +29,7 @@ class Meeting(Optimizer):
 
     @inplace
     def kernel(p, g, *, lr):
+        float(lr)  # a look, so that it is called on every block, not recorded
         thread = threading.current_thread()
         if thread not in Meeting.seen:
             Meeting.seen.add(thread)
