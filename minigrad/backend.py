@@ -43,7 +43,7 @@ class Backend:
     )  # (value, dtype): the cheapest to pass to a ufunc
     fuse: Callable[[Callable[..., None]], Callable[..., None]] = _same
     synchronize: Callable[[], None] = _nothing
-    block_bytes: int | None = 2**19  # fits the cache; NumPy reuses temporaries from 2**18 on
+    block_bytes: int | None = 2**19  # fits the cache; None for no blocks
 
 
 def _fuse(cupy: Any, kernel: Callable[..., None]) -> Callable[..., None]:

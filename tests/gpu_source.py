@@ -62,8 +62,9 @@ def kernels(rule: Any, dtype: str) -> list[Kernel]:
 
         def watched(*arrays: Any, **scalars: Any) -> None:
             before = {name: array.copy() for name, array in zip(names, arrays, strict=True)}
+            given = {name: np.copy(value) for name, value in scalars.items()}
             function(*arrays, **scalars)
-            calls.append(Call(before, dict(scalars), [array.copy() for array in arrays]))
+            calls.append(Call(before, given, [array.copy() for array in arrays]))
 
         return watched
 
