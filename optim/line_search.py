@@ -1,7 +1,7 @@
 """A line search for the strong Wolfe conditions."""
 
 from collections.abc import Callable
-from math import isfinite, sqrt
+from math import inf, isfinite, sqrt
 from typing import NamedTuple
 
 ENOUGH, FLAT = 1e-4, 0.9  # c1 and c2 of the conditions
@@ -52,6 +52,8 @@ def strong_wolfe(
                 bracket = low, point
             else:
                 bracket = point, low if point.slope * (high.step - low.step) >= 0 else high
+        if bracket[0].step == bracket[1].step:  # no number is left between them
+            break
         step = _between(*bracket)
     return lowest.step if lowest is not start else 0.0
 
@@ -64,7 +66,7 @@ def _between(low: Point, high: Point) -> float:
         return middle
     d1 = low.slope + high.slope - 3 * (low.loss - high.loss) / (low.step - high.step)
     square = d1 * d1 - low.slope * high.slope
-    if square < 0:
+    if not 0 <= square < inf:
         return middle
     d2 = sqrt(square) * (1 if width > 0 else -1)
     bottom = high.slope - low.slope + 2 * d2

@@ -52,11 +52,10 @@ class Pass:
         Those named in `spread` are arrays of one value for each coordinate.
         """
         if self.recorded and not spread:
-            try:
-                playback = self._playbacks[type(scalars)]
-            except KeyError:
-                playback = self._playbacks[type(scalars)] = self._playback(scalars)
-            if playback:
+            kind = type(scalars)
+            if kind not in self._playbacks:
+                self._playbacks[kind] = self._playback(scalars)
+            if playback := self._playbacks[kind]:
                 playback(scalars)
                 return
         apply = partial(self._apply, self._taken(scalars), spread)

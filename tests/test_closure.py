@@ -213,6 +213,22 @@ def test_the_search_satisfies_its_conditions(slope, curvature, trial):
     assert loss <= ENOUGH * t * slope and abs(along) <= FLAT * abs(slope)
 
 
+def test_the_search_ends_where_no_number_is_left_between_its_points():
+    def at(t):  # falls up to 1, and is higher anywhere beyond
+        return (-t, -1.0) if t <= 1 else (1.0, 1.0)
+
+    assert strong_wolfe(at, 0.0, -1.0, 1.0, 100) == 1
+
+
+@pytest.mark.parametrize("jump", (1e200, 1e300))
+def test_the_search_turns_back_from_slopes_that_overflow_when_squared(jump):
+    def at(t):
+        return (-t, -1.0) if t < 0.3 else (jump, jump)
+
+    t = strong_wolfe(at, 0.0, -1.0, 1.0, 20)
+    assert 0 < t < 0.3
+
+
 # SAM
 
 
