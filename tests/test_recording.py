@@ -270,6 +270,14 @@ def test_temporaries_take_turns():
         assert np.shares_memory(here[-1], there[-1]) == (here[-1] is arrays["p"])
 
 
+def test_signs_are_not_taken_in_place():
+    def kernel(p, g):
+        p -= 2 * xp.sign(3 * g)
+
+    recording = record(kernel, {"p": np.ones(3), "g": np.ones(3)}, {})
+    assert "t1 = sign(t0)" in str(recording).splitlines()
+
+
 def test_it_reads_as_what_it_does():
     def kernel(p, g, *, lr):
         p -= lr * xp.where(g > 0, g, 0.5)
