@@ -191,11 +191,6 @@ def scalar(value: Any, dtype: Any) -> Any:
     return current().scalar(value, dtype)
 
 
-def fuse(kernel: Callable[..., None]) -> Callable[..., None]:
-    """The kernel as one launch where the backend can fuse it; itself on NumPy."""
-    return current().fuse(kernel)
-
-
 def synchronize() -> None:
     """Wait until the device has done what it was given; nothing on NumPy."""
     current().synchronize()

@@ -43,6 +43,7 @@ class Pass:
         self.blocks = list(memory.pieces(self.arrays, block_length(params), backend.on_host))
         self.wanted = None if Parameter.VAR_KEYWORD in kinds else wanted
         self.threads = 1 if self.per_tensor else useful_threads(params)
+        # whether to try; to call the function itself, set it to False before the first step
         self.recorded = backend.on_host and not self.per_tensor and bool(self.blocks)
         self._playbacks: dict[type, Playback | None] = {}  # by the type of the scalars
 

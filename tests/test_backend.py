@@ -103,7 +103,7 @@ loss.backward()
 opt.step()
 minigrad.synchronize()
 assert backend.current() is device and {"zeros", "maximum", "exp"} <= Namespace.used
-assert backend.fuse(len) is len and calls == ["fuse", "synchronize", "fuse"]
+assert backend.current().fuse(len) is len and calls == ["fuse", "synchronize", "fuse"]
 assert isinstance(model.parameters().data, Array) and type(before) is np.ndarray
 assert (to_host(model.parameters().data) != before).any()
 
