@@ -303,10 +303,9 @@ def _as_like(gradient: Array, data: Array) -> Array:
 
 def _newest_first(root: Tensor) -> list[Tensor]:
     """`root` and the intermediates on its way to the leaves; no recursion, so of any depth."""
-    found = {root}
-    stack = [root]
-    while stack:
-        tensor = stack.pop()
+    found = [root]
+    seen = {root}
+    for tensor in found:  # which grows
         if tensor._inputs is None:
             raise RuntimeError(
                 "backward() through a graph that was used already; "
@@ -318,7 +317,7 @@ def _newest_first(root: Tensor) -> list[Tensor]:
                     f"backward(): a leaf of shape {operand.shape} was changed after it was used "
                     "(step(), loading, or assignment); compute the loss again."
                 )
-            if pullback is not None and operand._inputs != () and operand not in found:
-                found.add(operand)
-                stack.append(operand)
+            if pullback is not None and operand._inputs != () and operand not in seen:
+                seen.add(operand)
+                found.append(operand)
     return sorted(found, key=attrgetter("_born"), reverse=True)
