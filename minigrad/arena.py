@@ -83,6 +83,11 @@ class Parameters:
             raise TypeError("params is a set, which has no order; pass a list.")
         if isinstance(params, Tensor):
             raise TypeError("params is a single Tensor; pass [tensor].")
+        if not isinstance(params, Iterable):
+            raise TypeError(
+                f"params is a {type(params).__name__}; pass a list of Tensors, or the parameters() "
+                "of a model."
+            )
         return cls({f"params[{i}]": t for i, t in enumerate(params)})
 
     @property
@@ -153,6 +158,10 @@ class Parameters:
         """Names and tensors."""
         return zip(self.names, self.tensors, strict=True)
 
+    def __reduce__(self) -> Any:
+        """Copied or pickled they lie in an arena of their own."""
+        return Parameters, (dict(self.items()),)
+
     def __iter__(self) -> Iterator[Tensor]:
         return iter(self.tensors)
 
@@ -170,6 +179,8 @@ class Parameters:
 
 def check_like(saved: Any, live: Array, what: str) -> None:
     """Raise ValueError unless a saved array has the shape and dtype of the one it is for."""
+    if not hasattr(saved, "dtype"):
+        raise ValueError(f"{what} is a saved {type(saved).__name__}; load an array.")
     if saved.shape != live.shape or saved.dtype != live.dtype:
         raise ValueError(
             f"{what} is {live.dtype} of shape {live.shape}, "

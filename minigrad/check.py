@@ -16,7 +16,7 @@ def check_grads(
     direction, with a central difference.
 
     Raises AssertionError where they differ by more than `tolerance`, relative to the size of
-    the two or to 1. Keep inputs farther than 1e-5 from kinks.
+    the two or to 1. Keep inputs farther from kinks than 1e-5 of the largest of them and 1.
     """
     rng = np.random.default_rng(rng)
     points = [np.array(to_host(Tensor(x).data), dtype="float64") for x in inputs]

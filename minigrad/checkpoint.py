@@ -2,6 +2,7 @@
 
 import json
 import os
+import threading
 from contextlib import suppress
 from typing import Any
 
@@ -28,7 +29,7 @@ def save(path: str | os.PathLike[str], **parts: Any) -> None:
         for name, part in parts.items()
     }
     arrays[HEADER] = np.frombuffer(json.dumps(header).encode(), np.uint8)
-    partial = f"{os.fspath(path)}.tmp"
+    partial = f"{os.fspath(path)}.{os.getpid()}.{threading.get_ident()}.tmp"
     try:
         with open(partial, "wb") as file:
             np.savez(file, **arrays)
@@ -79,6 +80,15 @@ def _split(value: Any, path: str, arrays: dict[str, Any]) -> Any:
         name = f"{len(arrays)}/{path}"  # the number keeps a/b apart from b in a
         arrays[name] = to_host(value)
         return ["array", name]
+    try:
+        kept = repr(json.loads(json.dumps(value))) == repr(value)
+    except (TypeError, ValueError):
+        kept = False
+    if not kept:
+        raise TypeError(
+            f"{path} is {value!r:.60}; a checkpoint holds arrays, numbers, texts and lists of "
+            "these, in dictionaries."
+        )
     return ["value", value]
 
 

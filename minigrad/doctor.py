@@ -57,6 +57,11 @@ def python() -> Iterator[Row]:
     yield Row("cores", str(os.cpu_count()))
     given = [f"{name}={os.environ[name]}" for name in SETTINGS if name in os.environ]
     yield Row("environment", " ".join(given) or "nothing set that is read here")
+    if chosen := os.environ.get("MINIGRAD_BACKEND"):
+        try:
+            make(chosen)
+        except (RuntimeError, ValueError) as error:
+            yield Row("MINIGRAD_BACKEND", chosen, f"Unset it, or: {error}")
 
 
 def numpy() -> Iterator[Row]:

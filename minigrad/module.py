@@ -1,6 +1,6 @@
 """Module and the layers that the models are made of."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -33,25 +33,36 @@ class Module:
             elif isinstance(child, Module):
                 for path, tensor in child.named_parameters():
                     yield f"{name}.{path}", tensor
-            elif isinstance(child, (list, tuple)) and any(
-                isinstance(part, (Module, Tensor)) for part in child
-            ):
+            elif _holds_parts(child):
                 raise TypeError(f"{name} is a {type(child).__name__} of parts; use Sequential.")
 
     def parameters(self) -> Parameters:
         """Every parameter once, in the order of declaration; the first call makes the arena."""
-        first: dict[Tensor, str] = {}
-        for name, tensor in self.named_parameters():
-            first.setdefault(tensor, name)
-        return Parameters({name: tensor for tensor, name in first.items()})
+        return Parameters(self._named_once())
 
     def state_dict(self) -> dict[str, Any]:
         """A copy of every parameter by name, on the host."""
-        return self.parameters().state_dict()
+        return {name: tensor.numpy().copy() for name, tensor in self._named_once().items()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Copy parameters in; raises ValueError, and changes nothing, where they do not fit."""
         self.parameters().load_state_dict(state)
+
+    def _named_once(self) -> dict[str, Tensor]:
+        """The parameters by the first of their names."""
+        first: dict[Tensor, str] = {}
+        for name, tensor in self.named_parameters():
+            first.setdefault(tensor, name)
+        return {name: tensor for tensor, name in first.items()}
+
+
+def _holds_parts(value: Any) -> bool:
+    """Whether it is a collection with Modules or Tensors in it, at any depth."""
+    if isinstance(value, Mapping):
+        value = value.values()
+    elif not isinstance(value, (list, tuple, set, frozenset)):
+        return False
+    return any(isinstance(one, (Module, Tensor)) or _holds_parts(one) for one in value)
 
 
 class Linear(Module):
@@ -91,7 +102,8 @@ class Sequential(Module):
         self.layers = layers
 
     def children(self) -> dict[str, Any]:
-        return {str(i): layer for i, layer in enumerate(self.layers)}
+        others = {name: value for name, value in vars(self).items() if name != "layers"}
+        return {str(i): layer for i, layer in enumerate(self.layers)} | others
 
     def forward(self, x: Any) -> Tensor:
         for layer in self.layers:

@@ -1,12 +1,13 @@
 """Every primitive: its value and its pullbacks, returned by one function.
 
 x, y are operands, g is the gradient of the value. Where a function has a kink, the gradient
-is the stated one. To add an op, write one function here and one row in tests/test_ops.py.
+is the stated one; where it is 0, an infinite g makes NaN, since masks multiply (`where` is slow).
+To add an op, write one function here and one row in tests/test_ops.py.
 """
 
 import builtins
 from itertools import accumulate
-from math import prod
+from math import inf, prod
 from typing import Any
 
 from numpy.lib.array_utils import normalize_axis_tuple
@@ -46,7 +47,7 @@ def neg(x):
 
 @op
 def pow(x, y):
-    """x ** y. The gradient in y counts log 0 as 0, so that 0 ** y has gradient 0 there."""
+    """x ** y. The gradient in y counts log 0 as 0: at x = 0 it is 0 unless y is negative."""
     z = x**y
     return (
         z,
@@ -140,6 +141,8 @@ def minimum(x, y):
 def where(condition, x, y):
     """x where the condition holds, else y. The gradient of the other one is 0, unless it is NaN:
     keep it finite by a second `where` inside, as in sqrt(where(x > 0, x, 1))."""
+    if not hasattr(x, "dtype") and not hasattr(y, "dtype"):
+        x = xp.asarray(x, "float32")
     return (
         xp.where(condition, x, y),
         None,
@@ -150,12 +153,14 @@ def where(condition, x, y):
 
 @op
 def clip(x, lo, hi):
-    """x kept within the numbers or arrays lo and hi; gradient 1 on both ends."""
+    """x kept within the numbers or arrays lo and hi; None is no bound. Gradient 1 on both ends."""
+    lo = -inf if lo is None else lo
+    hi = inf if hi is None else hi
     return (
         xp.clip(x, lo, hi),
         lambda g: g * ((x >= lo) & (x <= hi)),
-        lambda g: g * (x < lo),
-        lambda g: g * (x > hi),
+        lambda g: g * ((x < lo) & (lo <= hi)),
+        lambda g: g * (xp.maximum(x, lo) > hi),
     )
 
 
@@ -166,13 +171,15 @@ def clip(x, lo, hi):
 def sum(x, axis=None, keepdims=False):
     return (
         x.sum(axis=axis, keepdims=keepdims),
-        lambda g: xp.broadcast_to(_restored(g, axis, keepdims), x.shape),
+        lambda g: xp.broadcast_to(_restored(g, axis, keepdims or not x.ndim), x.shape),
     )
 
 
 @op
 def mean(x, axis=None, keepdims=False):
     n = _count(x, axis)
+    if not n:
+        raise ValueError("there is no element to take the mean of; give some.")
     return (
         x.mean(axis=axis, keepdims=keepdims),
         lambda g: xp.broadcast_to(_restored(g / n, axis, keepdims), x.shape),
@@ -232,7 +239,7 @@ def reshape(x, *shape):
 def transpose(x, *axes):
     """x with its axes reversed, or in the order given as integers or as one tuple."""
     y = x.transpose(*axes)
-    if not axes:
+    if not axes or axes[0] is None:
         return y, lambda g: g.T
     order = axes[0] if isinstance(axes[0], (tuple, list)) else axes
     back = sorted(range(x.ndim), key=lambda i: order[i] % x.ndim)
@@ -263,15 +270,18 @@ def getitem(x, index):
 @op
 def concatenate(tensors, axis=0):
     """Tensors joined along an axis."""
-    cuts = list(accumulate(t.shape[axis] for t in tensors))[:-1]
+    if axis is None:
+        raise ValueError("axis=None: give the axis along which to join.")
     joined = xp.concatenate(tensors, axis)
+    cuts = list(accumulate(t.shape[axis] for t in tensors))[:-1]
     return joined, *(lambda g, i=i: xp.split(g, cuts, axis)[i] for i in range(len(tensors)))
 
 
 @op
 def stack(tensors, axis=0):
     """Tensors of one shape joined along a new axis."""
-    joined = xp.stack(tensors, axis)
+    dtype = next((t.dtype for t in tensors if hasattr(t, "dtype")), "float32")
+    joined = xp.stack([t if hasattr(t, "dtype") else xp.asarray(t, dtype) for t in tensors], axis)
     return joined, *(lambda g, i=i: xp.moveaxis(g, axis, 0)[i] for i in range(len(tensors)))
 
 
@@ -281,6 +291,8 @@ def stack(tensors, axis=0):
 @op
 def matmul(x, y):
     """x @ y, for vectors, matrices and stacks of matrices."""
+    if isinstance(x, (int, float)) or isinstance(y, (int, float)):
+        raise ValueError("a number is no matrix; multiply by it with *.")
     rows = x[None, :] if x.ndim == 1 else x
     columns = y[:, None] if y.ndim == 1 else y
 
@@ -302,6 +314,8 @@ def linear(x, w, b):
         raise ValueError(
             "x, w and b must be (n, in), (in, out) and (out,): give x one row per example."
         )
+    if x.dtype.kind in "biu":  # pixels, say
+        x = x.astype(w.dtype)
     y = x @ w
     y += b
     return (
@@ -360,6 +374,8 @@ def mse(x, y):
         raise ValueError(
             f"x {xp.shape(x)} and y {xp.shape(y)} must have one shape: reshape one of them."
         )
+    if not xp.size(x):
+        raise ValueError("x and y are empty; give some elements.")
     d = x - y
     return (d * d).mean(), lambda g: g * (2 / d.size) * d, lambda g: g * (-2 / d.size) * d
 
@@ -400,7 +416,9 @@ def _restored(g: Any, axis: Any, keepdims: bool) -> Any:
 
 
 def _without_lists(index: Any) -> Any:
-    """An index with its lists, and the tuples inside it, as arrays."""
+    """An index with its lists, and the tuples inside it, as arrays, and of Tensors copies."""
+    if isinstance(index, Tensor):
+        return index._data.copy()
     if isinstance(index, tuple):
         return tuple(_without_lists(list(i) if isinstance(i, tuple) else i) for i in index)
     if isinstance(index, list):

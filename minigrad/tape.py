@@ -6,8 +6,10 @@ to `backward`.
 """
 
 import functools
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -16,18 +18,25 @@ from minigrad.backend import Array
 from minigrad.tensor import Tensor, raw
 
 OPS: dict[str, Callable[..., Tensor]] = {}  # every op by name, filled by @op
-_recording = True
+
+
+class _Mode(threading.local):
+    """Whether ops record, in each thread."""
+
+    recording = True
+
+
+_mode = _Mode()
 
 
 @contextmanager
 def no_grad() -> Iterator[None]:
     """Inside, ops record nothing; usable as `with no_grad():` and as `@no_grad()`."""
-    global _recording
-    outer, _recording = _recording, False
+    outer, _mode.recording = _mode.recording, False
     try:
         yield
     finally:
-        _recording = outer
+        _mode.recording = outer
 
 
 def op(function: Any) -> Callable[..., Tensor]:
@@ -42,10 +51,14 @@ def op(function: Any) -> Callable[..., Tensor]:
 
     @functools.wraps(function)
     def apply(*arguments: Any, **options: Any) -> Tensor:
+        if takes_list:
+            arguments = arguments or (options.pop("tensors"),)
         operands = list(arguments[0]) if takes_list else arguments
         arrays = [a._data if type(a) is Tensor else raw(a) for a in operands]
-        if options and any(isinstance(a, Tensor) for a in options.values()):
-            raise TypeError(f"{function.__name__}: pass Tensors by position, not by keyword.")
+        if options:
+            if any(isinstance(a, Tensor) for a in options.values()):
+                raise TypeError(f"{function.__name__}: pass Tensors by position, not by keyword.")
+            options = {name: raw(value) for name, value in options.items()}
         try:
             if takes_list:
                 value, *pullbacks = function(arrays, *arguments[1:], **options)
@@ -54,21 +67,24 @@ def op(function: Any) -> Callable[..., Tensor]:
         except ValueError as error:
             shapes = ", ".join(str(a.shape) for a in operands if hasattr(a, "shape"))
             raise ValueError(f"{function.__name__} of shapes {shapes}: {error}") from error
-        except (AttributeError, TypeError):
+        except AttributeError:
             _refuse_lists(function.__name__, operands)
+            raise
+        except TypeError as error:
+            _refuse_lists(function.__name__, operands, error)
             raise
         inputs: list[Any] = []
         wanted = False
-        for operand, pullback in zip(operands, pullbacks, strict=False):
+        for operand, pullback in zip_longest(operands, pullbacks[: len(operands)]):
             if isinstance(operand, Tensor):
-                if operand.requires_grad:
+                if pullback and operand.requires_grad:
                     wanted = True
                     inputs.append((operand, operand._version, pullback))
                 elif operand._inputs == ():
                     inputs.append((operand, operand._version, None))
-            elif isinstance(operand, (list, tuple)):
+            elif pullback and isinstance(operand, (list, tuple)):
                 _refuse_lists(function.__name__, [operand])
-        if wanted and _recording:
+        if wanted and _mode.recording:
             return _box(value, True, inputs)
         return _box(value, False, ())
 
@@ -84,7 +100,9 @@ def _box(value: Array, requires_grad: bool, inputs: Any) -> Tensor:
     return tensor
 
 
-def _refuse_lists(name: str, operands: Iterable[Any]) -> None:
+def _refuse_lists(name: str, operands: Iterable[Any], error: Exception | None = None) -> None:
+    """Raise TypeError for operands that are lists, which may be what the error comes from."""
     for operand in operands:
         if isinstance(operand, (list, tuple)):
-            raise TypeError(f"{name}: make the operand {operand!r:.60} a Tensor.")
+            cure = f"make the operand {operand!r:.60} a Tensor."
+            raise TypeError(f"{name}: {error}; or {cure}" if error else f"{name}: {cure}")

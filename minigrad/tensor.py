@@ -36,6 +36,8 @@ class Tensor:
     __array_ufunc__ = None  # array + tensor calls Tensor.__radd__
 
     def __init__(self, data: Any, requires_grad: bool = False, dtype: Any = None):
+        if data is None:
+            raise TypeError("Tensor(None) has no numbers; give an array, or numbers.")
         if isinstance(data, Tensor):
             data = data._data
         given = getattr(data, "dtype", None)
@@ -65,11 +67,18 @@ class Tensor:
 
     @property
     def data(self) -> Array:
-        """The array. Assigning copies into it, and is noticed; writing to `data[...]` is not."""
+        """The array. Assigning to that of a leaf copies into it, and is noticed by `backward`;
+        writing to `data[...]`, or through a view that another Tensor is, is not.
+        """
         return self._data
 
     @data.setter
     def data(self, value: Any) -> None:
+        if self._inputs != ():
+            raise TypeError(
+                "t.data = value would change what the tape has recorded: t is no leaf; "
+                "compute a new tensor."
+            )
         if value is not self._data:
             self._data[...] = _fitting(value, self._data, "data")
         self._version += 1
@@ -158,7 +167,7 @@ class Tensor:
             for operand, _, pullback in tensor._inputs:
                 if pullback is None:
                     continue
-                if operand._blank and getattr(pullback, "__kwdefaults__", None):  # it takes `out`
+                if operand._blank and "out" in (getattr(pullback, "__kwdefaults__", None) or ()):
                     pullback(gradient, out=operand._grad)
                     operand._blank = False
                     continue
@@ -193,12 +202,10 @@ class Tensor:
             self._grad[...] = 0
             self._blank = False
 
-    def __deepcopy__(self, memo: Any) -> "Tensor":
-        """A loose leaf: a copied parameter belongs to no arena and to no optimizer."""
-        copy = Tensor(self._data, self.requires_grad, self.dtype)
+    def __reduce__(self) -> Any:
+        """Copied or pickled it is a loose leaf, which belongs to no arena and to no optimizer."""
         self._settle()
-        copy.grad = self._grad
-        return copy
+        return _leaf, (self._data, self._grad, self.requires_grad)
 
     def __len__(self) -> int:
         return len(self._data)
@@ -267,6 +274,12 @@ class Tensor:
         def __abs__(self) -> "Tensor": ...
 
 
+def _leaf(data: Array, grad: Array, requires_grad: bool) -> Tensor:
+    leaf = Tensor(data, requires_grad, data.dtype)
+    leaf.grad = grad
+    return leaf
+
+
 def raw(value: Any) -> Any:
     """The array of a Tensor, and the number that a NumPy scalar is."""
     if isinstance(value, Tensor):
@@ -315,7 +328,7 @@ def _newest_first(root: Tensor) -> list[Tensor]:
             if operand._version != version:
                 raise RuntimeError(
                     f"backward(): a leaf of shape {operand.shape} was changed after it was used "
-                    "(step(), loading, or assignment); compute the loss again."
+                    "(step(), loading, assignment, a first parameters()); compute the loss again."
                 )
             if pullback is not None and operand._inputs != () and operand not in seen:
                 seen.add(operand)

@@ -174,7 +174,8 @@ class Optimizer(_Rule):
         """Update the parameters once.
 
         A closure is called first; it zeroes the gradients, goes backward and returns the loss.
-        Raises FloatingPointError on overflow and on invalid operations.
+        Raises FloatingPointError on overflow and on invalid operations, and RuntimeError where a
+        parameter was frozen since.
         """
         if self.needs_closure and closure is None:
             raise TypeError(
@@ -187,6 +188,12 @@ class Optimizer(_Rule):
 
     def advance(self) -> None:
         """Update the parameters once from the gradients they have."""
+        for name, tensor in self._owned.items():
+            if not tensor.requires_grad:
+                raise RuntimeError(
+                    f"{name} was frozen, requires_grad=False, after {type(self).__name__} took it; "
+                    "build an optimizer without it, or use optim.Frozen."
+                )
         vars(self)["t"] += 1  # past __setattr__, which takes its time
         self._scalars.set(self.scalars(self._hyperparameters().at(self.t)), self.t)
         self._owned.settle()

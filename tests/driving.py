@@ -1,6 +1,8 @@
 """Driving optimizers with given gradients, and reading what they do."""
 
+import copy
 import dataclasses
+import pickle
 from collections.abc import Callable, Iterable
 from math import prod
 from typing import Any
@@ -19,6 +21,8 @@ host_only = pytest.mark.skipif(
     not backend.current().on_host,
     reason="needs arrays in host memory, where overflow traps and no kernel is fused",
 )
+
+COPIES = (copy.deepcopy, pytest.param(lambda x: pickle.loads(pickle.dumps(x)), marks=host_only))
 
 
 def start(dtype: str = "float64", size: int = SIZE) -> Any:

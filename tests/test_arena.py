@@ -220,6 +220,7 @@ a = leaf(2)
             r"params\[1\] is float64, params\[0\] is float32; an optimizer updates one",
         ),
         (lambda: [a, np.ones(2)], TypeError, r"params\[1\] is a ndarray, not a Tensor"),
+        (lambda: MLP([1, 1]), TypeError, r"params is a MLP; pass .* the parameters\(\) of a model"),
         (lambda: {"w": a}, TypeError, r"params\[0\] is a str, not a Tensor"),
         (lambda: [a, integers_that_require_gradients()], TypeError, r"params\[1\] has dtype int64"),
         (lambda: [Tensor([1.0])], TypeError, r"params\[0\] is not a leaf with requires_grad=True"),

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import pickle
+import threading
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -96,8 +97,10 @@ def test_what_has_a_state_dict_is_saved_as_that(path: Path) -> None:
     [
         ({"x": {1: 2}}, "part/x has the key 1; the keys of a checkpoint are strings"),
         ({"x": np.array([{}])}, "part/x is an array of objects"),
-        ({"x": [np.ones(1)]}, "not JSON serializable"),
-        ({"x": {1, 2}}, "not JSON serializable"),
+        ({"x": [np.ones(1)]}, "a checkpoint holds arrays"),
+        ({"x": [{1: 2}]}, r"part/x is \[{1: 2}\]; a checkpoint holds arrays"),
+        ({"x": (1, 2)}, r"part/x is \(1, 2\); a checkpoint holds arrays"),
+        ({"x": {1, 2}}, "a checkpoint holds arrays"),
         ({"x": MLP([2, 2]).output.bias}, r"use \.numpy\(\)"),
     ],
 )
@@ -136,7 +139,26 @@ def test_the_file_is_on_the_disk_before_it_takes_its_name(
             os, name, lambda *a, name=name, real=real: (calls.append(name), real(*a))
         )
     save(path, part={"x": np.arange(3)})
-    assert calls == ["fsync", "replace"] and not Path(f"{path}.tmp").exists()
+    assert calls == ["fsync", "replace"] and list(path.parent.iterdir()) == [path]
+
+
+def test_saves_to_one_path_do_not_meet(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    replace, half_way, other = os.replace, threading.Event(), threading.Event()
+
+    def meanwhile(*names: Any) -> None:
+        if threading.current_thread() is threading.main_thread():
+            half_way.set()
+            other.wait()
+        replace(*names)
+
+    monkeypatch.setattr(os, "replace", meanwhile)
+    thread = threading.Thread(
+        target=lambda: (half_way.wait(), save(path, part={"x": "theirs"}), other.set())
+    )
+    thread.start()
+    save(path, part={"x": "mine"})
+    thread.join()
+    assert load(path) == {"part": {"x": "mine"}} and os.listdir(path.parent) == ["run.npz"]
 
 
 def zipped(**files: bytes) -> bytes:

@@ -38,6 +38,14 @@ def nothing_but_numpy(monkeypatch):
     installed(monkeypatch)
 
 
+@pytest.mark.parametrize("chosen, cure", [("bogus", "'bogus' is unknown"), ("cupy", "use('cupy')")])
+def test_the_backend_that_was_chosen_must_work(monkeypatch, chosen, cure):
+    monkeypatch.setitem(sys.modules, "cupy", None)
+    monkeypatch.setenv("MINIGRAD_BACKEND", chosen)
+    (row,) = [row for row in doctor.python() if row.what == "MINIGRAD_BACKEND"]
+    assert row.found == chosen and row.cure.startswith("Unset it, or: ") and cure in row.cure
+
+
 @pytest.fixture
 def device(monkeypatch):
     """A CuPy that finds one device, and computes with NumPy."""

@@ -5,7 +5,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from driving import COPIES
 
+import optim
 from minigrad import (
     Linear,
     Module,
@@ -170,6 +172,44 @@ def test_training_lowers_the_loss() -> None:
 def test_bad_sizes_activations_and_inputs_are_refused(make: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.parametrize("copied", COPIES)
+def test_a_copied_model_trains_alone(copied: Any) -> None:
+    model = MLP([4, 3], rng=0)
+    model.params = model.parameters()
+    start = model.state_dict()
+    twin = copied(model)
+    opt = optim.SGD(twin.params, lr=1.0)
+    opt.zero_grad()
+    twin.loss(INPUT, Y).backward()
+    opt.step()
+    assert (twin.output.weight.numpy() != start["output.weight"]).any()
+    assert twin.params.data.size == model.params.data.size == 15
+    for name, value in model.state_dict().items():
+        np.testing.assert_array_equal(value, start[name])
+
+
+def test_a_state_changes_nothing() -> None:
+    model = MLP([4, 3], rng=0)
+    loss = model.loss(INPUT, Y)
+    model.output.state_dict()
+    loss.backward()
+    assert model.parameters().data.size == 15  # in one piece
+
+
+@pytest.mark.parametrize("parts", [{"a": ReLU()}, [[ReLU()]], (Tensor(1),), {ReLU()}])
+def test_parts_in_a_collection_are_not_overlooked(parts: Any) -> None:
+    model = MLP([4, 3])
+    model.heads = parts
+    with pytest.raises(TypeError, match=f"heads is a {type(parts).__name__} of parts"):
+        model.parameters()
+
+
+def test_a_sequential_has_its_other_attributes_too() -> None:
+    model = Sequential(Linear(1, 1))
+    model.scale = Tensor([1.0], requires_grad=True)
+    assert model.parameters().names == ("0.weight", "0.bias", "scale")
 
 
 def test_a_module_without_forward_says_so() -> None:

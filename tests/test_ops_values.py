@@ -103,6 +103,10 @@ def test_products_of_matrices_of_any_shapes_that_fit(both: BroadcastableShapes) 
         (lambda x: ops.max(x, axis=1), [[[1, 1], [3, 2]]], [[[0.5, 0.5], [1, 0]]]),
         (lambda x: ops.min(x, 0, True), [[[1, 1], [1, 2]]], [[[0.5, 1], [0.5, 0]]]),
         (ops.clip, [[-2, -1, 0, 1, 2], -1, 1], [[0, 1, 1, 1, 0], 1, 1]),
+        (ops.clip, [0, 2, 1], [0, 0, 1]),  # between bounds that have crossed it is hi
+        (lambda x: ops.clip(x, None, 1), [[-9, 0, 2]], [[1, 1, 0]]),
+        (lambda x: ops.clip(x, lo=-1, hi=None), [[-9, 0, 2]], [[0, 1, 1]]),
+        (lambda x: ops.sum(x, axis=-1), [2], [1]),
         (ops.pow, [[0, 0, 0], [0, 1, 2]], [[0, 1, 0], [0, 0, 0]]),
         (lambda x: ops.where(x > 0, ops.sqrt(ops.where(x > 0, x, 1)), 0), [[0, 4]], [[0, 0.25]]),
     ],
@@ -148,6 +152,20 @@ def test_a_logsumexp_of_nothing_but_minus_infinity_is_minus_infinity() -> None:
         assert ops.logsumexp(Tensor([-np.inf, -np.inf])).item() == -np.inf
 
 
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: x.clip(lo=np.float64(0), hi=1),
+        lambda x: ops.mul(x, y=np.float64(2)),
+        lambda x: ops.where(x.data > 0, 1.0, 0) * x,
+        lambda x: ops.stack([x.sum(), 2.0]),
+        lambda x: ops.linear(xp.ones((2, 2), "uint8"), ops.stack([x, x]), x),
+    ],
+)
+def test_float32_stays_float32(f: Callable[[Tensor], Tensor]) -> None:
+    assert f(Tensor([1.0, 2.0], requires_grad=True)).dtype == "float32"
+
+
 def test_a_float32_leaf_beside_a_float64_one_keeps_its_dtype() -> None:
     x = Tensor([1 / 3], requires_grad=True)
     y = Tensor(np.array([1 / 7]), requires_grad=True)
@@ -178,6 +196,12 @@ LOGITS = Tensor(np.zeros((2, 3)))
         (lambda: ops.concatenate([X, X.T], 1), "concatenate of shapes (2, 3), (3, 2): "),
         (lambda: ops.stack([X, X.T]), "stack of shapes (2, 3), (3, 2): "),
         (lambda: ops.stack([]), "stack of shapes : "),
+        (lambda: ops.concatenate([X, X], axis=5), "concatenate of shapes (2, 3), (2, 3): axis 5"),
+        (lambda: ops.concatenate(tensors=[X, X], axis=None), "axis=None: give the axis"),
+        (lambda: ops.concatenate([X.sum(), X.sum()]), "concatenate of shapes (), (): "),
+        (lambda: X @ 2, "matmul of shapes (2, 3): a number is no matrix; multiply by it with *"),
+        (lambda: X[:, :0].mean(axis=1), "mean of shapes (2, 0): there is no element"),
+        (lambda: ops.mse(X[:0], X[:0]), "mse of shapes (0, 3), (0, 3): x and y are empty"),
         (lambda: ops.linear(X, X, N), "linear of shapes (2, 3), (2, 3), (4,): x, w and b must be"),
         (lambda: ops.linear(X[0], X.T, N[:2]), "linear of shapes (3,), (3, 2), (2,): x, w and b"),
         (lambda: ops.linear(X, X[0], N[0]), "linear of shapes (2, 3), (3,), (): x, w and b"),
@@ -210,17 +234,21 @@ def test_labels_out_of_range_are_refused(labels: Any, bad: int) -> None:
 @pytest.mark.parametrize(
     ("f", "message"),
     [
-        (lambda: X * [1, 2, 3], "mul: make the operand [1, 2, 3] a Tensor."),
-        (lambda: (1, 2, 3) - X, "sub: make the operand (1, 2, 3) a Tensor."),
-        (lambda: X @ [1, 2, 3], "matmul: make the operand [1, 2, 3] a Tensor."),
-        (lambda: ops.mse(X[0], [1, 2, 3]), "mse: make the operand [1, 2, 3] a Tensor."),
-        (lambda: ops.concatenate([[1], [2]]), "concatenate: make the operand [1] a Tensor."),
+        (lambda: X * [1, 2, 3], "mul: (.*; or )?make the operand .1, 2, 3. a Tensor"),
+        (lambda: (1, 2, 3) - X, "sub: (.*; or )?make the operand .1, 2, 3. a Tensor"),
+        (lambda: X @ [1, 2, 3], "matmul: (.*; or )?make the operand .1, 2, 3. a Tensor"),
+        (lambda: ops.mse(X[0], [1, 2, 3]), "mse: (.*; or )?make the operand .1, 2, 3. a Tensor"),
+        (
+            lambda: ops.concatenate([[1], [2]]),
+            "concatenate: (.*; or )?make the operand .1. a",
+        ),
+        (lambda: X.sum((0, 1.0)), "'float' object cannot be interpreted as an integer; or make"),
         (lambda: ops.clip(X, lo=X, hi=1), "clip: pass Tensors by position, not by keyword."),
         (lambda: ops.linear(X, X.T, b=X[0, :2]), "linear: pass Tensors by position"),
     ],
 )
 def test_operands_that_would_lose_their_gradient_are_refused(f: Any, message: str) -> None:
-    with pytest.raises(TypeError, match=re.escape(message)):
+    with pytest.raises(TypeError, match=message):
         f()
 
 

@@ -231,6 +231,18 @@ def test_what_only_the_start_reads_cannot_be_set_later(rule, name):
         setattr(opt, name, getattr(opt, name))
 
 
+def test_a_parameter_that_was_frozen_is_not_moved() -> None:
+    params = tensors(start())
+    opt = optim.AdamW(params)
+    drive(opt, gradients(3))
+    params[1].requires_grad = False
+    before = flat(params)
+    with pytest.raises(RuntimeError, match=r"params\[1\] was frozen, .* optim.Frozen"):
+        opt.step()
+    np.testing.assert_array_equal(flat(params), before)
+    assert opt.t == 3
+
+
 def test_a_schedule_that_turns_nan_is_refused_before_anything_moves() -> None:
     x = Tensor([1.0], requires_grad=True)
     opt = optim.SGD([x], lr=lambda t: 0.5 if t == 1 else float("nan"))

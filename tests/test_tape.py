@@ -1,11 +1,13 @@
 """The tape: what it records, `backward`, and what it refuses."""
 
 import copy
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import pytest
+from driving import COPIES
 
 from minigrad import Parameters, Tensor, no_grad, tape, to_host, xp
 
@@ -142,6 +144,23 @@ def test_backward_after_a_leaf_has_changed_raises(
     assert grad(w) == [3 + x.item()]
 
 
+def test_an_index_that_has_changed_is_noticed_or_was_copied() -> None:
+    x, index = leaf(1, 2), Tensor([0], dtype="int64")
+    stale, safe = x[index].sum(), x.reshape(1, 2)[:, index].sum()
+    index.data = [1]
+    with pytest.raises(RuntimeError, match="was changed"):
+        stale.backward()
+    safe.backward()
+    assert grad(x) == [1, 0]
+
+
+def test_only_a_leaf_is_assigned() -> None:
+    y = leaf(1, 2) * 2
+    with pytest.raises(TypeError, match="t is no leaf; compute a new tensor"):
+        y.data = [3, 4]
+    assert y.numpy().tolist() == [2, 4]
+
+
 def test_assigned_data_are_copied_into_the_storage() -> None:
     x, value = leaf(1, 2), np.array([3.0, 4.0])
     storage = x.data
@@ -194,6 +213,22 @@ def test_no_grad_records_nothing_and_ends_with_its_block() -> None:
     assert records()
 
 
+def test_no_grad_ends_with_its_thread() -> None:
+    x, inside, done = leaf(1), threading.Event(), threading.Event()
+
+    @no_grad()
+    def evaluate() -> None:
+        inside.set()
+        done.wait()
+
+    other = threading.Thread(target=evaluate)
+    other.start()
+    inside.wait()
+    assert (x * 2).requires_grad
+    done.set()
+    other.join()
+
+
 def test_a_detached_tensor_is_a_constant_copy() -> None:
     x = leaf(2)
     detached = x.detach()
@@ -211,18 +246,19 @@ def test_only_what_requires_a_gradient_gets_one() -> None:
     assert constant.grad is None and grad(x) == [1]
 
 
-def test_a_deep_copy_of_a_parameter_is_a_loose_leaf() -> None:
+@pytest.mark.parametrize("copied", [copy.copy, *COPIES])
+def test_a_copy_of_a_parameter_is_a_loose_leaf(copied: Callable[[Tensor], Tensor]) -> None:
     x = leaf(1, 2)
     params = Parameters({"x": x})
     (x * 3).sum().backward()
-    twin = copy.deepcopy(x)
+    twin = copied(x)
     assert (twin.requires_grad, twin.dtype, grad(twin)) == (True, "float32", [3, 3])
     theirs = Parameters({"x": twin})
     params.data.fill(7)
     params.zero_grad()
     assert to_host(theirs.data).tolist() == twin.numpy().tolist() == [1, 2]
     assert grad(twin) == [3, 3] and xp.shares_memory(theirs.data, twin.data)
-    y = copy.deepcopy(x * 2)
+    y = copied(x * 2)
     y.sum().backward()
     assert grad(x) == [0, 0] and grad(y) == [1, 1]
 
@@ -251,6 +287,17 @@ def test_pullbacks_of_operands_that_need_no_gradient_are_not_called(op: Any) -> 
     assert grad(w) == [12]
     with pytest.raises(AssertionError, match="called"):
         product(leaf(3), w).backward()
+
+
+def test_a_pullback_with_a_keyword_of_its_own_is_not_given_out(op: Any) -> None:
+    @op
+    def twice(x: Any) -> Any:
+        return 2 * x, lambda g, *, factor=2: factor * g
+
+    params = Parameters({"x": leaf(1)})
+    params.zero_grad()
+    twice(params.tensors[0]).backward()
+    assert grad(params.tensors[0]) == [2]
 
 
 def test_an_op_needs_no_more_than_a_function(op: Any) -> None:
