@@ -1,6 +1,6 @@
 # `make run` and `make test` work in a fresh clone: each makes the environment that it needs.
 VENV ?= .venv
-DATA ?= digits
+DATA ?= $(or $(MINIGRAD_DATA),digits)
 CUDA ?= cuda12
 TESTS ?= tests
 python := $(VENV)/bin/python
@@ -25,6 +25,7 @@ cuda-check: $(VENV)/cuda-check
 # A device against NumPy; its report is what an issue needs
 gpu: $(VENV)/$(CUDA)
 	$(python) -m minigrad doctor
+	$(python) -c "import minigrad; minigrad.use('cupy')"
 	$(python) -m pytest -m gpu -rA
 
 lint: $(VENV)/dev

@@ -21,16 +21,14 @@ from models import Classifier
 
 VALIDATION = {"mnist": 5_000, "digits": 300}  # images of the training set
 EPOCHS = {"mnist": 10, "digits": 30}
-NAMES = {"mnist": "MNIST", "digits": "the 8x8 digits"}
 BETA2S = (0.99, 0.999)
+WIDEST = 21  # rates of a grid
 TOP = 3.0  # of the plot of validation losses: above log(10), which is guessing
 
 
 @dataclass(frozen=True, kw_only=True)
 class Classification(Settings):
     data: str | None = None  # a directory of MNIST, "digits", or wherever MNIST is to be had
-    dataset: str | None = None  # what that turned out to be,
-    note: str = ""  # and why, if it is not what was asked for
     epochs: int | None = None  # as fits the data
     batch: int = 128
     seeds: int = 5
@@ -38,15 +36,23 @@ class Classification(Settings):
     seed: int = 0
     rates: int = 9  # of each grid, half a decade apart
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.rates > WIDEST:
+            raise ValueError(f"rates={self.rates}: give at most {WIDEST}, which is ten decades.")
+
+    @property
+    def images(self) -> str:
+        """What the data are called in text, once they are found."""
+        return "8x8 digits in place of MNIST" if self.data == data.DIGITS else "MNIST"
+
 
 def prepare(s: Classification) -> Classification:
-    """Find the data, once for all processes."""
+    """Find the data, once for all processes and for resuming."""
     found = _load(s.data)
     if found.note:
         print(found.note)
-    source = "digits" if found.name == "digits" else s.data
-    epochs = s.epochs or EPOCHS[found.name]
-    return replace(s, data=source, dataset=found.name, note=s.note or found.note, epochs=epochs)
+    return replace(s, data=found.source, epochs=s.epochs or EPOCHS[found.name])
 
 
 def runs(
@@ -92,11 +98,10 @@ def runs(
 def draw(traces: Traces, s: Classification, title: str) -> Sheet:
     """Losses and accuracy of the best rates, and how the rate mattered."""
     sheet = Sheet(
-        f"{title}, on {NAMES[s.dataset]}: batch {s.batch}, each optimizer at its best rate; "
+        f"{title}, on {s.images}: batch {s.batch}, each optimizer at its best rate; "
         f"mean and range of {s.seeds} seeds",
         rows=2,
         columns=2,
-        note=s.note,
     )
     panels = {
         "train_loss": sheet.panel(0, 0, "training loss", "epoch", "cross-entropy"),
@@ -104,7 +109,11 @@ def draw(traces: Traces, s: Classification, title: str) -> Sheet:
         "test_accuracy": sheet.panel(1, 0, "test accuracy", "epoch", "accuracy"),
     }
     rates = sheet.panel(
-        1, 1, "sensitivity to the rate", "rate (o: chosen, x: diverged)", "validation loss"
+        1,
+        1,
+        "sensitivity to the rate",
+        "rate (circle: chosen, square: at the edge, x: diverged)",
+        "validation loss",
     )
     for label, trace in traces.items():
         look = {"linestyle": "--" if label.endswith("0.999") else "-"}
@@ -117,7 +126,8 @@ def draw(traces: Traces, s: Classification, title: str) -> Sheet:
         kept, losses = trace["rates"][ran], losses[ran]
         rates.line(label, kept, losses.mean(1), losses.min(1), losses.max(1), **look)
         color = rates.axes.lines[-1].get_color()
-        rates.axes.plot(trace["best_rate"], losses.mean(1).min(), "o", mfc="none", color=color)
+        chosen = "s" if at_edge(trace) else "o"
+        rates.axes.plot(trace["best_rate"], losses.mean(1).min(), chosen, mfc="none", color=color)
         diverged = trace["rates"][~ran]
         rates.axes.plot(diverged, np.full(len(diverged), TOP * 0.9), "x", color=color)
     for name in ("train_loss", "test_loss"):
@@ -139,13 +149,18 @@ def findings(traces: Traces, s: Classification) -> list[str]:
     lines = []
     for label, trace in traces.items():
         accuracy, rate = trace["test_accuracy"][:, -1], float(trace["best_rate"])
-        edge = ", at the edge of its grid" if rate in (trace["rates"][[0, -1]]) else ""
+        edge = ", the edge of its grid" if at_edge(trace) else ""
         lines.append(
             f"{label}: test accuracy {accuracy.mean():.2%} ({accuracy.min():.2%} to "
-            f"{accuracy.max():.2%}), training loss {trace['train_loss'][:, -1].mean():.4f}, "
-            f"on {NAMES[s.dataset]} at rate {rate:.3g}{edge}"
+            f"{accuracy.max():.2%}) on {s.images}, training loss "
+            f"{trace['train_loss'][:, -1].mean():.4f}, at rate {rate:.3g}{edge}"
         )
     return lines
+
+
+def at_edge(trace: Mapping[str, np.ndarray]) -> bool:
+    """Whether the best rate is the first or last of its grid: a better one may lie beyond."""
+    return float(trace["best_rate"]) in trace["rates"][[0, -1]]
 
 
 @lru_cache(maxsize=1)

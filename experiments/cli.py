@@ -31,6 +31,9 @@ def main(arguments: list[str] | None = None) -> int:
     except (ValueError, OSError, RuntimeError) as error:
         print(f"experiments: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("experiments: interrupted", file=sys.stderr)
+        return 1
 
 
 def script(experiment: Experiment) -> None:
@@ -109,15 +112,22 @@ def _changes(options: argparse.Namespace, experiments: list[Experiment]) -> dict
             changes[key] = text
     known = {name for experiment in experiments for name in vars(experiment.settings)}
     for name in changes:
-        if name not in known and name not in given:
+        if name not in known:
             raise ValueError(f"no experiment here has a setting {name!r}; {nearest(name, known)}")
     return changes
 
 
+def _whole(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        message = f"{text!r} is not a whole number; write its digits, as in 100000"
+        raise argparse.ArgumentTypeError(message) from None
+
+
 def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError
+    if (number := _whole(text)) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is too small; give 1 or more")
     return number
 
 
@@ -138,12 +148,12 @@ def _parser() -> argparse.ArgumentParser:
     every.set_defaults(names=[])
     again = command("resume", _resume, "continue an interrupted run, to the same numbers")
     for one in (run, every):
-        one.add_argument("--seed", type=int, help="of every random draw")
-        one.add_argument("--seeds", type=int, help="how many seeds to repeat over")
-        one.add_argument("--steps", type=int, help="length of the online problems")
+        one.add_argument("--seed", type=_whole, help="of every random draw")
+        one.add_argument("--seeds", type=_whole, help="how many seeds to repeat over")
+        one.add_argument("--steps", type=_whole, help="length of the online problems")
         one.add_argument("--data", help="directory of MNIST's files, or 'digits' (the embedded)")
         one.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
-        one.add_argument("--quick", action="store_true", help="seconds instead of minutes")
+        one.add_argument("--quick", action="store_true", help="in seconds, on the digits")
         one.add_argument("--out", type=Path, default=Path("runs"), help="default: %(default)s")
         one.add_argument("--force", action="store_true", help="replace an earlier run")
     for one in (run, every, again):

@@ -35,6 +35,9 @@ SHA256 = {
 }
 
 
+DIGITS = "digits"  # the source of the embedded ones
+
+
 class DataError(ValueError):
     """Data that are missing, damaged or unfit to train on."""
 
@@ -43,7 +46,8 @@ class DataError(ValueError):
 class Dataset:
     """Images (n, d), float32 in [0, 1], and labels (n,), int64; raises DataError for unfit ones.
 
-    `note` is empty, or one sentence why these are not the data that were asked for.
+    `source` is what `load` takes to give them again; `note` is empty, or one sentence why these are
+    not the data that were asked for.
     """
 
     name: str
@@ -51,6 +55,7 @@ class Dataset:
     train_y: NDArray[np.int64]
     test_x: NDArray[np.float32]
     test_y: NDArray[np.int64]
+    source: str = ""
     note: str = ""
 
     @property
@@ -84,13 +89,13 @@ class Dataset:
 
 
 def load(source: str | None) -> Dataset:
-    """What --data means: "digits", a directory with MNIST, or None for the best that can be had.
+    """What --data means: DIGITS, a directory with MNIST, or None for the best that can be had.
 
     None is MINIGRAD_DATA where that is set, else MNIST from the cache or a mirror, else the digits
     with a note. Raises DataError for a source that was named and is not whole.
     """
     source = source or os.environ.get("MINIGRAD_DATA")
-    if source == "digits":
+    if source == DIGITS:
         return load_digits()
     if source:
         return load_mnist(source)
@@ -127,7 +132,7 @@ def load_digits() -> Dataset:
     with np.load(Path(__file__).with_name("digits.npz"), allow_pickle=False) as file:
         x = np.divide(file["images"].reshape(-1, 64), 16, dtype=np.float32)
         y = file["labels"].astype(np.int64)
-    return Dataset("digits", x[:1497], y[:1497], x[1497:], y[1497:])
+    return Dataset("digits", x[:1497], y[:1497], x[1497:], y[1497:], DIGITS)
 
 
 def load_mnist(directory: str | os.PathLike[str] | None = None) -> Dataset:
@@ -135,9 +140,10 @@ def load_mnist(directory: str | os.PathLike[str] | None = None) -> Dataset:
 
     Raises DataError for a file that is missing or is not, to the byte, the one of MNIST.
     """
-    read = _fetch if directory is None else partial(_read, Path(directory))
+    read = partial(_read, Path(directory)) if directory else _fetch
     train_x, train_y, test_x, test_y = map(read, SHA256)
-    return Dataset("mnist", train_x, train_y, test_x, test_y)
+    source = Path(directory or _cache()).resolve()
+    return Dataset("mnist", train_x, train_y, test_x, test_y, str(source))
 
 
 def _read(directory: Path, name: str) -> NDArray[Any]:

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from types import UnionType
+from typing import TYPE_CHECKING, Any, Protocol, get_args, get_origin
 
 import numpy as np
 
@@ -58,21 +59,31 @@ class Experiment:
 
     def configured(self, changes: Mapping[str, Any], quick: bool = False) -> Any:
         """The settings with some changed; raises ValueError for unknown names and wrong types."""
-        defaults = {f.name: f.default for f in fields(self.settings)}
+        known = {f.name: f for f in fields(self.settings)}
         merged: dict[str, Any] = dict(self.quick) if quick else {}
         for name, value in changes.items():
-            if name not in defaults:
-                raise ValueError(f"{self.name} has no setting {name!r}; {nearest(name, defaults)}")
-            merged[name] = _like(defaults[name], value, name)
+            if name not in known:
+                raise ValueError(f"{self.name} has no setting {name!r}; {nearest(name, known)}")
+            try:
+                merged[name] = _as(known[name].type, value)
+            except TypeError:
+                raise ValueError(
+                    f"{name}={value!r} is not like its default, {known[name].default!r}; "
+                    "give that type."
+                ) from None
         return replace(self.settings, **merged)
 
 
-def _like(default: Any, value: Any, name: str) -> Any:
-    """`value` in the type of the default, where that loses nothing."""
-    if isinstance(default, tuple) and isinstance(value, (list, tuple)):
-        return tuple(value)
-    if isinstance(default, float) and type(value) is int:
+def _as(kind: Any, value: Any) -> Any:
+    """`value` as that annotation says; raises TypeError where that would lose something."""
+    if isinstance(kind, UnionType):  # with None
+        return None if value is None else _as(get_args(kind)[0], value)
+    if get_origin(kind) is tuple and isinstance(value, (list, tuple)):
+        inner, last = get_args(kind)
+        if len(value) == 2 or (last is ... and value):
+            return tuple(_as(inner, part) for part in value)
+    if kind is float and type(value) is int:
         return float(value)
-    if default is not None and type(value) is not type(default):
-        raise ValueError(f"{name}={value!r} is not like its default {default!r}; give that type.")
+    if type(value) is not kind:
+        raise TypeError
     return value

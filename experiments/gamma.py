@@ -7,9 +7,9 @@ from functools import partial
 import numpy as np
 
 import optim
-from experiments.experiment import Experiment, Settings
+from experiments.experiment import Experiment
 from experiments.figure import Sheet
-from experiments.online import OnlineRun
+from experiments.online import OnlineRun, OnlineSettings
 from experiments.synthetic_online import PROBLEM
 from optim.schedules import Power
 
@@ -26,12 +26,15 @@ EXPONENTS = np.array([0, -0.5])  # alpha t^exponent
 
 
 @dataclass(frozen=True, kw_only=True)
-class Gamma(Settings):
+class Gamma(OnlineSettings):
     steps: int = 300_000
-    lr: float = 0.5
     betas: tuple[float, float] = (0.9, 0.99)
     rho: float = 0.9999  # of LeakyAMSGrad
-    x1: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.steps < 2:
+            raise ValueError(f"steps={self.steps}: give at least 2, since Gamma_t is a change.")
 
 
 def runs(s):
@@ -63,7 +66,7 @@ def draw(traces, s):
         "Gamma_t on f_t(x) = 1010 x if t mod 101 = 1, else -10 x: its range between recorded steps",
         rows=len(SCHEDULES),
         columns=len(RULES),
-        note="Above each panel: the share of steps with Gamma_t < 0. "
+        note=f"Orange: below 0; above each panel, on what share of {s.steps:,} steps. "
         f"alpha = {s.lr:g}, beta = {s.betas}, rho = {s.rho:g}.",
         size=(2.7, 2.6),
     )
@@ -91,9 +94,9 @@ def draw(traces, s):
 
 def findings(traces, s):
     return [
-        f"{label}: Gamma_t < 0 on "
+        f"{label}: of {s.steps:,} steps, Gamma_t < 0 on "
         + " and ".join(
-            f"{share:.2%} of steps under {schedule}"
+            f"{share:.2%} under {schedule}"
             for schedule, share in zip(SCHEDULES, share_negative(trace), strict=True)
         )
         for label, trace in traces.items()

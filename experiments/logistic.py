@@ -4,6 +4,7 @@ Reddi, Kale and Kumar 2018 (Figure 2), with every rate tuned."""
 from functools import partial
 
 from experiments import classification
+from experiments.data import DIGITS
 from experiments.experiment import Experiment
 from models import LogisticRegression
 from optim.schedules import InverseSqrt
@@ -14,7 +15,7 @@ EXPERIMENT = Experiment(
     name="logistic",
     summary="softmax regression on MNIST or the digits, alpha/sqrt(t) (Figure 2)",
     settings=classification.Classification(),
-    quick={"data": "digits", "epochs": 2, "seeds": 2, "tuning_seeds": 1, "rates": 5},
+    quick={"data": DIGITS, "epochs": 2, "seeds": 2, "tuning_seeds": 1, "rates": 5},
     prepare=classification.prepare,
     runs=lambda s: classification.runs(
         s,

@@ -4,6 +4,7 @@ Section 5 of Reddi, Kale and Kumar 2018 (Figure 2), with every rate tuned."""
 from functools import partial
 
 from experiments import classification
+from experiments.data import DIGITS
 from experiments.experiment import Experiment
 from models import MLP
 
@@ -13,7 +14,7 @@ EXPERIMENT = Experiment(
     name="mlp",
     summary="a network with 100 hidden ReLU on MNIST or the digits, constant alpha (Figure 2)",
     settings=classification.Classification(),
-    quick={"data": "digits", "epochs": 2, "seeds": 2, "tuning_seeds": 1, "rates": 5},
+    quick={"data": DIGITS, "epochs": 2, "seeds": 2, "tuning_seeds": 1, "rates": 5},
     prepare=classification.prepare,
     runs=lambda s: classification.runs(
         s,

@@ -1,15 +1,34 @@
 """The loop of the online problems: play x_t, see the slope, step."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 import numpy as np
 
+from experiments.experiment import Settings
 from minigrad import Parameters, Tensor, to_host, xp
 from optim import Box, Optimizer
 
 STRETCH = 2000  # steps between two looks at the clock, and the unit of resuming
 POINTS = 400  # recorded steps, evenly spaced in log t
+
+
+@dataclass(frozen=True, kw_only=True)
+class OnlineSettings(Settings):
+    """What the experiments on these problems share."""
+
+    steps: int
+    lr: float = 0.5  # alpha_t = lr / sqrt(t)
+    x1: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 < self.lr < inf:
+            raise ValueError(f"lr={self.lr}: give a positive number.")
+        if not -1 <= self.x1 <= 1:
+            raise ValueError(f"x1={self.x1} is not a point to play; give one in [-1, 1].")
 
 
 class OnlineRun:

@@ -11,8 +11,9 @@ from functools import partial
 import numpy as np
 
 from experiments import replay
-from experiments.experiment import Experiment, Settings
+from experiments.experiment import Experiment
 from experiments.figure import Sheet
+from experiments.online import OnlineSettings
 from experiments.problems import Periodic
 from experiments.replay import Replay
 from experiments.synthetic_online import PROBLEM
@@ -24,10 +25,9 @@ TO_BEST, TO_WORST = "#0072B2", "#D55E00"  # the colours of AMSGrad and Adam
 
 
 @dataclass(frozen=True, kw_only=True)
-class Phase(Settings):
+class Phase(OnlineSettings):
     steps: int = 1_000_000
-    lr: float = 5.0  # alpha_t = lr / sqrt(t); a small drift takes long to show
-    x1: float = 0.0
+    lr: float = 5.0  # a small drift takes long to show
     beta1: tuple[float, ...] = (0.0, 0.5, 0.9, 0.99, 0.997, 0.999)
     # 1 - beta2 falls by factors of the square root of 10
     beta2: tuple[float, ...] = (0.0, 0.684, 0.9, 0.968, 0.99, 0.9968, 0.999, 0.99968, 0.9999)
@@ -38,8 +38,6 @@ class Phase(Settings):
         for name in ("beta1", "beta2"):
             if not all(0 <= beta < 1 for beta in getattr(self, name)):
                 raise ValueError(f"{name}={getattr(self, name)}: give numbers in [0, 1).")
-        if not self.lr > 0:
-            raise ValueError(f"lr={self.lr}: give a positive number.")
 
 
 def drift(problem, betas, rho=0.0):

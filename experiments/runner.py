@@ -10,9 +10,11 @@ import signal
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,6 +36,10 @@ class Interrupted(Exception):
     """The run was asked to stop, and has kept what continuing needs."""
 
 
+ASKING = (signal.SIGINT, signal.SIGTERM)  # signals that ask to stop
+PASSING = (Interrupted, BrokenProcessPool, OSError, MemoryError)  # may not happen again
+
+
 @dataclass(frozen=True)
 class Task:
     """One experiment with its settings and its directory."""
@@ -47,47 +53,42 @@ def execute(tasks: list[Task], backend: str, workers: int) -> bool:
     """Run the tasks, each as its runs; print what they found; say whether all are whole."""
     jobs = [(task, label) for task in tasks for label in task.experiment.runs(task.settings)]
     jobs.sort(key=lambda job: -getattr(job[0].settings, "steps", 0))  # the long ones first
-    waiting = {task.experiment.name: 0 for task in tasks}
-    trouble: dict[str, str] = {}
-    began = time.monotonic()
-    with _stoppable(workers, backend) as pool:
-        futures = {
-            pool.submit(_run, task.experiment.name, task.settings, label, task.store.path): task
-            for task, label in jobs
-        }
-        for task, _ in jobs:
-            waiting[task.experiment.name] += 1
+    left = Counter(task.experiment.name for task, _ in jobs)
+    whole = True
+    with _started(jobs, backend, workers) as futures:
         bar = tqdm(as_completed(futures), total=len(futures), unit="run", disable=None)
         for future in bar:
-            task, name = futures[future], futures[future].experiment.name
-            why = _why(future)
-            if why:
-                trouble.setdefault(name, why)
-            waiting[name] -= 1
-            if not waiting[name]:
-                seconds = time.monotonic() - began
+            task, _ = futures[future]
+            left[task.experiment.name] -= 1
+            if not left[task.experiment.name]:
+                ended = {label: one for one, (of, label) in futures.items() if of is task}
                 with bar.external_write_mode():
-                    _conclude(task, trouble.get(name), environment(backend), seconds)
-    return not trouble
+                    whole &= _conclude(task, ended, environment(backend))
+    return whole
 
 
-def _run(name: str, settings: Any, label: str, directory: Path) -> None:
-    """In a worker: advance one run to its end, from its checkpoint if there is one."""
-    store = Store(directory)
+def _run(name: str, settings: Any, label: str, directory: Path) -> float:
+    """In a worker: advance one run to its end, from its checkpoint if there is one.
+
+    Returns the seconds that it took, those up to the checkpoint included; 0 if it was whole.
+    """
+    store, began = Store(directory), time.monotonic()
     if store.part(label).exists():
-        return
+        return 0.0
     if _stop.is_set():
         raise Interrupted(label)
     run = EXPERIMENTS[name].runs(settings)[label]()
     checkpoint = store.checkpoint(label)
     if checkpoint.exists():
-        run.load_state_dict(minigrad.load(checkpoint)["run"])
+        kept = minigrad.load(checkpoint)
+        run.load_state_dict(kept["run"])
+        began -= kept["seconds"]
     saved = time.monotonic()
     while not run.done:
         stop = _stop.is_set()
         if stop or time.monotonic() - saved > CHECKPOINT_SECONDS:
-            minigrad.save(checkpoint, run=run)
             saved = time.monotonic()
+            minigrad.save(checkpoint, run=run, seconds=saved - began)
         if stop:
             raise Interrupted(label)
         try:
@@ -99,45 +100,57 @@ def _run(name: str, settings: Any, label: str, directory: Path) -> None:
     np.savez(partial, **run.traces())
     partial.rename(store.part(label))
     checkpoint.unlink(missing_ok=True)
+    return time.monotonic() - began
 
 
-def _why(future: Future[None]) -> str | None:
-    """Why a run did not end well: None if it did."""
-    try:
-        future.result()
-    except Interrupted:
-        return "interrupted"
-    except (ArithmeticError, ValueError, RuntimeError, OSError, MemoryError) as error:
-        return f"failed: {error}"
-    return None
-
-
-def _conclude(task: Task, why: str | None, facts: dict[str, Any], seconds: float) -> None:
-    """Draw and name a whole run; leave an unfinished one resumable."""
+def _conclude(task: Task, ended: dict[str, Future[float]], facts: dict[str, Any]) -> bool:
+    """Draw and name a whole run, or leave an unfinished one resumable; say which it was."""
     experiment, store = task.experiment, task.store
     print(f"\n{experiment.name}: {experiment.summary}")
-    spent = round(store.manifest.get("wall_seconds", 0) + seconds, 1)
+    errors = [error for run in ended.values() if (error := run.exception())]
+    spent = {label: run.result() for label, run in ended.items() if not run.exception()}
     try:
-        if why:
-            store.write_manifest(status=why, wall_seconds=spent, **facts)
-        else:
+        seconds = {label: round(value, 1) for label, value in spent.items() if value}
+        store.write_manifest(seconds=store.manifest.get("seconds", {}) | seconds, **facts)
+        if not errors:
             traces = store.gather(list(experiment.runs(task.settings)))
-            store.write_manifest(wall_seconds=spent, **facts)
             store.finish(keep=store.draw(experiment, task.settings, traces))
     except OSError as error:
-        why = f"failed: {error}"
-    if why:
-        print(f"  {why}; what was recorded is in {store.path}")
-        print(f"  continue with: python -m experiments resume {store.path}", flush=True)
-        return
+        errors.append(error)
+    if errors:
+        _leave(store, min(errors, key=lambda error: isinstance(error, Interrupted)))
+        return False
     for line in experiment.findings(traces, task.settings):
         print(f"  {line}")
     print(f"  figure: {store.path / 'figure.png'} (and .svg, .csv)", flush=True)
+    return True
+
+
+def _leave(store: Store, error: BaseException) -> None:
+    """Say why a run is unfinished, and how to go on; raises what is no fault of the run."""
+    match error:
+        case Interrupted():
+            why = "interrupted"
+        case BrokenProcessPool():
+            why = "failed: a worker was killed, perhaps for want of memory; use fewer --workers"
+        case ArithmeticError() | ValueError() | RuntimeError() | OSError() | MemoryError():
+            why = f"failed: {error}"
+        case _:
+            raise error
+    with suppress(OSError):  # on a full disk
+        store.write_manifest(status=why)
+    print(f"  {why}; what was recorded is in {store.path}")
+    if isinstance(error, PASSING):
+        print(f"  continue with: python -m experiments resume {store.path}", flush=True)
+    else:
+        print("  it would fail again: run it with other settings, and --force", flush=True)
 
 
 @contextmanager
-def _stoppable(workers: int, backend: str) -> Iterator[Executor]:
-    """A pool whose runs stop at the next piece when the user or the system asks this process to."""
+def _started(
+    jobs: list[tuple[Task, str]], backend: str, workers: int
+) -> Iterator[dict[Future[float], tuple[Task, str]]]:
+    """The jobs in processes, by future; each stops at its next piece when this one is asked to."""
     context = multiprocessing.get_context("spawn")
     stop = context.Event()
 
@@ -146,10 +159,23 @@ def _stoppable(workers: int, backend: str) -> Iterator[Executor]:
             print("\nstopping; what was recorded is kept ...", file=sys.stderr, flush=True)
         stop.set()
 
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    # Ignored by what is started now: a terminal sends Ctrl-C to all, and this process decides
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in ASKING}
     try:
         with ProcessPoolExecutor(workers, context, _start_worker, (stop, backend)) as pool:
-            yield pool
+            futures = {
+                pool.submit(_run, task.experiment.name, task.settings, label, task.store.path): (
+                    task,
+                    label,
+                )
+                for task, label in jobs
+            }
+            for number in ASKING:
+                signal.signal(number, ask)
+            try:
+                yield futures
+            finally:
+                stop.set()
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -158,11 +184,18 @@ def _stoppable(workers: int, backend: str) -> Iterator[Executor]:
 def _start_worker(stop: Any, backend: str) -> None:
     global _stop
     _stop = stop
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all; the parent decides
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    for number in ASKING:
+        signal.signal(number, signal.SIG_IGN)  # where it is not inherited
+    threading.Thread(target=_follow, args=(multiprocessing.parent_process(),), daemon=True).start()
     threadpool_limits(1)  # of the BLAS, which read its environment when it was loaded
     os.environ["OMP_NUM_THREADS"] = "1"  # of the optimizers
     minigrad.use(backend)
+
+
+def _follow(parent: Any) -> None:
+    """End this process with its parent, which may be killed."""
+    parent.join()
+    os._exit(1)
 
 
 def resume(directory: Path) -> Task:

@@ -22,6 +22,7 @@ from experiments.experiment import Experiment, Traces
 from minigrad.checkpoint import read_arrays
 
 MANIFEST = "manifest.json"
+KEYS = {"experiment", "status", "settings"}  # that every manifest has
 TRACES = "traces.npz"
 PARTIAL = ".partial"
 
@@ -50,17 +51,24 @@ class Store:
 
     @classmethod
     def create(cls, out: Path, experiment: Experiment, settings: Any) -> "Store":
-        """Make out/NAME.partial, empty but for the manifest."""
+        """Make out/NAME.partial, empty but for the manifest; raises StoreError where it cannot."""
         store = cls(out / (experiment.name + PARTIAL))
-        if store.path.exists():
-            shutil.rmtree(store.path)
-        store.path.mkdir(parents=True)
-        store.write_manifest(
-            experiment=experiment.name,
-            status="running",
-            settings=asdict(settings),
-            started=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        )
+        try:
+            if store.path.exists():
+                shutil.rmtree(store.path)
+            store.path.mkdir(parents=True)
+            store.write_manifest(
+                experiment=experiment.name,
+                status="running",
+                settings=asdict(settings),
+                started=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+            )
+        except OSError as error:
+            shutil.rmtree(store.path, ignore_errors=True)
+            raise StoreError(
+                f"--out {out} cannot be used ({error.strerror}); name a directory with room that "
+                "you may write to."
+            ) from error
         return store
 
     @property
@@ -68,11 +76,14 @@ class Store:
         """What is known of the run; raises StoreError where the directory holds none."""
         try:
             manifest: dict[str, Any] = json.loads((self.path / MANIFEST).read_text("utf-8"))
-            return manifest
+            if not isinstance(manifest, dict) or not KEYS <= manifest.keys():
+                raise ValueError(f"it lacks some of {', '.join(sorted(KEYS))}")
         except (OSError, ValueError) as error:
             raise StoreError(
-                f"{self.path} is not a run: {MANIFEST} {error}; name a run."
+                f"{self.path} is not a run, since its {MANIFEST} cannot be read ({error}); name a "
+                "directory that `run` made."
             ) from error
+        return manifest
 
     def write_manifest(self, **facts: Any) -> None:
         """Add facts to the manifest, whole or not at all."""

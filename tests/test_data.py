@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from experiments import data
+from experiments import classification, data
 from experiments.data import DataError, Dataset, load, load_digits, load_mnist
 
 ROOT = Path(__file__).parents[1]
@@ -245,6 +245,20 @@ def test_the_environment_means_what_the_option_means(
         load(None)
     monkeypatch.setenv("MINIGRAD_DATA", "digits")
     assert (load(None).name, load(None).note) == ("digits", "")
+
+
+def test_what_was_loaded_can_be_loaded_again(
+    files: Files, mirrors: "Mirrors", cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert load(None).source == str(cache)
+    assert load("digits").source == "digits"
+    write(tmp_path, files)
+    monkeypatch.chdir(tmp_path.parent)
+    monkeypatch.setenv("MINIGRAD_DATA", tmp_path.name)
+    monkeypatch.setattr(classification, "_load", load)
+    settings = classification.prepare(classification.Classification())
+    assert settings.data == load(None).source == str(tmp_path)
+    assert settings.images == "MNIST"
 
 
 def test_importing_does_not_import_pooch() -> None:

@@ -61,7 +61,9 @@ def test_every_experiment_leaves_figure_numbers_traces_and_manifest(quick):
         assert manifest["status"] == "complete"
         assert manifest["experiment"] == name
         assert manifest["backend"] and manifest["versions"]["numpy"] == np.__version__
-        assert manifest["blas_threads"] == 1 and manifest["wall_seconds"] > 0
+        assert manifest["blas_threads"] == 1
+        runs = {key.split("/")[0] for key in arrays(out / name / "traces.npz")}
+        assert set(manifest["seconds"]) == runs
         assert set(manifest["sha256"]) == FILES - {"manifest.json"}
         for file, digest in manifest["sha256"].items():
             assert hashlib.sha256((out / name / file).read_bytes()).hexdigest() == digest
@@ -140,27 +142,53 @@ def test_an_interrupted_run_resumes_to_the_same_numbers(
     assert not store.path.exists()
 
 
-def test_ctrl_c_keeps_what_was_recorded(tmp_path):
-    arguments = ["run", "synthetic-stochastic", "--out", str(tmp_path)]  # minutes long
+LONG = ["run", "synthetic-stochastic"]
+
+
+def started(out):
+    """A run of minutes, as soon as its directory is there, and that directory."""
     running = subprocess.Popen(
-        [sys.executable, "-m", "experiments", *arguments],
+        [sys.executable, "-m", "experiments", *LONG, "--out", str(out)],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        start_new_session=True,
     )
-    partial = tmp_path / "synthetic-stochastic.partial"
+    partial = out / "synthetic-stochastic.partial"
     while not (partial / "manifest.json").exists():
-        time.sleep(0.05)
-    time.sleep(2)  # so that the processes are at it, most likely; any moment will do
-    running.send_signal(signal.SIGINT)
+        time.sleep(0.01)
+    return running, partial
+
+
+@pytest.mark.parametrize("seconds", [0.1, 0.3, 2])  # workers: starting, starting, most likely at it
+def test_ctrl_c_keeps_what_was_recorded(tmp_path, seconds):
+    running, partial = started(tmp_path)
+    time.sleep(seconds)
+    os.killpg(running.pid, signal.SIGINT)  # to every process, as a terminal does
     printed, complaint = running.communicate(timeout=60)
     assert running.returncode == 1 and "Traceback" not in complaint
     assert Store(partial).manifest["status"] == "interrupted"
     assert f"resume {partial}" in printed
     assert not (tmp_path / "synthetic-stochastic").exists()
-    assert main(arguments) == 2  # not over the unfinished one
+    assert main([*LONG, "--out", str(tmp_path)]) == 2  # not over the unfinished one
     assert partial.exists()
+
+
+def test_workers_end_with_the_process_that_started_them(tmp_path):
+    running, _ = started(tmp_path)
+    time.sleep(2)
+    running.kill()
+    running.communicate(timeout=30)  # returns when nobody holds the pipes any more
+
+
+def test_ctrl_c_before_anything_runs_is_one_sentence(monkeypatch, capsys):
+    def interrupted(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("experiments.cli._list", interrupted)
+    assert main(["list"]) == 1
+    assert capsys.readouterr().err == "experiments: interrupted\n"
 
 
 def test_a_full_disk_fails_the_run_and_loses_nothing(tmp_path):
@@ -178,12 +206,35 @@ def test_a_full_disk_fails_the_run_and_loses_nothing(tmp_path):
     same(tmp_path / "whole" / "synthetic-stochastic", tmp_path / "synthetic-stochastic")
 
 
+def test_a_figure_that_cannot_be_written_is_a_failure_that_resume_mends(
+    tmp_path, capsys, monkeypatch
+):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "draw", full)
+        assert main(["run", "theorem-1", "--steps", "30", "--out", str(tmp_path)]) == 1
+    partial = tmp_path / "theorem-1.partial"
+    assert f"resume {partial}" in capsys.readouterr().out
+    assert "No space left" in Store(partial).manifest["status"]
+    assert main(["resume", str(partial)]) == 0
+    assert Store(tmp_path / "theorem-1").manifest["status"] == "complete"
+
+
+def test_resuming_is_not_offered_for_what_would_fail_again(tmp_path, capsys):
+    changes = ["--steps", "30", "--set", "sgd_lr=1e307"]
+    assert main(["run", "synthetic-online", *changes, "--out", str(tmp_path)]) == 1
+    printed = capsys.readouterr().out
+    assert "failed: SGD: " in printed and "resume" not in printed
+
+
 def test_a_rerun_needs_force_and_replaces_the_old_run(quick, tmp_path, capsys):
     arguments = ["run", "theorem-1", "--steps", "30", "--workers", "1", "--out", str(tmp_path)]
     assert main(arguments) == 0
     assert main(arguments) == 2
     assert "--force" in capsys.readouterr().err
-    assert main([*arguments, "--seed", "3", "--set", "lr=0.25", "--force"]) == 0
+    assert main([*arguments, "--set", "lr=0.25", "--force"]) == 0
     settings = json.loads((tmp_path / "theorem-1" / "manifest.json").read_text())["settings"]
     assert settings["lr"] == 0.25 and settings["steps"] == 30
 
@@ -198,6 +249,22 @@ def test_a_rerun_needs_force_and_replaces_the_old_run(quick, tmp_path, capsys):
         (["run", "gamma", "--set", "betas=(0.9, 1.0)"], "betas"),
         (["run", "gamma", "--set", "lr=-1"], "lr="),
         (["run", "gamma", "--steps", "0"], "steps=0"),
+        (["run", "gamma", "--steps", "1"], "steps=1"),
+        (["run", "gamma", "--set", "betas=(0.9,)"], "betas=(0.9,)"),
+        (["run", "gamma", "--set", "betas=('a', 'b')"], "betas=('a', 'b')"),
+        (["run", "gamma", "--set", "x1=5"], "x1=5.0"),
+        (["run", "theorem-1", "--set", "lr=1e999"], "lr=inf"),
+        (["run", "theorem-1", "--set", "c=()"], "c=()"),
+        (["run", "theorem-1", "--set", "c=('a',)"], "c=('a',)"),
+        (["run", "theorem-1", "--set", "c=(1.5, 3)"], "c=(1.5, 3.0)"),
+        (["run", "synthetic-stochastic", "--set", "probability=2"], "probability=2.0"),
+        (["run", "synthetic-stochastic", "--set", "probability=0.001"], "above 0.0098"),
+        (["run", "mlp", "--set", "epochs=abc"], "epochs='abc'"),
+        (["run", "mlp", "--set", "rates=1000"], "rates=1000"),
+        (["run", "mlp", "--set", "dataset=mnist"], "no experiment here has a setting 'dataset'"),
+        (["run", "mlp", "--steps", "10"], "no experiment here has a setting 'steps'"),
+        (["run", "theorem-1", "--seeds", "3"], "no experiment here has a setting 'seeds'"),
+        (["run", "theorem-1", "--data", "digits"], "no experiment here has a setting 'data'"),
         (["run", "gamma", "--backend", "cupi"], "did you mean 'cupy'?"),
         (["run", "logistic", "--data", "no/such/place"], "no/such/place"),
         (["plot", "no/such/run"], "no/such/run"),
@@ -210,6 +277,39 @@ def test_bad_arguments_are_one_sentence_and_status_2(tmp_path, capsys, arguments
     printed = capsys.readouterr().err
     assert says in printed and len(printed.strip().splitlines()) == 1
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "says"),
+    [("--workers", "0", "0 is too small"), ("--steps", "1e5", "'1e5' is not a whole number")],
+)
+def test_numbers_that_cannot_be_are_refused_with_the_usage(capsys, option, value, says):
+    with pytest.raises(SystemExit) as stopped:
+        main(["run", "gamma", option, value])
+    assert stopped.value.code == 2
+    assert f"argument {option}: {says}" in capsys.readouterr().err
+
+
+def test_a_place_that_cannot_be_written_to_is_named_and_left_clean(tmp_path, capsys, monkeypatch):
+    (tmp_path / "file").write_text("not a directory")
+    assert main(["run", "theorem-1", "--out", str(tmp_path / "file")]) == 2
+    assert f"--out {tmp_path / 'file'} cannot be used" in capsys.readouterr().err
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Store, "write_manifest", lambda *_, **facts: full())
+    assert main(["run", "theorem-1", "--out", str(tmp_path / "full")]) == 2
+    assert "No space left on device" in capsys.readouterr().err
+    assert not list((tmp_path / "full").iterdir())
+
+
+def test_a_manifest_without_what_every_run_has_is_refused(tmp_path, capsys):
+    for text in ("{}", "[]", "7", "{"):
+        (tmp_path / "manifest.json").write_text(text)
+        for command in ("plot", "resume"):
+            assert main([command, str(tmp_path)]) == 2
+            assert f"{tmp_path} is not a run" in capsys.readouterr().err
 
 
 def test_a_damaged_run_is_refused(quick, tmp_path, capsys):

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from experiments.registry import EXPERIMENTS
-from minigrad import Tensor, to_host, xp
+from minigrad import Tensor, to_host
 from minigrad.tape import OPS, op
 from optim import RULES
 from optim.__main__ import table
@@ -17,7 +17,7 @@ USE, AROUND, OP, RULE = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 
 def run(code):
-    names = {"__name__": "readme", "op": op, "xp": xp}
+    names = {"__name__": "readme", "op": op}
     exec(compile(code, "README.md", "exec"), names)
     return names
 
@@ -56,15 +56,13 @@ def test_the_example_of_an_op_is_right():
 
 
 def test_the_example_of_an_optimizer_steps():
-    import optim
-
-    rule = run("import optim\n" + RULE)["SignMomentum"]
+    rule = run(RULE)["SignMomentum"]
     x = Tensor(np.array([1.0, -3.0]), requires_grad=True)
     opt = rule([x], lr=0.5)
     x.grad = [2.0, -7.0]
     opt.step()
     np.testing.assert_array_equal(x.numpy(), [0.5, -2.5])
-    del optim.RULES["signmomentum"]
+    del RULES["signmomentum"]
 
 
 def test_the_files_it_names_exist():
