@@ -26,6 +26,7 @@ cuda-check: $(VENV)/cuda-check
 gpu: $(VENV)/$(CUDA)
 	$(python) -m minigrad doctor
 	$(python) -c "import minigrad; minigrad.use('cupy')"
+	@echo "The first time this compiles some 600 kernels, which takes minutes."
 	$(python) -m pytest -m gpu -rA
 
 lint: $(VENV)/dev

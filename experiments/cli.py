@@ -15,9 +15,11 @@ from experiments import data, runner
 from experiments.experiment import Experiment
 from experiments.registry import EXPERIMENTS
 from experiments.store import Store
-from minigrad.backend import current
+from minigrad.backend import Backend, current, instead
 from minigrad.doctor import report
 from minigrad.errors import nearest
+
+WORKERS_OF_A_DEVICE = 2  # each has a context and data of its own there
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -56,8 +58,9 @@ def _run(options: argparse.Namespace) -> int:
             Store.check_free(options.out, experiment.name)
         mine = {k: v for k, v in changes.items() if k in vars(experiment.settings)}
         settings = experiment.prepare(experiment.configured(mine, options.quick))
-        for make_run in experiment.runs(settings).values():
-            make_run()  # raises for bad settings, before anything is written
+        with instead(Backend()):  # a device is for the workers
+            for make_run in experiment.runs(settings).values():
+                make_run()  # raises for bad settings, before anything is written
         settled.append((experiment, settings))
     tasks = [
         runner.Task(experiment, settings, Store.create(options.out, experiment, settings))
@@ -74,7 +77,8 @@ def _resume(options: argparse.Namespace) -> int:
 
 def _execute(tasks: list[runner.Task], options: argparse.Namespace) -> int:
     backend = options.backend or current().name
-    return 0 if runner.execute(tasks, backend, options.workers) else 1
+    workers = options.workers or (os.cpu_count() if current().on_host else WORKERS_OF_A_DEVICE)
+    return 0 if runner.execute(tasks, backend, workers) else 1
 
 
 def _plot(options: argparse.Namespace) -> int:
@@ -158,7 +162,8 @@ def _parser() -> argparse.ArgumentParser:
         one.add_argument("--force", action="store_true", help="replace an earlier run")
     for one in (run, every, again):
         one.add_argument("--backend", help="numpy or cupy; default: MINIGRAD_BACKEND, or numpy")
-        one.add_argument("--workers", type=_positive, default=os.cpu_count(), help="processes")
+        help_ = f"processes; default: as many as cores, on a device {WORKERS_OF_A_DEVICE}"
+        one.add_argument("--workers", type=_positive, help=help_)
     plot = command("plot", _plot, "draw a run's figure again, from its traces")
     for one in (plot, again):
         one.add_argument("directory", type=Path, metavar="DIR")

@@ -37,7 +37,7 @@ class Interrupted(Exception):
 
 
 ASKING = (signal.SIGINT, signal.SIGTERM)  # signals that ask to stop
-PASSING = (Interrupted, BrokenProcessPool, OSError, MemoryError)  # may not happen again
+RECURRING = (ArithmeticError, ValueError)  # what would come again
 
 
 @dataclass(frozen=True)
@@ -140,10 +140,10 @@ def _leave(store: Store, error: BaseException) -> None:
     with suppress(OSError):  # on a full disk
         store.write_manifest(status=why)
     print(f"  {why}; what was recorded is in {store.path}")
-    if isinstance(error, PASSING):
-        print(f"  continue with: python -m experiments resume {store.path}", flush=True)
-    else:
+    if isinstance(error, RECURRING):
         print("  it would fail again: run it with other settings, and --force", flush=True)
+    else:
+        print(f"  continue with: python -m experiments resume {store.path}", flush=True)
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from threadpoolctl import threadpool_info
 
 from experiments.experiment import Experiment, Traces
 from minigrad.checkpoint import read_arrays
+from minigrad.doctor import driver, wheels
 
 MANIFEST = "manifest.json"
 KEYS = {"experiment", "status", "settings"}  # that every manifest has
@@ -145,10 +146,14 @@ class Store:
 
 def environment(backend: str) -> dict[str, Any]:
     """What the numbers may depend on, for the manifest."""
+    device = backend == "cupy"
     return {
         "backend": backend,
+        "device": [row.found for row in driver()] if device else [],
         "python": platform.python_version(),
-        "versions": {name: version(name) for name in ("numpy", "matplotlib")},
+        "versions": {
+            name: version(name) for name in ("numpy", "matplotlib", *(wheels() if device else ()))
+        },
         "machine": f"{platform.system()} {platform.machine()}",
         "processor": _processor(),
         "blas": [f"{lib['internal_api']} {lib['version']}" for lib in threadpool_info()],

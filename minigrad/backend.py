@@ -76,11 +76,13 @@ def _cupy() -> Backend:
         import cupy
     except ImportError as error:
         raise RuntimeError(f"use('cupy'): CuPy cannot be imported ({error}); {cure}.") from error
-    if not cupy.cuda.is_available():
+    try:
+        cupy.cuda.runtime.getDeviceCount()
+    except RuntimeError as error:
         raise RuntimeError(
-            "use('cupy'): CuPy is installed, but finds no NVIDIA driver and device; "
-            "install the driver, or use the numpy backend."
-        )
+            f"use('cupy'): CuPy is installed, but finds no device that it can use ({error}); "
+            "install an NVIDIA driver that is new enough, or use the numpy backend."
+        ) from None
     return of_cupy(cupy)
 
 

@@ -104,15 +104,20 @@ def driver() -> Iterator[Row]:
             yield Row("NVIDIA driver", line)
 
 
+def wheels() -> list[str]:
+    """The installed distributions that are CuPy."""
+    return sorted(set(packages_distributions().get("cupy", ())))
+
+
 def cupy() -> Iterator[Row]:
     """CuPy, the devices it sees, and whether what it computes on one is right."""
-    wheels = sorted(set(packages_distributions().get("cupy", ())))
-    if not wheels:
+    names = wheels()
+    if not names:
         yield Row("CuPy", "not installed", f"With an NVIDIA GPU, pip install {EXTRA}.")
         return
-    anew = f"pip uninstall {' '.join(wheels)}, then pip install {EXTRA}."
-    installed = ", ".join(f"{name} {_version(name)}" for name in wheels)
-    yield Row("CuPy", installed, f"They overwrite each other: {anew}" if len(wheels) > 1 else "")
+    anew = f"pip uninstall {' '.join(names)}, then pip install {EXTRA}."
+    installed = ", ".join(f"{name} {_version(name)}" for name in names)
+    yield Row("CuPy", installed, f"They overwrite each other: {anew}" if len(names) > 1 else "")
     try:
         backend = make("cupy")
         runtime = backend.namespace.cuda.runtime

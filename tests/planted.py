@@ -56,11 +56,11 @@ MISTAKES = [
     Mistake(
         "rows made on the host",
         OPS,
-        "(labels, xp.arange(n))",
-        "(labels, __import__('numpy').arange(n))",
+        "wrapped * n + xp.arange(n)",
+        "wrapped * n + __import__('numpy').arange(n)",
     ),
-    Mistake("rows as a list", OPS, "(labels, xp.arange(n))", "(labels, list(range(n)))"),
-    Mistake("a look at the labels", OPS, 'mode="raise" if on_host else "wrap"', 'mode="raise"'),
+    Mistake("rows as a list", OPS, "wrapped * n + xp.arange(n)", "wrapped * n + list(range(n))"),
+    Mistake("a look at the labels", OPS, "on_host = current().on_host", "on_host = True"),
     Mistake(
         "the loss as a float",
         OPS,

@@ -56,7 +56,7 @@ def device(monkeypatch):
         getDeviceCount=lambda: 1,
         getDeviceProperties=lambda i: properties,
     )
-    cuda = SimpleNamespace(is_available=lambda: True, runtime=runtime)
+    cuda = SimpleNamespace(runtime=runtime)
     cupy = SimpleNamespace(
         cuda=cuda, asarray=np.asarray, asnumpy=np.array, sqrt=np.sqrt, linalg=np.linalg
     )
@@ -132,9 +132,12 @@ def test_a_library_that_is_missing_on_the_device_is_named(capsys, device):
 
 
 def test_a_driver_without_a_device_is_told_apart(capsys, device):
-    device.cuda.is_available = lambda: False
+    def none():
+        raise RuntimeError("cudaErrorNoDevice: no CUDA-capable device is detected")
+
+    device.cuda.runtime.getDeviceCount = none
     said = report(capsys)
-    assert "finds no NVIDIA driver and device" in said["device"]
+    assert "no device that it can use (cudaErrorNoDevice: no CUDA-capable" in said["device"]
     assert "-> See NVIDIA driver above" in said["device"]
     assert not any(what.startswith("cupy: ") for what in said)
 
