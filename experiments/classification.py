@@ -7,7 +7,7 @@ the test set. Initial weights and batches depend on the seed alone.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,16 +19,18 @@ from experiments.figure import Sheet
 from experiments.training import Sweep
 from models import Classifier
 
-VALIDATION = {"mnist": 5_000, "digits": 300}  # images of the training set
-EPOCHS = {"mnist": 10, "digits": 30}
+VALIDATION = {"mnist": 5_000, data.DIGITS: 300}  # images of the training set
+EPOCHS = {"mnist": 10, data.DIGITS: 30}
 BETA2S = (0.99, 0.999)
 WIDEST = 21  # rates of a grid
+_loaded: dict[str | None, data.Dataset] = {}  # by what was asked for, and by what was found
 TOP = 3.0  # of the plot of validation losses: above log(10), which is guessing
 
 
 @dataclass(frozen=True, kw_only=True)
 class Classification(Settings):
-    data: str | None = None  # a directory of MNIST, "digits", or wherever MNIST is to be had
+    data: str | None = None  # a directory of MNIST, "digits", or wherever MNIST is to be had,
+    note: str = ""  # and why the data are others than that
     epochs: int | None = None  # as fits the data
     batch: int = 128
     seeds: int = 5
@@ -49,10 +51,10 @@ class Classification(Settings):
 
 def prepare(s: Classification) -> Classification:
     """Find the data, once for all processes and for resuming."""
+    if s.note:
+        raise ValueError(f"note={s.note!r} is not for setting; it says what was found.")
     found = _load(s.data)
-    if found.note:
-        print(found.note)
-    return replace(s, data=found.source, epochs=s.epochs or EPOCHS[found.name])
+    return replace(s, data=found.source, note=found.note, epochs=s.epochs or EPOCHS[found.name])
 
 
 def runs(
@@ -163,6 +165,10 @@ def at_edge(trace: Mapping[str, np.ndarray]) -> bool:
     return float(trace["best_rate"]) in trace["rates"][[0, -1]]
 
 
-@lru_cache(maxsize=1)
 def _load(source: str | None) -> data.Dataset:
-    return data.load(source)
+    if source not in _loaded:
+        found = data.load(source)
+        if found.note:
+            print(found.note)
+        _loaded[source] = _loaded[found.source] = found
+    return _loaded[source]

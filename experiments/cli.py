@@ -50,7 +50,8 @@ def _list(options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    experiments = [_find(name) for name in options.names] or list(EXPERIMENTS.values())
+    names = dict.fromkeys(options.names) or EXPERIMENTS  # each once
+    experiments = [_find(name) for name in names]
     changes = _changes(options, experiments)
     settled = []
     for experiment in experiments:
@@ -71,14 +72,15 @@ def _run(options: argparse.Namespace) -> int:
 
 def _resume(options: argparse.Namespace) -> int:
     task = runner.resume(options.directory)
-    options.backend = options.backend or task.store.manifest.get("backend")
+    if not options.backend:
+        minigrad.use(task.store.manifest.get("backend") or current().name)
     return _execute([task], options)
 
 
 def _execute(tasks: list[runner.Task], options: argparse.Namespace) -> int:
-    backend = options.backend or current().name
-    workers = options.workers or (os.cpu_count() if current().on_host else WORKERS_OF_A_DEVICE)
-    return 0 if runner.execute(tasks, backend, workers) else 1
+    here = current()
+    workers = options.workers or (os.cpu_count() if here.on_host else WORKERS_OF_A_DEVICE)
+    return 0 if runner.execute(tasks, here.name, workers) else 1
 
 
 def _plot(options: argparse.Namespace) -> int:

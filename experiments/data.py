@@ -132,7 +132,7 @@ def load_digits() -> Dataset:
     with np.load(Path(__file__).with_name("digits.npz"), allow_pickle=False) as file:
         x = np.divide(file["images"].reshape(-1, 64), 16, dtype=np.float32)
         y = file["labels"].astype(np.int64)
-    return Dataset("digits", x[:1497], y[:1497], x[1497:], y[1497:], DIGITS)
+    return Dataset(DIGITS, x[:1497], y[:1497], x[1497:], y[1497:], DIGITS)
 
 
 def load_mnist(directory: str | os.PathLike[str] | None = None) -> Dataset:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 Traces = Mapping[str, Mapping[str, np.ndarray]]  # of each run by label: arrays by name
 
+LARGEST = 10**12  # of any count
+
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
@@ -21,9 +23,10 @@ class Settings:
 
     def __post_init__(self) -> None:
         for f in fields(self):
-            value = getattr(self, f.name)
-            if type(value) is int and value < (0 if f.name == "seed" else 1):
-                raise ValueError(f"{f.name}={value} is too small; give a positive number.")
+            value, least = getattr(self, f.name), 0 if f.name == "seed" else 1
+            if type(value) is int and not least <= value <= LARGEST:
+                size = "small" if value < least else "large"
+                raise ValueError(f"{f.name}={value} is too {size}; give {least} to {LARGEST:,}.")
 
 
 class Run(Protocol):
@@ -66,10 +69,12 @@ class Experiment:
                 raise ValueError(f"{self.name} has no setting {name!r}; {nearest(name, known)}")
             try:
                 merged[name] = _as(known[name].type, value)
-            except TypeError:
+            except (TypeError, OverflowError):
+                kind = known[name].type
+                wanted = kind.__name__ if isinstance(kind, type) else kind
                 raise ValueError(
-                    f"{name}={value!r} is not like its default, {known[name].default!r}; "
-                    "give that type."
+                    f"{name}={value!r:.60}: give {wanted}, like the default, "
+                    f"{known[name].default!r}."
                 ) from None
         return replace(self.settings, **merged)
 

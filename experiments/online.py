@@ -20,7 +20,7 @@ class OnlineSettings(Settings):
     """What the experiments on these problems share."""
 
     steps: int
-    lr: float = 0.5  # alpha_t = lr / sqrt(t)
+    lr: float = 0.5  # alpha_t = lr / sqrt(t), and in gamma lr too
     x1: float = 0.0
 
     def __post_init__(self) -> None:

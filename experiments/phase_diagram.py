@@ -38,6 +38,8 @@ class Phase(OnlineSettings):
         for name in ("beta1", "beta2"):
             if not all(0 <= beta < 1 for beta in getattr(self, name)):
                 raise ValueError(f"{name}={getattr(self, name)}: give numbers in [0, 1).")
+        if not all(3 <= period <= 1000 for period in self.periods):
+            raise ValueError(f"periods={self.periods}: give numbers from 3 to 1000.")
 
 
 def drift(problem, betas, rho=0.0):

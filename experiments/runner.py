@@ -6,17 +6,18 @@ writes a checkpoint. All processes use one BLAS thread, which makes resuming exa
 
 import multiprocessing
 import os
+import shlex
 import signal
 import sys
 import threading
 import time
-from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -26,18 +27,16 @@ from tqdm import tqdm
 import minigrad
 from experiments.experiment import Experiment
 from experiments.registry import EXPERIMENTS
-from experiments.store import Store, StoreError, environment
+from experiments.store import PARTIAL, Store, StoreError, environment, whole_or_not
 
 CHECKPOINT_SECONDS = 10.0
-_stop: Any = threading.Event()  # in a worker, the event of the process that started it
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+RECURRING = (ArithmeticError, ValueError)  # errors that would come again
+_stop: Any = SimpleNamespace(value=0)  # in a worker, what it shares with who started it
 
 
 class Interrupted(Exception):
     """The run was asked to stop, and has kept what continuing needs."""
-
-
-ASKING = (signal.SIGINT, signal.SIGTERM)  # signals that ask to stop
-RECURRING = (ArithmeticError, ValueError)  # what would come again
 
 
 @dataclass(frozen=True)
@@ -53,17 +52,20 @@ def execute(tasks: list[Task], backend: str, workers: int) -> bool:
     """Run the tasks, each as its runs; print what they found; say whether all are whole."""
     jobs = [(task, label) for task in tasks for label in task.experiment.runs(task.settings)]
     jobs.sort(key=lambda job: -getattr(job[0].settings, "steps", 0))  # the long ones first
-    left = Counter(task.experiment.name for task, _ in jobs)
+    ended: dict[str, dict[str, Future[float]]] = {task.experiment.name: {} for task in tasks}
+    for task in tasks:
+        task.store.write_manifest(**environment(backend))
     whole = True
-    with _started(jobs, backend, workers) as futures:
+    with _running(jobs, backend, workers) as futures:
         bar = tqdm(as_completed(futures), total=len(futures), unit="run", disable=None)
         for future in bar:
-            task, _ = futures[future]
-            left[task.experiment.name] -= 1
-            if not left[task.experiment.name]:
-                ended = {label: one for one, (of, label) in futures.items() if of is task}
+            task, label = futures[future]
+            runs = ended[task.experiment.name]
+            runs[label] = future
+            if len(runs) == len(task.experiment.runs(task.settings)):
                 with bar.external_write_mode():
-                    whole &= _conclude(task, ended, environment(backend))
+                    whole &= _conclude(task, runs)
+                task.store.unlock()
     return whole
 
 
@@ -75,7 +77,7 @@ def _run(name: str, settings: Any, label: str, directory: Path) -> float:
     store, began = Store(directory), time.monotonic()
     if store.part(label).exists():
         return 0.0
-    if _stop.is_set():
+    if _stop.value:
         raise Interrupted(label)
     run = EXPERIMENTS[name].runs(settings)[label]()
     checkpoint = store.checkpoint(label)
@@ -85,7 +87,7 @@ def _run(name: str, settings: Any, label: str, directory: Path) -> float:
         began -= kept["seconds"]
     saved = time.monotonic()
     while not run.done:
-        stop = _stop.is_set()
+        stop = _stop.value
         if stop or time.monotonic() - saved > CHECKPOINT_SECONDS:
             saved = time.monotonic()
             minigrad.save(checkpoint, run=run, seconds=saved - began)
@@ -96,29 +98,31 @@ def _run(name: str, settings: Any, label: str, directory: Path) -> float:
         except FloatingPointError as error:
             np.savez(directory / f"{label}.failed.npz", **run.traces())
             raise FloatingPointError(f"{label}: {error}") from error
-    partial = store.part(label).with_suffix(".tmp.npz")
-    np.savez(partial, **run.traces())
-    partial.rename(store.part(label))
+    with whole_or_not(store.part(label)) as file:
+        np.savez(file, **run.traces())
     checkpoint.unlink(missing_ok=True)
     return time.monotonic() - began
 
 
-def _conclude(task: Task, ended: dict[str, Future[float]], facts: dict[str, Any]) -> bool:
+def _conclude(task: Task, ended: dict[str, Future[float]]) -> bool:
     """Draw and name a whole run, or leave an unfinished one resumable; say which it was."""
     experiment, store = task.experiment, task.store
     print(f"\n{experiment.name}: {experiment.summary}")
-    errors = [error for run in ended.values() if (error := run.exception())]
-    spent = {label: run.result() for label, run in ended.items() if not run.exception()}
+    seconds, errors = store.manifest.get("seconds", {}), []
+    for label, run in ended.items():
+        if error := run.exception():
+            errors.append(error)
+        elif spent := run.result():
+            seconds[label] = round(spent, 1)
     try:
-        seconds = {label: round(value, 1) for label, value in spent.items() if value}
-        store.write_manifest(seconds=store.manifest.get("seconds", {}) | seconds, **facts)
+        store.write_manifest(seconds=seconds)
         if not errors:
             traces = store.gather(list(experiment.runs(task.settings)))
             store.finish(keep=store.draw(experiment, task.settings, traces))
-    except OSError as error:
+    except Exception as error:
         errors.append(error)
     if errors:
-        _leave(store, min(errors, key=lambda error: isinstance(error, Interrupted)))
+        _leave(store, next((e for e in errors if not isinstance(e, Interrupted)), errors[0]))
         return False
     for line in experiment.findings(traces, task.settings):
         print(f"  {line}")
@@ -133,59 +137,64 @@ def _leave(store: Store, error: BaseException) -> None:
             why = "interrupted"
         case BrokenProcessPool():
             why = "failed: a worker was killed, perhaps for want of memory; use fewer --workers"
-        case ArithmeticError() | ValueError() | RuntimeError() | OSError() | MemoryError():
-            why = f"failed: {error}"
         case _:
-            raise error
+            why = f"failed: {error}"
     with suppress(OSError):  # on a full disk
         store.write_manifest(status=why)
-    print(f"  {why}; what was recorded is in {store.path}")
+    if not isinstance(error, (Interrupted, RuntimeError, OSError, MemoryError, *RECURRING)):
+        raise error
+    print(f"  {why}\n  what was recorded is in {store.path}")
     if isinstance(error, RECURRING):
         print("  it would fail again: run it with other settings, and --force", flush=True)
     else:
-        print(f"  continue with: python -m experiments resume {store.path}", flush=True)
+        where = shlex.quote(str(store.path))
+        print(f"  continue with: python -m experiments resume {where}", flush=True)
 
 
 @contextmanager
-def _started(
+def _running(
     jobs: list[tuple[Task, str]], backend: str, workers: int
 ) -> Iterator[dict[Future[float], tuple[Task, str]]]:
-    """The jobs in processes, by future; each stops at its next piece when this one is asked to."""
+    """The jobs in processes, by future; each stops at its next piece when this one is asked to.
+
+    Asked a second time, this one stops at once.
+    """
     context = multiprocessing.get_context("spawn")
-    stop = context.Event()
+    stop = context.RawValue("b")  # without a lock, which a signal or a kill could leave taken
+    before: dict[Any, Any] = {}
 
     def ask(*_: object) -> None:
-        if not stop.is_set():
-            print("\nstopping; what was recorded is kept ...", file=sys.stderr, flush=True)
-        stop.set()
+        stop.value = 1
+        restore()
+        print("\nstopping; what was recorded is kept ...", file=sys.stderr, flush=True)
 
-    # Ignored by what is started now: a terminal sends Ctrl-C to all, and this process decides
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in ASKING}
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
     try:
         with ProcessPoolExecutor(workers, context, _start_worker, (stop, backend)) as pool:
-            futures = {
-                pool.submit(_run, task.experiment.name, task.settings, label, task.store.path): (
-                    task,
-                    label,
-                )
-                for task, label in jobs
-            }
-            for number in ASKING:
-                signal.signal(number, ask)
+            # Blocked also in what is started here, since a terminal sends Ctrl-C to all
+            signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+            try:
+                before.update({number: signal.signal(number, ask) for number in STOP_SIGNALS})
+                futures = {}
+                for task, label in jobs:
+                    of = task.experiment.name, task.settings, label, task.store.path
+                    futures[pool.submit(_run, *of)] = task, label
+            finally:
+                signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
             try:
                 yield futures
             finally:
-                stop.set()
+                stop.value = 1  # after an error here the others need not go on
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        restore()
 
 
 def _start_worker(stop: Any, backend: str) -> None:
     global _stop
     _stop = stop
-    for number in ASKING:
-        signal.signal(number, signal.SIG_IGN)  # where it is not inherited
     threading.Thread(target=_follow, args=(multiprocessing.parent_process(),), daemon=True).start()
     threadpool_limits(1)  # of the BLAS, which read its environment when it was loaded
     os.environ["OMP_NUM_THREADS"] = "1"  # of the optimizers
@@ -200,11 +209,12 @@ def _follow(parent: Any) -> None:
 
 def resume(directory: Path) -> Task:
     """The task of an unfinished run; raises StoreError for anything else."""
-    store = Store(directory)
+    store = Store(directory.resolve())
     manifest = store.manifest
+    if not store.path.name.endswith(PARTIAL):
+        raise StoreError(f"{directory} is not called NAME{PARTIAL}; there is nothing to resume.")
     if manifest["experiment"] not in EXPERIMENTS:
         raise StoreError(f"{directory} is of the unknown experiment {manifest['experiment']!r}.")
-    if manifest["status"] == "complete":
-        raise StoreError(f"{directory} is complete; there is nothing to resume.")
+    store.lock()
     experiment = EXPERIMENTS[manifest["experiment"]]
     return Task(experiment, experiment.configured(manifest["settings"]), store)

@@ -4,16 +4,19 @@ It is called NAME.partial until it is whole, and keeps that name, and says why, 
 interrupted or failed.
 """
 
+import fcntl
 import hashlib
 import json
 import os
 import platform
 import shutil
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from threadpoolctl import threadpool_info
@@ -37,6 +40,7 @@ class Store:
 
     def __init__(self, path: Path):
         self.path = path
+        self._held: int | None = None  # open while it is locked
 
     @classmethod
     def check_free(cls, out: Path, name: str) -> None:
@@ -56,8 +60,10 @@ class Store:
         store = cls(out / (experiment.name + PARTIAL))
         try:
             if store.path.exists():
+                store.lock()
                 shutil.rmtree(store.path)
             store.path.mkdir(parents=True)
+            store.lock()
             store.write_manifest(
                 experiment=experiment.name,
                 status="running",
@@ -71,6 +77,26 @@ class Store:
                 "you may write to."
             ) from error
         return store
+
+    def lock(self) -> None:
+        """Keep others from this directory, at most until this process ends.
+
+        Raises StoreError where another has done so.
+        """
+        self.unlock()
+        self._held = os.open(self.path, os.O_RDONLY)
+        try:
+            fcntl.flock(self._held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StoreError(
+                f"{self.path} is being run by another process; wait for it, or stop it."
+            ) from None
+
+    def unlock(self) -> None:
+        """Let others have this directory."""
+        if self._held is not None:
+            os.close(self._held)
+            self._held = None
 
     @property
     def manifest(self) -> dict[str, Any]:
@@ -89,9 +115,8 @@ class Store:
     def write_manifest(self, **facts: Any) -> None:
         """Add facts to the manifest, whole or not at all."""
         known = self.manifest if (self.path / MANIFEST).exists() else {}
-        partial = self.path / (MANIFEST + ".tmp")
-        partial.write_text(json.dumps(known | facts, indent=2) + "\n", "utf-8")
-        os.replace(partial, self.path / MANIFEST)
+        with whole_or_not(self.path / MANIFEST) as file:
+            file.write(json.dumps(known | facts, indent=2).encode() + b"\n")
 
     def checkpoint(self, label: str) -> Path:
         """Where a run that is not done keeps what continuing needs."""
@@ -104,10 +129,9 @@ class Store:
     def gather(self, labels: list[str]) -> Traces:
         """Join the traces of all runs into traces.npz."""
         traces = {label: read_arrays(self.part(label)) for label in labels}
-        np.savez_compressed(
-            self.path / TRACES,
-            **{f"{label}/{name}": a for label, t in traces.items() for name, a in t.items()},
-        )
+        joined = {f"{label}/{name}": a for label, t in traces.items() for name, a in t.items()}
+        with whole_or_not(self.path / TRACES) as file:
+            np.savez_compressed(file, **joined)
         return traces
 
     def traces(self) -> Traces:
@@ -142,6 +166,18 @@ class Store:
         if whole.exists():
             shutil.rmtree(whole)
         self.path = self.path.rename(whole)
+
+
+@contextmanager
+def whole_or_not(path: Path) -> Iterator[BinaryIO]:
+    """A file to write to, which becomes the one at `path`, or is gone after an error."""
+    partial = path.with_name(path.name + ".tmp")
+    try:
+        with open(partial, "wb") as file:
+            yield file
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def environment(backend: str) -> dict[str, Any]:

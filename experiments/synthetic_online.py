@@ -59,7 +59,8 @@ def draw(traces, s):
         panel.axes.set_xscale("log")
     played.axes.set_ylim(-1.15, 1.15)
     regret.axes.set_ylim(-0.05, 1)
-    regret.axes.set_xlim(left=s.steps / 150)  # before, all are off the plot: f_1 has slope 1010
+    # before, all are off the plot: f_1 has slope 1010
+    regret.axes.set_xlim(left=min(2000, s.steps / 2))
     sheet.legend(regret)
     return sheet
 

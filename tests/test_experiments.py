@@ -5,20 +5,24 @@ import hashlib
 import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import numpy as np
 import pytest
 from driving import host_only
 
+import minigrad
 from experiments import runner
 from experiments.cli import main
 from experiments.registry import EXPERIMENTS
-from experiments.store import Store
+from experiments.store import Store, whole_or_not
 
 pytestmark = host_only  # its processes do not know the backends that tests register
 ROOT = Path(__file__).parents[1]
@@ -102,13 +106,18 @@ def test_the_worker_count_changes_nothing(quick, tmp_path):
         same(out / name, tmp_path / name)
 
 
+def full_disk(*_, **__):
+    raise OSError(28, "No space left on device")
+
+
 class StopAt:
-    """An event that is set when it has been asked so many times."""
+    """A wish to stop that is there when it has been asked for so many times."""
 
     def __init__(self, count):
         self.count = count
 
-    def is_set(self):
+    @property
+    def value(self):
         self.count -= 1
         return self.count < 0
 
@@ -132,6 +141,7 @@ def test_an_interrupted_run_resumes_to_the_same_numbers(
     with pytest.raises(runner.Interrupted):
         runner._run(name, settings, first, store.path)
     assert store.checkpoint(first).exists()
+    store.unlock()
 
     resumed = cli("resume", store.path)
     assert resumed.returncode == 0, resumed.stderr
@@ -140,6 +150,97 @@ def test_an_interrupted_run_resumes_to_the_same_numbers(
     assert whole.returncode == 0, whole.stderr
     same(tmp_path / "whole" / name, tmp_path / name)
     assert not store.path.exists()
+
+
+def test_the_seconds_of_a_run_are_those_of_all_its_parts(tmp_path, monkeypatch):
+    experiment = EXPERIMENTS["theorem-1"]
+    settings = experiment.configured({"steps": 9000})
+    store = Store.create(tmp_path, experiment, settings)
+    store.write_manifest(seconds={"PaperAdam": 12.5})
+    task = runner.Task(experiment, settings, store)
+    with store.part("PaperAdam").open("wb") as file:
+        np.savez(file, t=np.arange(3))  # done before
+    assert runner._run("theorem-1", settings, "PaperAdam", store.path) == 0
+    monkeypatch.setattr(runner, "_stop", StopAt(2))
+    with pytest.raises(runner.Interrupted):
+        runner._run("theorem-1", settings, "AMSGrad", store.path)
+    kept = minigrad.load(store.checkpoint("AMSGrad"))
+    minigrad.save(store.checkpoint("AMSGrad"), run=kept["run"], seconds=kept["seconds"] + 100)
+    monkeypatch.undo()
+    monkeypatch.setattr(Store, "gather", full_disk)
+    assert not runner.execute([task], "numpy", 1)
+    assert Store(store.path).manifest["seconds"]["PaperAdam"] == 12.5
+    assert 100 < Store(store.path).manifest["seconds"]["AMSGrad"] < 200
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "advice"),
+    [
+        (runner.Interrupted("a"), "interrupted", "continue with"),
+        (BrokenProcessPool("dead"), "failed: a worker was killed", "continue with"),
+        (MemoryError("no room"), "failed: no room", "continue with"),
+        (RuntimeError("of a device"), "failed: of a device", "continue with"),
+        (FloatingPointError("overflow"), "failed: overflow", "would fail again"),
+    ],
+)
+def test_an_unfinished_run_says_why_and_how_to_go_on(tmp_path, capsys, error, status, advice):
+    theorem_1 = EXPERIMENTS["theorem-1"]
+    store = Store.create(tmp_path / "a place", theorem_1, theorem_1.settings)
+    runner._leave(store, error)
+    assert store.manifest["status"].startswith(status)
+    printed = capsys.readouterr().out
+    assert status in printed and advice in printed
+    assert ("continue" in advice) == (f"resume '{store.path}'" in printed)
+
+
+def test_a_mistake_in_the_program_is_not_hidden(tmp_path):
+    theorem_1 = EXPERIMENTS["theorem-1"]
+    store = Store.create(tmp_path, theorem_1, theorem_1.settings)
+    with pytest.raises(KeyError):
+        runner._leave(store, KeyError("x"))
+    assert store.manifest["status"] == "failed: 'x'"
+
+
+def test_a_failure_goes_before_an_interruption(tmp_path, capsys):
+    theorem_1 = EXPERIMENTS["theorem-1"]
+    store = Store.create(tmp_path, theorem_1, theorem_1.settings)
+    ended = {label: Future() for label in "ab"}
+    ended["a"].set_exception(runner.Interrupted("a"))
+    ended["b"].set_exception(OSError("full"))
+    assert not runner._conclude(runner.Task(theorem_1, theorem_1.settings, store), ended)
+    assert store.manifest["status"] == "failed: full"
+
+
+def test_a_directory_is_run_by_one_process_at_a_time(tmp_path, capsys):
+    theorem_1 = EXPERIMENTS["theorem-1"]
+    store = Store.create(tmp_path, theorem_1, theorem_1.settings)
+    for command in (["run", "theorem-1", "--out", tmp_path, "--force"], ["resume", store.path]):
+        refused = cli(*command)
+        assert refused.returncode == 2 and "is being run by another process" in refused.stderr
+    assert store.manifest["status"] == "running"
+
+
+def test_resume_takes_only_what_is_called_unfinished(tmp_path, capsys, monkeypatch):
+    theorem_1 = EXPERIMENTS["theorem-1"]
+    store = Store.create(tmp_path, theorem_1, theorem_1.configured({"steps": 30}))
+    store.unlock()
+    shutil.copytree(store.path, tmp_path / "mine")
+    assert main(["resume", str(tmp_path / "mine")]) == 2
+    assert "not called NAME.partial" in capsys.readouterr().err
+    monkeypatch.chdir(store.path)
+    assert main(["resume", "."]) == 0
+    assert (tmp_path / "theorem-1" / "figure.png").exists()
+
+
+def test_what_is_written_is_whole_or_not_there(tmp_path):
+    with pytest.raises(KeyError), whole_or_not(tmp_path / "file") as file:
+        file.write(b"a half")
+        raise KeyError
+    assert not list(tmp_path.iterdir())
+    with whole_or_not(tmp_path / "file") as file:
+        file.write(b"all")
+        assert not (tmp_path / "file").exists()
+    assert (tmp_path / "file").read_bytes() == b"all" and len(list(tmp_path.iterdir())) == 1
 
 
 LONG = ["run", "synthetic-stochastic"]
@@ -161,7 +262,7 @@ def started(out):
     return running, partial
 
 
-@pytest.mark.parametrize("seconds", [0.1, 0.3, 2])  # workers: starting, starting, most likely at it
+@pytest.mark.parametrize("seconds", [0.05, 0.1, 0.3, 2])  # workers start, and are at it by then
 def test_ctrl_c_keeps_what_was_recorded(tmp_path, seconds):
     running, partial = started(tmp_path)
     time.sleep(seconds)
@@ -209,11 +310,8 @@ def test_a_full_disk_fails_the_run_and_loses_nothing(tmp_path):
 def test_a_figure_that_cannot_be_written_is_a_failure_that_resume_mends(
     tmp_path, capsys, monkeypatch
 ):
-    def full(*_):
-        raise OSError(28, "No space left on device")
-
     with monkeypatch.context() as patch:
-        patch.setattr(Store, "draw", full)
+        patch.setattr(Store, "draw", full_disk)
         assert main(["run", "theorem-1", "--steps", "30", "--out", str(tmp_path)]) == 1
     partial = tmp_path / "theorem-1.partial"
     assert f"resume {partial}" in capsys.readouterr().out
@@ -255,6 +353,12 @@ def test_a_rerun_needs_force_and_replaces_the_old_run(quick, tmp_path, capsys):
         (["run", "gamma", "--set", "x1=5"], "x1=5.0"),
         (["run", "theorem-1", "--set", "lr=1e999"], "lr=inf"),
         (["run", "theorem-1", "--set", "c=()"], "c=()"),
+        (["run", "theorem-1", "--set", "lr=1" + "0" * 400], "give float, like the default, 0.5"),
+        (["run", "theorem-1", "--steps", "1" + "0" * 22], "too large"),
+        (["run", "phase-diagram", "--set", "periods=(1, 10)"], "periods=(1, 10)"),
+        (["run", "phase-diagram", "--set", "periods=(10000000,)"], "periods=(10000000,)"),
+        (["run", "mlp", "--set", "data=5"], "data=5: give str | None"),
+        (["run", "mlp", "--data", "digits", "--set", "note=mine"], "note='mine'"),
         (["run", "theorem-1", "--set", "c=('a',)"], "c=('a',)"),
         (["run", "theorem-1", "--set", "c=(1.5, 3)"], "c=(1.5, 3.0)"),
         (["run", "synthetic-stochastic", "--set", "probability=2"], "probability=2.0"),
@@ -295,10 +399,7 @@ def test_a_place_that_cannot_be_written_to_is_named_and_left_clean(tmp_path, cap
     assert main(["run", "theorem-1", "--out", str(tmp_path / "file")]) == 2
     assert f"--out {tmp_path / 'file'} cannot be used" in capsys.readouterr().err
 
-    def full(*_):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(Store, "write_manifest", lambda *_, **facts: full())
+    monkeypatch.setattr(Store, "write_manifest", full_disk)
     assert main(["run", "theorem-1", "--out", str(tmp_path / "full")]) == 2
     assert "No space left on device" in capsys.readouterr().err
     assert not list((tmp_path / "full").iterdir())
@@ -315,7 +416,7 @@ def test_a_manifest_without_what_every_run_has_is_refused(tmp_path, capsys):
 def test_a_damaged_run_is_refused(quick, tmp_path, capsys):
     out, _ = quick
     assert main(["resume", str(out / "gamma")]) == 2
-    assert "nothing to resume" in capsys.readouterr().err
+    assert "is not called NAME.partial" in capsys.readouterr().err
     damaged = tmp_path / "gamma"
     damaged.mkdir()
     (damaged / "manifest.json").write_bytes((out / "gamma" / "manifest.json").read_bytes())

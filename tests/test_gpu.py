@@ -43,8 +43,7 @@ def python(backend: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, *arguments],
         cwd=ROOT,
-        env=os.environ
-        | {"MINIGRAD_BACKEND": backend, "PYTHONPATH": str(ROOT), "CUPY_TF32": "0"},
+        env=os.environ | {"MINIGRAD_BACKEND": backend, "PYTHONPATH": str(ROOT), "CUPY_TF32": "0"},
         capture_output=True,
         text=True,
     )
