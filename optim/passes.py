@@ -40,7 +40,7 @@ class Pass:
             function, wanted = _then_box(function), wanted + keywords(Box.kernel)
         self.per_tensor = isinstance(memory, ShapedState)
         self.function = function if self.per_tensor else backend.fuse(function)
-        self.blocks = list(memory.pieces(self.arrays, block_length(params), backend.on_host))
+        self.blocks = list(memory.pieces(self.arrays, block_length(params)))
         self.wanted = None if Parameter.VAR_KEYWORD in kinds else wanted
         self.threads = 1 if self.per_tensor else useful_threads(params)
         # whether to try; to call the function itself, set it to False before the first step

@@ -129,17 +129,25 @@ class Recording:
         return [np.empty((*s[:-1], length) if s else (), dtype) for s, dtype in self.temporaries]
 
     def bind(self, arguments: dict[str, Array], memory: list[Array]) -> list[Any]:
-        """The calls on one block: functions, each with what to call it with."""
+        """The calls on one block: functions, each with what to call it with.
+
+        A lone coordinate is read as a number, and written to both halves of a pair: NumPy takes
+        twice as long in place on one element as on two.
+        """
         length = _length(arguments)
-        at: dict[Any, Array] = dict(arguments)
+        lone = {}
+        if length == 1 and all(a.ndim < 2 for a in arguments.values()):
+            length, lone = 2, {n: a for n, a in arguments.items() if a.ndim}
+        at: dict[Any, Array] = {**arguments, **{n: a[0, ...] for n, a in lone.items()}}
         at.update((i, a[..., :length] if a.ndim else a) for i, a in enumerate(memory))
-        return [
-            (
-                PLAYED.get(function, function),
-                [at[x.place] if isinstance(x, Operand) else x for x in (*inputs, out)],
-            )
-            for function, inputs, out in self.calls
-        ]
+        bound: list[Any] = []
+        for function, inputs, out in self.calls:
+            given = [at[x.place] if isinstance(x, Operand) else x for x in inputs]
+            if out.place in lone and not at[out.place].ndim:
+                at[out.place] = np.empty(2, at[out.place].dtype)
+            bound.append((PLAYED.get(function, function), [*given, at[out.place]]))
+        bound.extend((a.fill, [at[n][0, ...]]) for n, a in lone.items() if at[n].ndim)
+        return bound
 
     def __str__(self) -> str:
         return "\n".join(
@@ -164,7 +172,7 @@ class Playback:
     ):
         used = recording.arguments() & scalars.keys()
         self.scalars = {n: scalars[n] if live else np.empty_like(scalars[n]) for n in used}
-        length = max(map(_length, blocks))
+        length = max(2, *map(_length, blocks))
         self.bound = []  # for each thread the calls on each block
         for _ in range(threads):
             memory = recording.memory(length)

@@ -9,6 +9,7 @@ from test_layout import every_flat_rule
 from test_rules import both_dtypes
 
 import optim
+from minigrad import Tensor
 from minigrad.backend import xp
 from optim.optimizer import Optimizer, inplace
 from optim.recording import Playback, record
@@ -60,8 +61,9 @@ STATEMENTS = {  # what a kernel may do with three of its values
         max_size=12,
     ),
     widths=st.lists(st.integers(1, 5), min_size=1, max_size=3),
+    rows=st.sampled_from([(3,), ()]),
 )
-def test_any_kernel_of_calls(statements, widths):
+def test_any_kernel_of_calls(statements, widths, rows):
     """Temporaries in the memory of others, names that share an array, rows and single numbers."""
 
     def kernel(p, g, rows, number, *, a):
@@ -89,7 +91,7 @@ def test_any_kernel_of_calls(statements, widths):
 
     rng = np.random.default_rng(0)
     blocks = [
-        {"p": rng.normal(size=n), "g": rng.normal(size=n), "rows": rng.normal(size=(3, n))}
+        {"p": rng.normal(size=n), "g": rng.normal(size=n), "rows": rng.normal(size=(*rows, n))}
         for n in widths
     ]
     for block in blocks:
@@ -255,6 +257,21 @@ def test_an_error_of_a_kernel_is_not_taken_for_one_that_cannot_be_recorded():
     x.grad = np.ones(3)
     with pytest.raises(AttributeError, match="nonsense"):
         Wrong([x]).step()
+
+
+def test_a_lone_coordinate_is_alone():
+    class NoEps(Optimizer):
+        lr: float = 0.1
+
+        @inplace
+        def kernel(p, g, v, *, lr):
+            v += g * g
+            p -= lr * g / xp.sqrt(v)
+
+    del optim.RULES["noeps"]
+    x = Tensor([1.0], requires_grad=True, dtype="float64")
+    rows = drive(NoEps([x]), [[2.0], [-2.0]])  # what lies beside it would be 0/0
+    np.testing.assert_allclose(rows[:, 0], [0.9, 0.9 + 0.1 / np.sqrt(2)], rtol=1e-15)
 
 
 def test_temporaries_take_turns():
