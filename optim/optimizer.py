@@ -225,8 +225,8 @@ class Optimizer(_Rule):
         if "lr" not in self._scalars:
             raise RuntimeError("metric() is that of the last step; call step() first.")
         known = {**self.state, **self._scalars}
-        diagonal = self.diagonal(**{name: known[name] for name in self._diagonal_names})
         with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+            diagonal = self.diagonal(**{name: known[name] for name in self._diagonal_names})
             metric = diagonal / self._scalars["lr"]
         return metric if metric.ndim else xp.full(self._owned.size, metric)
 
