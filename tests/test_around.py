@@ -376,6 +376,22 @@ def test_the_frozen_stay_bit_for_bit_and_the_rest_does_not_notice(wrap, mask):
     assert not np.any(to_host(fixed.state["m"])[where])
 
 
+@pytest.mark.parametrize("mask", (MASK, ["params[1]"]), ids=("bools", "names"))
+def test_the_frozen_stay_in_an_average(mask):
+    x = tensors(start())
+    opt = Frozen(ExponentialAverage(adam(x), 0.9), mask)
+    for one in x:
+        one.data = one.data + 1  # after the average began
+    drive(opt, GRADS)
+    before = flat(x)
+    left = MASK if mask is MASK else np.repeat([False, True, False, False], [1, 3, 20, 24])
+    with opt.averaged():
+        inside = flat(x)
+    np.testing.assert_array_equal(inside[left], start()[left] + 1)
+    assert np.all(inside[~left] != before[~left])
+    np.testing.assert_array_equal(flat(x), before)
+
+
 def test_the_frozen_are_restored_when_the_inner_fails():
     opt = Frozen(adam(tensors(start()), projection=optim.Box(-0.1, 0.1)), MASK)
     drive(opt, GRADS[:1])
