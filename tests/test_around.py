@@ -228,6 +228,25 @@ def test_an_average_without_memory_is_the_weights(wrap, dtype):
     np.testing.assert_array_equal(averages(wrap(adam(tensors(start(dtype)))), GRADS), rows)
 
 
+@both_dtypes
+@pytest.mark.parametrize(
+    "average",
+    [
+        lambda x: ExponentialAverage(adam(x)),
+        lambda x: PolyakAverage(adam(x)),
+        lambda x: Lookahead(adam(x), alpha=0.3),
+        lambda x: optim.ASGD(x, t0=0, lambd=0.0),
+    ],
+    ids=("ema", "polyak", "lookahead", "asgd"),
+)
+def test_the_average_of_weights_that_stand_still_is_these(average, dtype):
+    x0 = start(dtype)
+    opt = average(tensors(x0))
+    drive(opt, np.zeros((1000, SIZE)))
+    with opt.averaged():
+        np.testing.assert_array_equal(flat(opt.params), x0, strict=True)
+
+
 def test_an_average_before_the_first_step_is_the_weights():
     for name in ("ema", "polyak", "lookahead"):
         opt = ONE[name](adam(tensors(start())))
@@ -697,7 +716,7 @@ def test_every_rule_may_be_wrapped(name):
             opt.step(closure)
 
     opt = build(start())
-    advance(opt, 4)
+    advance(opt, 8)
     fresh = build(np.zeros(SIZE))
     fresh.params.load_state_dict(opt.params.state_dict())
     fresh.load_state_dict(opt.state_dict())
