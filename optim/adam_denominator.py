@@ -34,6 +34,7 @@ class AdaBelief(Adam):
     """Adam over the gradient's deviation from its mean m. Zhuang et al. 2020, Algorithm 2."""
 
     oracle = "zij.AdaBelief"
+    eps_of_squares = True
     eps: float = 1e-16
 
     def corrected(self, h, debias1, debias2):

@@ -133,6 +133,7 @@ class Adadelta(Optimizer):
     """Steps in units of earlier steps, so that lr has none. Zeiler 2012, Algorithm 1."""
 
     oracle = "torch.optim.Adadelta"
+    eps_of_squares = True
     lr: Schedule = 1.0
     rho: Schedule = 0.9
     eps: float = 1e-6

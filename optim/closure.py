@@ -64,6 +64,7 @@ class PolyakSGD(ClosureOptimizer):
     """
 
     oracle = "optax.polyak_sgd"
+    one_number = ("lr", "f_min")
     lr: Schedule = 1.0
     f_min: float = 0.0
 
@@ -173,6 +174,7 @@ class LBFGS(ClosureOptimizer):
     """
 
     oracle = "torch.optim.LBFGS"
+    one_number = ("lr",)
     lr: Schedule = 1.0
     history: int = 10
     evaluations: int = 25

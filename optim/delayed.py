@@ -47,6 +47,7 @@ class ACProp(PaperAdam):
     """
 
     oracle = "the paper"  # optax.contrib.acprop centers by the m before
+    eps_of_squares = True
     eps: float = 1e-16
 
     def start(self, p):
@@ -158,6 +159,7 @@ class MaxAdaShift(AdaShift):
     """AdaShift with one v per tensor, of its largest square. Zhou et al. 2019, phi = max."""
 
     oracle = "pytorch_optimizer.AdaShift"
+    one_number = ("betas[1]",)
 
     def start(self, p):
         return {**super().start(p), "v": xp.zeros((), p.dtype)}

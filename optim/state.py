@@ -2,7 +2,7 @@
 of a state that was saved."""
 
 from collections.abc import Callable, Iterable, Iterator
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 from typing import Any
 
 from minigrad.arena import Parameters, check_like
@@ -109,6 +109,18 @@ def check_saved(saved: dict[str, Any], rule: str, parts: tuple[str, ...], live: 
         raise ValueError(f"the saved state of {rule} lacks {lacks} and has {extra} too many.")
     for name, array in live.items():
         check_like(state[name], array, f"state {name!r} of {rule}")
+
+
+def check_shapes(saved: dict[str, Any], params: Parameters) -> None:
+    """Raise ValueError unless the names and shapes are those of the parameters, in their order."""
+    live = [(name, tensor.shape) for name, tensor in params.items()]
+    given = [(name, tuple(shape)) for name, shape in saved.items()]
+    for one, other in zip_longest(live, given):
+        if one != other:
+            raise ValueError(
+                f"parameter {one} comes where the saved state has {other}; build the optimizer "
+                "with the same parameters in the same order."
+            )
 
 
 def _like(value: Any, p: Array) -> Array:

@@ -154,8 +154,8 @@ MISTAKES = [
     Mistake(
         "hyperparameters stay on the host",
         "optim/hyperparameters.py",
-        'xp.asarray(value, "float64")',
-        'value.astype("float64", copy=False)',
+        'xp.array(value, "float64")',
+        'value.astype("float64")',
     ),
     Mistake(
         "scalars as Python floats",

@@ -593,7 +593,7 @@ UNFIT = {
         lambda s: (
             s | {"inner": s["inner"] | {"inner": s["inner"]["inner"] | {"inner": {"rule": "Adam"}}}}
         ),
-        r"lacks \['t', 'running'",
+        r"lacks \['shapes', 't', 'running'",
     ),
 }
 

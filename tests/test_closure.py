@@ -411,6 +411,22 @@ def test_an_infinite_gradient_is_an_error():
             Run(rule, lambda x: (1.0, np.full(12, 1e30)), dtype="float32").steps(3)
 
 
+@pytest.mark.parametrize(
+    "rule, name, value, said",
+    [
+        (optim.PolyakSGD, "lr", np.ones(12), "lr of PolyakSGD is one number"),
+        (optim.PolyakSGD, "f_min", np.ones(12), "f_min of PolyakSGD is one number"),
+        (optim.LBFGS, "lr", np.ones(12), "lr of LBFGS is one number"),
+        (optim.Sophia, "radius", 0, r"radius=0 is outside \(0, inf\)"),
+    ],
+)
+def test_a_setting_that_does_not_fit_is_refused(rule, name, value, said):
+    with pytest.raises(ValueError, match=said):
+        Run(rule, **{name: value})
+    with pytest.raises(ValueError, match=said):
+        setattr(Run(rule).opt, name, value)
+
+
 def test_ops_are_differentiated_at_each_point():
     x = Tensor(X0, requires_grad=True)
     opt = optim.LBFGS([x])
