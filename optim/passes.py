@@ -34,6 +34,7 @@ class Pass:
         boxed: bool = False,
     ):
         backend = current()
+        self.name = function.__qualname__
         self.arrays, wanted = positional(function), keywords(function)
         kinds = [p.kind for p in signature(function).parameters.values()]
         if boxed:
@@ -71,6 +72,7 @@ class Pass:
         recording = self.recording(scalars)
         if not recording:
             return None
+        recording.check(self.name, scalars.keys())
         blocks = [dict(zip(self.arrays, arrays, strict=True)) for _, arrays in self.blocks]
         live = isinstance(scalars, Scalars)
         return Playback(recording, blocks, scalars, self.threads, live)

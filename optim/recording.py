@@ -6,7 +6,7 @@ bits that they give.
 """
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from functools import partial
 from typing import Any, NamedTuple, NoReturn
 
@@ -17,6 +17,7 @@ from minigrad.backend import Array
 from optim.blocks import share
 
 WIDTH = 2  # coordinates in the arrays to record with
+REDUCTIONS = set("sum prod mean var std min max amin amax argmin argmax any all dot norm".split())
 
 Kind = tuple[tuple[int, ...], Any]  # the shape of a sample, and its dtype
 
@@ -45,7 +46,9 @@ class Operand(NDArrayOperatorsMixin):
     def __array_ufunc__(
         self, ufunc: Any, method: str, *inputs: Any, out: Any = (None,), **options: Any
     ) -> "Operand":
-        if method != "__call__" or options or ufunc.nout != 1 or ufunc.signature:
+        if method != "__call__" or ufunc.signature:
+            _refuse_reduction(ufunc.__name__)
+        if options or ufunc.nout != 1:
             raise Unrecordable(ufunc.__name__)
         into = out[0]
         if isinstance(into, Operand) and into.is_number:
@@ -53,6 +56,8 @@ class Operand(NDArrayOperatorsMixin):
         return self._note(ufunc, inputs, into)
 
     def __array_function__(self, function: Any, _: Any, inputs: Any, options: Any) -> "Operand":
+        if function.__name__ in REDUCTIONS:
+            _refuse_reduction(function.__name__)
         if function is not np.where or options:
             raise Unrecordable(function.__name__)
         return self._note(np.where, inputs, None)
@@ -75,6 +80,8 @@ class Operand(NDArrayOperatorsMixin):
     def __getattr__(self, name: str) -> NoReturn:
         if name.startswith("__"):  # NumPy looks whether there are some
             raise AttributeError(name)
+        if name in REDUCTIONS:
+            _refuse_reduction(name)
         raise Unrecordable(name)
 
     def _refuse(self, *_: Any, **__: Any) -> NoReturn:
@@ -91,6 +98,9 @@ class Call(NamedTuple):
     function: Any
     inputs: tuple[Any, ...]
     out: Operand
+
+    def __str__(self) -> str:
+        return f"{self.function.__name__}({', '.join(map(_name, self.inputs))})"
 
 
 class Recording:
@@ -118,6 +128,22 @@ class Recording:
                 if isinstance(x.place, int) and last_use[id(x)] == k:
                     free[x.kind].append(x.place)
             place(out)
+
+    def check(self, kernel: str, scalars: Set[str]) -> None:
+        """Raise TypeError where a result is dropped, or a scalar is changed."""
+        used = {id(x) for call in self.calls for x in _operands(call.inputs)}
+        for call in self.calls:
+            if isinstance(call.out.place, int) and id(call.out) not in used:
+                raise TypeError(
+                    f"{kernel} computes {call} and drops it; to change an array, write p -= ... or "
+                    "p[...] = ..., not p = ...."
+                )
+            if call.out.place in scalars:
+                name = call.out.place
+                raise TypeError(
+                    f"{kernel} changes its scalar {name}, which other blocks and steps read; give "
+                    f"the result a name of its own, as half = 0.5 * {name}."
+                )
 
     def arguments(self) -> set[Any]:
         """The names of the arrays and scalars that have a part in it."""
@@ -150,10 +176,7 @@ class Recording:
         return bound
 
     def __str__(self) -> str:
-        return "\n".join(
-            f"{_name(out)} = {function.__name__}({', '.join(map(_name, inputs))})"
-            for function, inputs, out in self.calls
-        )
+        return "\n".join(f"{_name(call.out)} = {call}" for call in self.calls)
 
 
 class Playback:
@@ -244,6 +267,13 @@ PLAYED: dict[Any, Any] = {np.where: _where, np.maximum: _maximum, np.minimum: _m
 def _play(bound: list[Any], block: int) -> None:
     for function, arguments in bound[block]:
         function(*arguments)
+
+
+def _refuse_reduction(name: str) -> NoReturn:
+    raise TypeError(
+        f"a kernel sees a block of coordinates at a time, so {name} would be of that block; set "
+        "per_tensor = True to see whole tensors, or take a `total` in `update`."
+    )
 
 
 def _operands(inputs: tuple[Any, ...]) -> list[Operand]:
