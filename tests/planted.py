@@ -114,8 +114,8 @@ MISTAKES = [
     Mistake(
         "state on the host",
         "optim/state.py",
-        "buffer = xp.zeros(",
-        "buffer = __import__('numpy').zeros(",
+        "array = xp.zeros(",
+        "array = __import__('numpy').zeros(",
     ),
     Mistake("np.sqrt in a kernel", ADAM, "xp.sqrt(", "__import__('numpy').sqrt("),
     Mistake(
