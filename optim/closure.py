@@ -264,7 +264,8 @@ class LBFGS(ClosureOptimizer):
 class SAM(Wrapper):
     """Steps `base` with the gradient from rho further uphill. Foret et al. 2021, Algorithm 1.
 
-    Wraps base(params, **settings), whose lr and state it has; base may be any rule.
+    Wraps base(params, **settings), whose lr and state it has; base may be any rule
+    without a closure.
     """
 
     rho: float

@@ -169,9 +169,9 @@ def _exact(value: Any) -> Any:
 
 def _refuse_nan(name: str, value: Any, t: int) -> None:
     """Raise ValueError for NaN in an array; on a device it would have to be waited for."""
-    for place, part in parts(name, value):
+    for part in value if isinstance(value, tuple) else (value,):
         if isinstance(part, np.ndarray) and np.isnan(part).any():
-            raise ValueError(f"{place} is NaN at step {t}; mend the schedule.")
+            raise ValueError(f"{name} is NaN at step {t}; mend the schedule.")
 
 
 def _moves(setting: Any) -> bool:

@@ -34,7 +34,7 @@ class Pass:
         boxed: bool = False,
     ):
         backend = current()
-        self.name = function.__qualname__
+        self.name = getattr(function, "__qualname__", repr(function))
         self.arrays, wanted = positional(function), keywords(function)
         kinds = [p.kind for p in signature(function).parameters.values()]
         if boxed:

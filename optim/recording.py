@@ -17,7 +17,10 @@ from minigrad.backend import Array
 from optim.blocks import share
 
 WIDTH = 2  # coordinates in the arrays to record with
-REDUCTIONS = set("sum prod mean var std min max amin amax argmin argmax any all dot norm".split())
+REDUCTIONS = set(
+    "sum prod mean var std min max amin amax argmin argmax any all dot vdot inner norm "
+    "median cumsum count_nonzero".split()
+)
 
 Kind = tuple[tuple[int, ...], Any]  # the shape of a sample, and its dtype
 

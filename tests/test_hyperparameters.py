@@ -140,11 +140,11 @@ def test_an_array_is_copied_whatever_its_dtype():
 def test_an_array_that_turns_nan_is_refused():
     for name, setting in (
         ("lr", lambda t: np.where(np.arange(SIZE) == 7 * (t - 1), np.nan, 0.1) if t > 1 else 0.1),
-        ("betas[1]", (0.9, lambda t: np.full(SIZE, np.nan if t > 1 else 0.9))),
+        ("betas", (0.9, lambda t: np.full(SIZE, np.nan if t > 1 else 0.9))),
     ):
-        opt = optim.Adam(tensors(start()), **{name.removesuffix("[1]"): setting})
+        opt = optim.Adam(tensors(start()), **{name: setting})
         rows = drive(opt, GRADS[:1])
-        with pytest.raises(ValueError, match=rf"{re.escape(name)} is NaN at step 2"):
+        with pytest.raises(ValueError, match=f"{name} is NaN at step 2"):
             opt.step()
         np.testing.assert_array_equal(end(opt)["p"], rows[0])
 
