@@ -14,12 +14,12 @@ from minigrad.tensor import FLOATS, Tensor
 
 
 class Arena:
-    """One flat buffer of data and one of gradients, each with a spare coordinate at the end."""
+    """One flat buffer of data and one of gradients."""
 
     def __init__(self, tensors: list[Tensor]):
         self.size = sum(t.size for t in tensors)
-        self.data = xp.zeros(self.size + 1, tensors[0].dtype)
-        self.grad = xp.zeros(self.size + 1, tensors[0].dtype)
+        self.data = xp.zeros(self.size, tensors[0].dtype)
+        self.grad = xp.zeros(self.size, tensors[0].dtype)
         start = 0
         for t in tensors:
             data, grad = (

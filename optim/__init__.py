@@ -59,9 +59,10 @@ from optim.around import DecoupledDecay, Wrapper
 from optim.averaging import ExponentialAverage, Lookahead, PolyakAverage
 from optim.gradients import Accumulate, ClipNorm, ClipValue
 from optim.hyperparameters import Betas, Schedule
-from optim.optimizer import RULES, Optimizer, inplace, make
+from optim.optimizer import Optimizer, inplace
 from optim.parts import Frozen, Groups
 from optim.projections import Box, L1Ball, L2Ball, NonNegative, Projection, Simplex
+from optim.registry import RULES, make
 
 __all__ = [
     "ADOPT",

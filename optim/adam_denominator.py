@@ -2,7 +2,7 @@
 
 from minigrad.backend import xp
 from optim.adam import Adam, PaperAdam
-from optim.hyperparameters import Schedule, root
+from optim.hyperparameters import Schedule, root, where
 from optim.long_memory import AMSGrad
 from optim.optimizer import inplace
 
@@ -34,6 +34,7 @@ class AdaBelief(Adam):
     """Adam over the gradient's deviation from its mean m. Zhuang et al. 2020, Algorithm 2."""
 
     oracle = "zij.AdaBelief"
+    eps_of_squares = True
     eps: float = 1e-16
 
     def corrected(self, h, debias1, debias2):
@@ -57,7 +58,8 @@ class AdaBound(Adam):
     """Adam whose rates are bounded ever more tightly around final_lr: it ends as momentum.
 
     Luo et al. 2019, Algorithm 2, in the form of their implementation: with Adam's corrections,
-    but for that of eps, and without a factor 1 / sqrt(t).
+    but for that of eps, and without a factor 1 / sqrt(t). The bounds change as lr does from the
+    first that is not 0.
     """
 
     oracle = "torch_optimizer.AdaBound"
@@ -65,12 +67,15 @@ class AdaBound(Adam):
     gamma: Schedule = 1e-3
 
     def scalars(self, h):
+        first = self.running.get("lr_first", 0.0)
+        self.running["lr_first"] = first = where(first == 0, h.lr, first)
+        final_lr = h.final_lr * h.lr / (first + (first == 0))
         progress = h.gamma * self.t + root(float(self._finfo.tiny))  # no bound binds if gamma is 0
         return {
             **super().scalars(h),
             "eps": h.eps,
-            "lower": h.final_lr * (1 - 1 / (progress + 1)),
-            "upper": h.final_lr * (1 + 1 / progress),
+            "lower": final_lr * (1 - 1 / (progress + 1)),
+            "upper": final_lr * (1 + 1 / progress),
         }
 
     @inplace
@@ -79,7 +84,8 @@ class AdaBound(Adam):
 
     @inplace
     def diagonal(v, *, lr, eps, lower, upper):
-        return lr / AdaBound.rate(v, lr=lr, eps=eps, lower=lower, upper=upper)
+        rate = AdaBound.rate(v, lr=lr, eps=eps, lower=lower, upper=upper)
+        return xp.where(rate > 0, lr / rate, xp.inf)
 
     @inplace
     def kernel(p, g, m, v, *, lr, eps, lower, upper, **betas):

@@ -45,8 +45,9 @@ class FTRL(AdaGrad):
     """Follows the regularized leader: AdaGrad with penalties l1 |x| + l2 x^2 / 2, the first of
     which leaves zeros. McMahan et al. 2013, Algorithm 1.
 
-    Their beta is eps. As in their equation 1, sigma is the increment of 1 / eta, which is the
-    metric, so that lr may change, but not to 0, and weights need not start at 0.
+    Their beta is eps, their sigma the increment of 1 / eta, which is the metric, as in equation 1,
+    so that lr may change, but not to 0. Their -z is metric p + pull - g, with the pull of the
+    penalties at p, so that weights need not start at 0, and may be moved between steps.
     """
 
     oracle = "keras.optimizers.Ftrl"
@@ -58,12 +59,12 @@ class FTRL(AdaGrad):
         return {"lr": h.lr, "eps": h.eps, "l1": h.l1, "l2": h.l2, "zero": 0.0}
 
     @inplace
-    def kernel(p: Array, g, s, metric, z, *, lr, eps, l1, l2, zero):
+    def kernel(p: Array, g, s, pull, *, lr, eps, l1, l2, zero):
         s += g * g
-        sigma = AdaGrad.diagonal(s, eps=eps) / lr - metric
-        metric += sigma
-        z += g - sigma * p
-        p[...] = -xp.sign(z) * xp.maximum(xp.abs(z) - l1, zero) / (metric + l2)
+        metric = AdaGrad.diagonal(s, eps=eps) / lr
+        minus_z = metric * p + pull - g
+        p[...] = xp.sign(minus_z) * xp.maximum(xp.abs(minus_z) - l1, zero) / (metric + l2)
+        pull[...] = minus_z - metric * p
 
 
 class RMSProp(Optimizer):
@@ -132,6 +133,7 @@ class Adadelta(Optimizer):
     """Steps in units of earlier steps, so that lr has none. Zeiler 2012, Algorithm 1."""
 
     oracle = "torch.optim.Adadelta"
+    eps_of_squares = True
     lr: Schedule = 1.0
     rho: Schedule = 0.9
     eps: float = 1e-6

@@ -9,6 +9,7 @@ outermost wrapper to the rule, so the outermost sees them first; weights come ba
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from math import inf
 from numbers import Integral, Real
 from typing import Any
 
@@ -28,6 +29,7 @@ _FITS: dict[str, tuple[type, Callable[[Any], bool], str]] = {  # by the name of 
     "alpha": (Real, lambda a: 0 <= a <= 1, "a number in [0, 1]"),
     "decay": (Real, lambda d: 0 <= d < 1, "a number in [0, 1)"),
     "value": (Real, lambda x: x > 0, "a number above 0, inf for no bound"),
+    "rho": (Real, lambda r: 0 <= r < inf, "a number in [0, inf)"),
     "norm": (Real, lambda x: x > 0, "a number above 0, inf for no bound"),
 }
 

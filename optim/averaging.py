@@ -34,9 +34,10 @@ class WeightAverage(Wrapper, ABC):
         return self.arrays["average"]
 
     @inplace
-    def kernel(p: Array, average: Array, *, keep: Array, one_minus_keep: Array) -> None:
+    def kernel(p: Array, average: Array, *, keep: Array) -> None:
+        average -= p  # so that the average of equal weights is these, bit for bit
         average *= keep
-        average += one_minus_keep * p
+        average += p
 
     @abstractmethod
     def absorb(self) -> None:
@@ -44,8 +45,7 @@ class WeightAverage(Wrapper, ABC):
 
     def mix(self, keep: float) -> None:
         """Keep that share of the average, and take the rest from the weights."""
-        dtype = self.params.dtype
-        self._absorb({"keep": scalar(keep, dtype), "one_minus_keep": scalar(1 - keep, dtype)})
+        self._absorb({"keep": scalar(keep, self.params.dtype)})
 
     def show(self) -> None:
         """Make the average the weights."""

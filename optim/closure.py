@@ -5,13 +5,16 @@ loss. It is called several times within a step and must always mean the same bat
 """
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from contextvars import copy_context
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, ClassVar
 
 import numpy as np
 
 from minigrad.backend import Array, xp
 from minigrad.tensor import Tensor
-from optim.around import Wrapper, memory_of, whole_runs
+from optim.around import Wrapper, memory_of, refuse_closures, whole_runs
 from optim.descent import SGD
 from optim.hyperparameters import Betas, Schedule
 from optim.line_search import strong_wolfe
@@ -27,20 +30,29 @@ class ClosureOptimizer(Optimizer):
     needs_closure = True
 
     def step(self, closure: Closure | None = None) -> Tensor | None:
-        """Update the parameters once; returns the loss from before the update."""
+        """Update the parameters once; returns the loss from before the update.
+
+        Where a later call of the closure fails, the parameters stay where they were.
+        """
+        if closure is None:
+            return super().step()
+        outside = copy_context()  # a step runs in a context of its own
+        outside.run(np.seterr, all="ignore")  # far away a loss may well be infinite
+        self._again: Any = partial(outside.run, closure)
 
         def first() -> Any:
-            self._loss = loss = self._closure()
-            return loss
+            self._loss: Any = closure()
+            return self._loss
 
-        self._closure: Any = closure
-        return super().step(first if closure else None)
+        try:
+            return super().step(first)
+        finally:
+            self._again = self._loss = None  # which may hold this optimizer
 
     def evaluate(self) -> Any:
         """The loss where the parameters are now, as an array, with its gradient in g."""
         self._owned.mark_changed()
-        with np.errstate(all="ignore"):  # far from the last point a loss may well be infinite
-            loss = self._closure()
+        loss = self._again()
         self._owned.settle()
         return loss.data
 
@@ -52,6 +64,7 @@ class PolyakSGD(ClosureOptimizer):
     """
 
     oracle = "optax.polyak_sgd"
+    one_number = ("lr", "f_min")
     lr: Schedule = 1.0
     f_min: float = 0.0
 
@@ -59,11 +72,10 @@ class PolyakSGD(ClosureOptimizer):
         return {"size": xp.zeros(())}
 
     def update(self, scalars):
-        square = self.total(lambda g: (g * g).sum())
+        lr, square = scalars["lr"], self.total(lambda g: (g * g).sum())
         gap = xp.maximum(self._loss.data - self.f_min, 0)
-        still = square == 0
-        ratio = xp.where(still, 0, gap / xp.where(still, 1, square))
-        self.state["size"][...] = xp.minimum(ratio, scalars["lr"])
+        far = gap >= lr * square
+        self.state["size"][...] = xp.where(far, lr, gap / xp.where(far, 1, square))
         self.sweep("kernel", scalars)
 
     @inplace
@@ -90,7 +102,7 @@ class Sophia(ClosureOptimizer):
     radius: float = 1e-3
     seed: int = 0
 
-    passes = ("look_ahead", "look_behind", "curvature", "kernel")
+    passes = ("look_ahead", "look_behind", "curvature", "come_back", "kernel")
 
     def scalars(self, h):
         beta1, beta2 = h.betas
@@ -115,10 +127,13 @@ class Sophia(ClosureOptimizer):
             signs = 2 * np.random.default_rng([self.seed, self.t]).integers(2, size=u.size) - 1
             u[...] = xp.asarray(signs, u.dtype)
             self.sweep("look_ahead", scalars)
-            self.evaluate()
-            self.sweep("look_behind", scalars)
-            self.evaluate()
-            self.sweep("curvature", scalars)
+            try:
+                self.evaluate()
+                self.sweep("look_behind", scalars)
+                self.evaluate()
+                self.sweep("curvature", scalars)
+            finally:
+                self.sweep("come_back", scalars)
         self.sweep("kernel", scalars)
 
     @inplace
@@ -133,13 +148,13 @@ class Sophia(ClosureOptimizer):
         p[...] = p_here - radius * u
 
     @inplace
-    def curvature(
-        p: Array, g, u, p_here, g_here, g_ahead, d, *, beta2, one_minus_beta2, half_inverse
-    ):
+    def curvature(g, u, g_ahead, d, *, beta2, one_minus_beta2, half_inverse):
         d *= beta2
         d += one_minus_beta2 * u * half_inverse * (g_ahead - g)
-        p[...] = p_here
-        g[...] = g_here
+
+    @inplace
+    def come_back(p: Array, g: Array, p_here, g_here):
+        p[...], g[...] = p_here, g_here
 
     @inplace
     def kernel(p, g, m, d, *, lr, keep, beta1, one_minus_beta1, gamma, eps, one, minus_one):
@@ -159,6 +174,7 @@ class LBFGS(ClosureOptimizer):
     """
 
     oracle = "torch.optim.LBFGS"
+    one_number = ("lr",)
     lr: Schedule = 1.0
     history: int = 10
     evaluations: int = 25
@@ -206,10 +222,14 @@ class LBFGS(ClosureOptimizer):
         def at(step: float) -> tuple[float, float]:
             self.sweep("kernel", {"step": self._scalars.cast("step", step)})
             loss = float(self.evaluate())
-            return loss, float(self.total(lambda g, d: (g * d).sum()))
+            with np.errstate(all="ignore"):  # the search turns back from what is infinite
+                return loss, float(self.total(lambda g, d: (g * d).sum()))
 
-        step = strong_wolfe(at, self._loss.item(), along, trial, self.evaluations)
-        self.sweep("kernel", {"step": self._scalars.cast("step", step)})
+        step = 0.0
+        try:
+            step = strong_wolfe(at, self._loss.item(), along, trial, self.evaluations)
+        finally:
+            self.sweep("kernel", {"step": self._scalars.cast("step", step)})
 
     def _remember(self) -> None:
         """Keep the changes since the last step, unless the curvature along them is not positive."""
@@ -240,14 +260,18 @@ class LBFGS(ClosureOptimizer):
         return q
 
 
+@dataclass(eq=False, init=False)
 class SAM(Wrapper):
     """Steps `base` with the gradient from rho further uphill. Foret et al. 2021, Algorithm 1.
 
-    Wraps base(params, **settings), whose lr and state it has; base may be any rule.
+    Wraps base(params, **settings), whose lr and state it has; base may be any rule
+    without a closure.
     """
 
-    needs_closure = True
-    oracle = "pytorch_optimizer.SAM"
+    rho: float
+
+    needs_closure: ClassVar[bool] = True
+    oracle: ClassVar[str] = "pytorch_optimizer.SAM"
 
     def __init__(
         self,
@@ -256,13 +280,13 @@ class SAM(Wrapper):
         rho: float = 0.05,
         **settings: Any,
     ):
-        if not 0 <= rho < np.inf:
-            raise ValueError(f"rho={rho!r} is outside [0, inf); choose one inside.")
         self.rho = rho
         super().__init__(base(params, **settings))
-        self._memory = memory_of(self.params, "p_here")
-        self._runs = [arrays for _, arrays in whole_runs(self._memory, "p", "g", "p_here")]
-        self._pieces = [g for _, (g,) in self._memory.pieces(("g",), REDUCED)]
+        refuse_closures(self.inner, "SAM")
+        memory = memory_of(self.params, "p_here")
+        self._runs = [arrays for _, arrays in whole_runs(memory, "p", "g", "p_here")]
+        self._pieces = [g for _, (g,) in memory.pieces(("g",), REDUCED)]
+        self._tiny = np.finfo(self.params.dtype).tiny
 
     def step(self, closure: Closure | None = None) -> Tensor | None:
         """Update the parameters once; returns the loss from before the update."""
@@ -273,16 +297,20 @@ class SAM(Wrapper):
             )
         loss = closure()
         self.params.settle()
-        norm = xp.sqrt(sum((g * g).sum() for g in self._pieces))
-        scale = xp.asarray(self.rho / xp.where(norm == 0, 1, norm), self.params.dtype)
+        # in float64, in which no square of a float32 overflows or vanishes
+        norm = xp.sqrt(sum(xp.square(g, dtype="float64").sum() for g in self._pieces))
+        inverse = xp.asarray(1 / xp.maximum(norm, self._tiny), self.params.dtype)
         for p, g, p_here in self._runs:
             p_here[...] = p
-            g *= scale  # the closure overwrites it anyway
+            g *= inverse  # the closure overwrites it anyway
+            g *= self.rho
             p += g
         self.params.mark_changed()
-        closure()
-        for p, _, p_here in self._runs:
-            p[...] = p_here
-        self.params.mark_changed()
+        try:
+            closure()
+        finally:
+            for p, _, p_here in self._runs:
+                p[...] = p_here
+            self.params.mark_changed()
         self.inner.advance()
         return loss

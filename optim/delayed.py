@@ -5,7 +5,7 @@ and Kumar too little. A divisor that is independent of the gradient leaves the e
 gradient's direction; nothing need be remembered for ever.
 """
 
-from minigrad.backend import xp
+from minigrad.backend import Array, xp
 from optim.adam import PaperAdam
 from optim.hyperparameters import Betas, Schedule, root
 from optim.optimizer import NO_DIAGONAL, inplace
@@ -47,6 +47,7 @@ class ACProp(PaperAdam):
     """
 
     oracle = "the paper"  # optax.contrib.acprop centers by the m before
+    eps_of_squares = True
     eps: float = 1e-16
 
     def start(self, p):
@@ -125,7 +126,7 @@ class AdaShift(PaperAdam):
     def scalars(self, h):
         beta1 = h.betas[0]
         newest = (1 - beta1) / (1 - beta1**self.delay)  # the weights of the mean add up to 1
-        scalars = {**super().scalars(h), "newest": newest, "oldest": newest * beta1**self.delay}
+        scalars = {**super().scalars(h), "newest": newest}
         if self.t <= self.delay:
             return {**scalars, "lr": 0.0}
         (debias2,) = self.debias(h.betas[1:])
@@ -143,11 +144,11 @@ class AdaShift(PaperAdam):
         v += one_minus_beta2 * xp.square(past[slot])
 
     @inplace
-    def mean(g, past, m, *, slot, beta1, newest, oldest):
-        m *= beta1
-        m += newest * g
-        m -= oldest * past[slot]
+    def mean(g: Array, past, m: Array, *, slot, beta1, newest):
         past[slot] = g
+        age = ((slot - xp.arange(len(past))) % len(past)).astype(g.dtype)
+        weights = newest * beta1 ** age.reshape(-1, *(1 for _ in g.shape))
+        m[...] = (weights * past).sum(0)
 
     @inplace
     def kernel(p, m, v, *, lr, eps):
@@ -158,6 +159,7 @@ class MaxAdaShift(AdaShift):
     """AdaShift with one v per tensor, of its largest square. Zhou et al. 2019, phi = max."""
 
     oracle = "pytorch_optimizer.AdaShift"
+    one_number = ("betas[1]",)
 
     def start(self, p):
         return {**super().start(p), "v": xp.zeros((), p.dtype)}

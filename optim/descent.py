@@ -134,7 +134,7 @@ class ASGD(Optimizer):
         lr = h.lr / (1 + h.lambd * h.lr * done) ** h.alpha
         averaged = done - h.t0
         mu = 1 / where(averaged > 1, averaged, 1.0)
-        return {"lr": lr, "keep": 1 - h.lambd * lr, "mu": mu, "one_minus_mu": 1 - mu}
+        return {"lr": lr, "keep": 1 - h.lambd * lr, "one_minus_mu": 1 - mu}
 
     @inplace
     def kernel(p, g, *, lr, keep):
@@ -142,9 +142,10 @@ class ASGD(Optimizer):
         p -= lr * g
 
     @inplace
-    def average(p, ax, *, mu, one_minus_mu):
+    def average(p, ax, *, one_minus_mu):
+        ax -= p  # so that the mean of equal weights is these, bit for bit
         ax *= one_minus_mu
-        ax += mu * p
+        ax += p
 
     def update(self, scalars):
         self.sweep("kernel", scalars)

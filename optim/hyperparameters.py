@@ -43,6 +43,7 @@ RANGES = {  # by name: from 0, included, to this, excluded
     "nus": CLOSED,
     "radius": np.inf,
 }
+POSITIVE = {"d", "d0", "r_eps", "radius"}  # which may not be 0
 # positive integers, fixed once an optimizer is built
 COUNTS = {"delay", "history", "evaluations", "every", "precondition_frequency"}
 
@@ -67,12 +68,23 @@ def check_range(name: str, value: Any, default: Any, end: float | None = None) -
         number = part(1) if callable(part) else part
         number = to_host(number) if hasattr(number, "ndim") else number
         try:
-            fits = bool(np.all((number >= 0) & (number < end)))
+            least = number > 0 if name in POSITIVE else number >= 0
+            fits = bool(np.all(least & (number < end)))
         except TypeError as error:
             raise TypeError(f"{name}={value!r} is not a number, a schedule or an array.") from error
         if not fits:
             until = "1]" if end == CLOSED else f"{end})"
-            raise ValueError(f"{name}={value!r} is outside [0, {until}; choose one inside.")
+            first = "(0" if name in POSITIVE else "[0"
+            raise ValueError(f"{name}={value!r} is outside {first}, {until}; choose one inside.")
+
+
+def check_number(value: Any, what: str) -> None:
+    """Raise ValueError for an array."""
+    if getattr(value, "ndim", 0):
+        raise ValueError(
+            f"{what} is one number, not an array of shape {value.shape}; give a number or a "
+            "schedule of numbers."
+        )
 
 
 def root(value: Any) -> Any:
@@ -108,19 +120,24 @@ class Hyperparameters:
                 value: Any = tuple([s(t) if callable(s) else s for s in setting])
             else:
                 value = setting(t)
-            setattr(self.values, name, _exact(value))
+            value = _exact(value)
+            if type(value) is not float:
+                _refuse_nan(name, value, t)
+            setattr(self.values, name, value)
         return self.values
+
+
+def parts(name: str, setting: Any) -> list[tuple[str, Any]]:
+    """What a hyperparameter consists of, by place: "lr", "betas[0]"."""
+    if isinstance(setting, tuple):
+        return [(f"{name}[{i}]", part) for i, part in enumerate(setting)]
+    return [(name, setting)]
 
 
 def stateful(settings: dict[str, Any]) -> dict[str, Any]:
     """The schedules among hyperparameters that have a state, by place: "lr", "betas[0]"."""
-    every: dict[str, Any] = {}
-    for name, setting in settings.items():
-        if isinstance(setting, tuple):
-            every.update({f"{name}[{i}]": part for i, part in enumerate(setting)})
-        else:
-            every[name] = setting
-    return {place: one for place, one in every.items() if hasattr(one, "state_dict")}
+    every = [part for name, setting in settings.items() for part in parts(name, setting)]
+    return {place: one for place, one in every if hasattr(one, "state_dict")}
 
 
 def restore(schedules: dict[str, Any], saved: dict[str, Any]) -> None:
@@ -147,7 +164,14 @@ def _exact(value: Any) -> Any:
         return value
     if isinstance(value, tuple):
         return tuple([_exact(part) for part in value])
-    return xp.asarray(value, "float64") if getattr(value, "ndim", 0) else float(value)
+    return xp.array(value, "float64") if getattr(value, "ndim", 0) else float(value)
+
+
+def _refuse_nan(name: str, value: Any, t: int) -> None:
+    """Raise ValueError for NaN in an array; on a device it would have to be waited for."""
+    for part in value if isinstance(value, tuple) else (value,):
+        if isinstance(part, np.ndarray) and np.isnan(part).any():
+            raise ValueError(f"{name} is NaN at step {t}; mend the schedule.")
 
 
 def _moves(setting: Any) -> bool:

@@ -37,6 +37,7 @@ class Shampoo(Optimizer):
     lr: Schedule = 0.1
     eps: float = 1e-4
 
+    eps_of_squares = True
     per_tensor = True
 
     def start(self, p):
@@ -76,6 +77,7 @@ class SOAP(PaperAdam):
     weight_decay: Schedule = 1e-2
     precondition_frequency: int = 10
 
+    one_number = ("betas[1]",)
     per_tensor = True
     passes = ("moments", "kernel", "statistics", "eigenbasis", "power_iteration")
     diagonal = NO_DIAGONAL  # it is one in another basis

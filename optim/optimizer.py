@@ -7,7 +7,6 @@ passes names them in `passes`, in which the arrays may be any of these. A pass d
 but its arguments, since it is called once: what it does is recorded, or on a device compiled.
 """
 
-import weakref
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import Context
@@ -18,25 +17,26 @@ import numpy as np
 
 from minigrad.arena import Parameters
 from minigrad.backend import Array, to_host, xp
-from minigrad.errors import nearest
 from minigrad.tensor import Tensor
 from optim.declared import Declared
 from optim.hyperparameters import (
     COUNTS,
     RANGES,
     Hyperparameters,
+    check_number,
     check_range,
+    parts,
     restore,
     stateful,
 )
 from optim.passes import Pass, keywords, positional
 from optim.projections import Box, Projection
+from optim.registry import claim, register
 from optim.scalars import Scalars
-from optim.state import REDUCED, FlatState, ShapedState, check_saved
+from optim.state import REDUCED, FlatState, ShapedState, check_saved, check_shapes
 
-RULES: dict[str, type["Optimizer"]] = {}  # every rule by its lower-case name
 NO_DIAGONAL: Any = None  # for a rule whose parent has one that does not hold for it
-PARTS = ("rule", "t", "running", "state", "schedules")  # of a rule's state
+PARTS = ("rule", "shapes", "t", "running", "state", "schedules")  # of a rule's state
 BETA_PRODUCTS = ("beta_product_0", "beta_product_1", "beta_product_2")  # in `running`
 
 
@@ -56,7 +56,8 @@ class Optimizer(_Rule):
     """Base of the rules: updates `params`, an iterable of Tensors, from their gradients.
 
     A hyperparameter is a number, a schedule (a callable of the step t = 1, 2, ...), or an array
-    with one value per coordinate; it stays an attribute that may be set between steps.
+    with one value per coordinate, which is copied; it stays an attribute that may be set between
+    steps.
     """
 
     params: Iterable[Tensor] = field(kw_only=False)
@@ -68,6 +69,8 @@ class Optimizer(_Rule):
     totals: ClassVar[tuple[str, ...]] = ()  # functions of more state that are no passes
     per_tensor: ClassVar[bool] = False  # whether passes see whole tensors in place of blocks
     start_only: ClassVar[tuple[str, ...]] = ()  # hyperparameters that nothing reads later
+    one_number: ClassVar[tuple[str, ...]] = ()  # those that may be no array: "lr", "betas[1]"
+    eps_of_squares: ClassVar[bool] = False  # whether eps is added to squares, not to roots
     needs_closure: ClassVar[bool] = False
     ranges: ClassVar[dict[str, float]] = {}  # of hyperparameters that differ from RANGES
     oracle: ClassVar[str] = ""  # whose trajectories it was compared with
@@ -75,7 +78,7 @@ class Optimizer(_Rule):
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
         if hasattr(cls, "kernel") and not cls.__name__.startswith("_"):  # else a base of rules
-            RULES[cls.__name__.lower()] = cls
+            register(cls)
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in self.__dataclass_fields__:
@@ -107,7 +110,7 @@ class Optimizer(_Rule):
             name: Pass(getattr(self, name), self._memory, owned, bool(box) and name == "kernel")
             for name in self.passes
         }
-        _claim(self._owned, self)
+        claim(self._owned, self)
 
     @classmethod
     def hyperparameters(cls) -> dict[str, Any]:
@@ -174,8 +177,9 @@ class Optimizer(_Rule):
         """Update the parameters once.
 
         A closure is called first; it zeroes the gradients, goes backward and returns the loss.
-        Raises FloatingPointError on overflow and on invalid operations, and RuntimeError where a
-        parameter was frozen since.
+        Raises FloatingPointError on overflow and on invalid operations, perhaps half-way: to go
+        on, load a state from before. Raises RuntimeError where a parameter was frozen since, and
+        ValueError for a schedule that turned NaN; such a step changes nothing and does not count.
         """
         if self.needs_closure and closure is None:
             raise TypeError(
@@ -194,8 +198,14 @@ class Optimizer(_Rule):
                     f"{name} was frozen, requires_grad=False, after {type(self).__name__} took it; "
                     "build an optimizer without it, or use optim.Frozen."
                 )
+        before = self.running.copy()
         vars(self)["t"] += 1  # past __setattr__, which takes its time
-        self._scalars.set(self.scalars(self._hyperparameters().at(self.t)), self.t)
+        try:
+            self._scalars.set(self.scalars(self._hyperparameters().at(self.t)), self.t)
+        except BaseException:
+            vars(self)["t"] -= 1
+            self.running = before
+            raise
         self._owned.settle()
         self._owned.mark_changed()  # even if the update fails: it may do so half-way
         try:
@@ -225,8 +235,8 @@ class Optimizer(_Rule):
         if "lr" not in self._scalars:
             raise RuntimeError("metric() is that of the last step; call step() first.")
         known = {**self.state, **self._scalars}
-        diagonal = self.diagonal(**{name: known[name] for name in self._diagonal_names})
         with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+            diagonal = self.diagonal(**{name: known[name] for name in self._diagonal_names})
             metric = diagonal / self._scalars["lr"]
         return metric if metric.ndim else xp.full(self._owned.size, metric)
 
@@ -239,6 +249,7 @@ class Optimizer(_Rule):
         """Everything that continuing needs, on the host: the rule, t, and copies of the state."""
         return {
             "rule": type(self).__name__,
+            "shapes": {name: list(tensor.shape) for name, tensor in self._owned.items()},
             "t": self.t,
             "running": {name: to_host(value) for name, value in self.running.items()},
             "state": {name: to_host(array).copy() for name, array in self.state.items()},
@@ -248,12 +259,19 @@ class Optimizer(_Rule):
     def load_state_dict(self, saved: dict[str, Any]) -> None:
         """Continue from a state; raises ValueError, and changes nothing, where it does not fit."""
         check_saved(saved, type(self).__name__, PARTS, self.state)
+        check_shapes(saved["shapes"], self._owned)
         restore(self._schedules(), saved["schedules"])
         self.t = saved["t"]
         self._scalars.forget("lr")  # there is no last step
         self.running = {name: _held(value) for name, value in saved["running"].items()}
         for name, array in self.state.items():
             array[...] = xp.asarray(saved["state"][name])
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        raise TypeError(
+            f"a copy of this {type(self).__name__} would update the same parameters; build one "
+            "for a copy of the model, and load this one's state_dict()."
+        )
 
     def __repr__(self) -> str:
         settings = ", ".join(f"{name}={getattr(self, name)!r}" for name in self._names)
@@ -270,7 +288,7 @@ class Optimizer(_Rule):
         if self._now is None:
             settings = {name: getattr(self, name) for name in self._names}
             if settings.get("eps") == 0:  # vanishes beside any real root, and makes 0/0 = 0
-                settings["eps"] = self._finfo.tiny**0.5
+                settings["eps"] = self._finfo.tiny ** (1 if self.eps_of_squares else 0.5)
             self._now = Hyperparameters(settings)
         return self._now
 
@@ -281,8 +299,8 @@ class Optimizer(_Rule):
             raise AttributeError(f"{name} is fixed; build another optimizer to change it.")
         if name in RANGES or name in COUNTS:
             check_range(name, value, self.hyperparameters()[name], self.ranges.get(name))
-            if built:
-                self._check_fits(name, value)
+        if built:
+            self._check_fits(name, value)
 
     def _check_fits(self, name: str, value: Any) -> None:
         """Raise ValueError for an eps or an array that these parameters cannot do with."""
@@ -291,8 +309,11 @@ class Optimizer(_Rule):
                 f"eps={value} underflows in {self._owned.dtype}; "
                 f"use 0, for none, or at least {self._finfo.tiny:.1e}."
             )
-        for part in value if isinstance(value, tuple) else (value,):
-            self._scalars.cast(name, part(1) if callable(part) else part)
+        for place, part in parts(name, value):
+            number = part(1) if callable(part) else part
+            if place in self.one_number:
+                check_number(number, f"{place} of {type(self).__name__}")
+            self._scalars.cast(name, number)
 
     def _largest_gradient(self) -> str:
         with np.errstate(all="ignore"):
@@ -301,26 +322,6 @@ class Optimizer(_Rule):
             }
         name = max(peaks, key=lambda n: (not np.isfinite(peaks[n]), peaks[n]))
         return f"the largest gradient is {peaks[name]:.3g}, of {name}"
-
-
-def make(name: str, params: Iterable[Tensor], **hyperparameters: Any) -> Optimizer:
-    """The optimizer of that name in RULES; raises ValueError, with the nearest, for no name."""
-    if name.lower() not in RULES:
-        raise ValueError(f"optimizer {name!r} is unknown; {nearest(name, RULES)}")
-    return RULES[name.lower()](params, **hyperparameters)
-
-
-def _claim(params: Parameters, owner: Optimizer) -> None:
-    """Make `owner` the one optimizer of these parameters for as long as it lives."""
-    for name, tensor in params.items():
-        other = tensor._owner and tensor._owner()
-        if other is not None:
-            raise ValueError(
-                f"{name} is updated by {type(other).__name__} already; `del` that optimizer first, "
-                "or give each its own part of the parameters."
-            )
-    for tensor in params:
-        tensor._owner = weakref.ref(owner)
 
 
 def _held(value: Any) -> Any:

@@ -21,6 +21,7 @@ class DoG(Optimizer):
     passes = ("estimate", "kernel")
     totals = ("distance",)
     start_only = ("r_eps",)
+    eps_of_squares = True
     lr: Schedule = 1.0
     eps: float = 1e-8
     r_eps: float = 1e-6
@@ -56,6 +57,7 @@ class DoWG(DoG):
     """
 
     oracle = "optax.contrib.dowg"
+    eps_of_squares = False
     eps: float = 1e-4
     r_eps: float = 1e-2
 
@@ -82,23 +84,17 @@ class DAdaptAdam(PaperAdam):
     oracle = "dadaptation.DAdaptAdam"
     passes = ("kernel", "estimate")
     start_only = ("d0",)
+    one_number = ("lr", "betas[1]")
     diagonal = NO_DIAGONAL  # the rate is in m
     lr: Schedule = 1.0
     eps: float = 1e-8
     d0: float = 1e-6
 
     def start(self, p):
-        if not self.d0:
-            raise ValueError("d0=0 would stay 0; give a small positive number such as 1e-6.")
         return {"d": xp.asarray(self.d0), "r": xp.asarray(0.0)}
 
     def scalars(self, h):
         beta3 = root(h.betas[1])
-        if getattr(h.lr, "ndim", 0) or getattr(beta3, "ndim", 0):
-            raise ValueError(
-                f"lr={h.lr}, betas={h.betas}: {type(self).__name__} finds one rate for all "
-                "coordinates; give numbers or schedules of numbers, not arrays."
-            )
         return {**super().scalars(h), "beta3": beta3, "one_minus_beta3": 1 - beta3}
 
     def update(self, scalars):

@@ -44,13 +44,27 @@ class Frozen(Wrapper):
 
     def step(self, closure: Closure | None = None) -> Tensor | None:
         """Let the inner step, and undo what it did to the frozen."""
-        for p, _, kept, _ in self._runs:
-            kept[...] = p
+        self._keep()
         try:
             return super().step(closure)
         finally:
-            for p, _, kept, frozen in self._runs:
-                xp.copyto(p, kept, where=frozen)
+            self._undo()
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Inside, the parameters are those of the inner to evaluate with, but for the frozen."""
+        self._keep()
+        with self.inner.averaged():
+            self._undo()
+            yield
+
+    def _keep(self) -> None:
+        for p, _, kept, _ in self._runs:
+            kept[...] = p
+
+    def _undo(self) -> None:
+        for p, _, kept, frozen in self._runs:
+            xp.copyto(p, kept, where=frozen)
 
 
 class Groups:

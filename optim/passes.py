@@ -34,13 +34,14 @@ class Pass:
         boxed: bool = False,
     ):
         backend = current()
+        self.name = getattr(function, "__qualname__", repr(function))
         self.arrays, wanted = positional(function), keywords(function)
         kinds = [p.kind for p in signature(function).parameters.values()]
         if boxed:
             function, wanted = _then_box(function), wanted + keywords(Box.kernel)
         self.per_tensor = isinstance(memory, ShapedState)
         self.function = function if self.per_tensor else backend.fuse(function)
-        self.blocks = list(memory.pieces(self.arrays, block_length(params), backend.on_host))
+        self.blocks = list(memory.pieces(self.arrays, block_length(params)))
         self.wanted = None if Parameter.VAR_KEYWORD in kinds else wanted
         self.threads = 1 if self.per_tensor else useful_threads(params)
         # whether to try; to call the function itself, set it to False before the first step
@@ -71,6 +72,7 @@ class Pass:
         recording = self.recording(scalars)
         if not recording:
             return None
+        recording.check(self.name, scalars.keys())
         blocks = [dict(zip(self.arrays, arrays, strict=True)) for _, arrays in self.blocks]
         live = isinstance(scalars, Scalars)
         return Playback(recording, blocks, scalars, self.threads, live)

@@ -6,7 +6,7 @@ bits that they give.
 """
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from functools import partial
 from typing import Any, NamedTuple, NoReturn
 
@@ -17,6 +17,10 @@ from minigrad.backend import Array
 from optim.blocks import share
 
 WIDTH = 2  # coordinates in the arrays to record with
+REDUCTIONS = set(
+    "sum prod mean var std min max amin amax argmin argmax any all dot vdot inner norm "
+    "median cumsum count_nonzero".split()
+)
 
 Kind = tuple[tuple[int, ...], Any]  # the shape of a sample, and its dtype
 
@@ -45,7 +49,9 @@ class Operand(NDArrayOperatorsMixin):
     def __array_ufunc__(
         self, ufunc: Any, method: str, *inputs: Any, out: Any = (None,), **options: Any
     ) -> "Operand":
-        if method != "__call__" or options or ufunc.nout != 1 or ufunc.signature:
+        if method != "__call__" or ufunc.signature:
+            _refuse_reduction(ufunc.__name__)
+        if options or ufunc.nout != 1:
             raise Unrecordable(ufunc.__name__)
         into = out[0]
         if isinstance(into, Operand) and into.is_number:
@@ -53,6 +59,8 @@ class Operand(NDArrayOperatorsMixin):
         return self._note(ufunc, inputs, into)
 
     def __array_function__(self, function: Any, _: Any, inputs: Any, options: Any) -> "Operand":
+        if function.__name__ in REDUCTIONS:
+            _refuse_reduction(function.__name__)
         if function is not np.where or options:
             raise Unrecordable(function.__name__)
         return self._note(np.where, inputs, None)
@@ -75,6 +83,8 @@ class Operand(NDArrayOperatorsMixin):
     def __getattr__(self, name: str) -> NoReturn:
         if name.startswith("__"):  # NumPy looks whether there are some
             raise AttributeError(name)
+        if name in REDUCTIONS:
+            _refuse_reduction(name)
         raise Unrecordable(name)
 
     def _refuse(self, *_: Any, **__: Any) -> NoReturn:
@@ -91,6 +101,9 @@ class Call(NamedTuple):
     function: Any
     inputs: tuple[Any, ...]
     out: Operand
+
+    def __str__(self) -> str:
+        return f"{self.function.__name__}({', '.join(map(_name, self.inputs))})"
 
 
 class Recording:
@@ -119,6 +132,22 @@ class Recording:
                     free[x.kind].append(x.place)
             place(out)
 
+    def check(self, kernel: str, scalars: Set[str]) -> None:
+        """Raise TypeError where a result is dropped, or a scalar is changed."""
+        used = {id(x) for call in self.calls for x in _operands(call.inputs)}
+        for call in self.calls:
+            if isinstance(call.out.place, int) and id(call.out) not in used:
+                raise TypeError(
+                    f"{kernel} computes {call} and drops it; to change an array, write p -= ... or "
+                    "p[...] = ..., not p = ...."
+                )
+            if call.out.place in scalars:
+                name = call.out.place
+                raise TypeError(
+                    f"{kernel} changes its scalar {name}, which other blocks and steps read; give "
+                    f"the result a name of its own, as half = 0.5 * {name}."
+                )
+
     def arguments(self) -> set[Any]:
         """The names of the arrays and scalars that have a part in it."""
         every = {x.place for call in self.calls for x in (*_operands(call.inputs), call.out)}
@@ -129,23 +158,28 @@ class Recording:
         return [np.empty((*s[:-1], length) if s else (), dtype) for s, dtype in self.temporaries]
 
     def bind(self, arguments: dict[str, Array], memory: list[Array]) -> list[Any]:
-        """The calls on one block: functions, each with what to call it with."""
+        """The calls on one block: functions, each with what to call it with.
+
+        A lone coordinate is read as a number, and written to both halves of a pair: NumPy takes
+        twice as long in place on one element as on two.
+        """
         length = _length(arguments)
-        at: dict[Any, Array] = dict(arguments)
+        lone = {}
+        if length == 1 and all(a.ndim < 2 for a in arguments.values()):
+            length, lone = 2, {n: a for n, a in arguments.items() if a.ndim}
+        at: dict[Any, Array] = {**arguments, **{n: a[0, ...] for n, a in lone.items()}}
         at.update((i, a[..., :length] if a.ndim else a) for i, a in enumerate(memory))
-        return [
-            (
-                PLAYED.get(function, function),
-                [at[x.place] if isinstance(x, Operand) else x for x in (*inputs, out)],
-            )
-            for function, inputs, out in self.calls
-        ]
+        bound: list[Any] = []
+        for function, inputs, out in self.calls:
+            given = [at[x.place] if isinstance(x, Operand) else x for x in inputs]
+            if out.place in lone and not at[out.place].ndim:
+                at[out.place] = np.empty(2, at[out.place].dtype)
+            bound.append((PLAYED.get(function, function), [*given, at[out.place]]))
+        bound.extend((a.fill, [at[n][0, ...]]) for n, a in lone.items() if at[n].ndim)
+        return bound
 
     def __str__(self) -> str:
-        return "\n".join(
-            f"{_name(out)} = {function.__name__}({', '.join(map(_name, inputs))})"
-            for function, inputs, out in self.calls
-        )
+        return "\n".join(f"{_name(call.out)} = {call}" for call in self.calls)
 
 
 class Playback:
@@ -164,7 +198,7 @@ class Playback:
     ):
         used = recording.arguments() & scalars.keys()
         self.scalars = {n: scalars[n] if live else np.empty_like(scalars[n]) for n in used}
-        length = max(map(_length, blocks))
+        length = max(2, *map(_length, blocks))
         self.bound = []  # for each thread the calls on each block
         for _ in range(threads):
             memory = recording.memory(length)
@@ -236,6 +270,13 @@ PLAYED: dict[Any, Any] = {np.where: _where, np.maximum: _maximum, np.minimum: _m
 def _play(bound: list[Any], block: int) -> None:
     for function, arguments in bound[block]:
         function(*arguments)
+
+
+def _refuse_reduction(name: str) -> NoReturn:
+    raise TypeError(
+        f"a kernel sees a block of coordinates at a time, so {name} would be of that block; set "
+        "per_tensor = True to see whole tensors, or take a `total` in `update`."
+    )
 
 
 def _operands(inputs: tuple[Any, ...]) -> list[Operand]:

@@ -1,8 +1,8 @@
 """Schedule-free rules: an average of the weights takes the place of a falling rate.
 
 A rule steps z along gradients at y, a point between z and x, its average. The parameters are y;
-inside `averaged()` they are x, which is what to evaluate with. A projection keeps z in its set, and
-with it, up to rounding, x and y.
+inside `averaged()` they are x, which is what to evaluate with. Where y was moved between steps, z
+and x move along. A projection keeps z in its set, and with it, up to rounding, x and y.
 """
 
 from collections.abc import Iterator
@@ -27,24 +27,31 @@ class _ScheduleFree(Optimizer):
     def start(self, p):
         return {"z": p, "x": p}
 
-    def share(self, lr):
-        """The share of the newest z in x; for `scalars`, once a step.
+    def between(self, lr, beta):
+        """The scalars of `follow` and `average`; for `scalars`, once a step.
 
         As in the package, z weighs as the square of the largest lr so far, so that the steps of a
         warm-up count for little.
         """
         running = self.running
+        beta_last, running["beta"] = running.get("beta", beta), beta
         largest = running.get("lr_max", 0.0)
         running["lr_max"] = largest = where(lr > largest, lr, largest)
         weight = largest * largest
         running["weight_sum"] = total = running.get("weight_sum", 0.0) + weight
-        return weight / (total + (total == 0))
+        return {"c": weight / (total + (total == 0)), "beta": beta, "beta_last": beta_last}
 
     def update(self, scalars):
         self.sweep("kernel", scalars)
         if self.projection and not isinstance(self.projection, Box):  # a box is in the kernel
             self.state["z"][...] = self.projection.nearest(self.state["z"])
         self.sweep("average", scalars)
+
+    @inplace
+    def follow(p, z, x, *, beta_last):
+        moved = p - (z + beta_last * (x - z))
+        z += moved
+        x += moved
 
     @inplace
     def average(p: Array, z, x, *, c, beta):
@@ -68,10 +75,11 @@ class ScheduleFreeSGD(_ScheduleFree):
     momentum: Schedule = 0.9
 
     def scalars(self, h):
-        return {"lr": h.lr, "c": self.share(h.lr), "beta": h.momentum}
+        return {"lr": h.lr, **self.between(h.lr, h.momentum)}
 
     @inplace
-    def kernel(z, g, *, lr):
+    def kernel(z, g, p, x, *, lr, beta_last):
+        _ScheduleFree.follow(p, z, x, beta_last=beta_last)
         SGD.kernel(z, g, lr=lr)
 
 
@@ -97,12 +105,12 @@ class ScheduleFreeAdamW(_ScheduleFree):
             "beta2": beta2,
             "one_minus_beta2": 1 - beta2,
             "eps": h.eps * correction,
-            "c": self.share(h.lr),
-            "beta": beta1,
+            **self.between(h.lr, beta1),
         }
 
     @inplace
-    def kernel(z, g, p, v, *, lr, decay, beta2, one_minus_beta2, eps):
+    def kernel(z, g, p, v, x, *, lr, decay, beta2, one_minus_beta2, eps, beta_last):
+        _ScheduleFree.follow(p, z, x, beta_last=beta_last)
         v *= beta2
         v += one_minus_beta2 * g * g
         z -= lr * g / (xp.sqrt(v) + eps) + decay * p

@@ -104,6 +104,7 @@ class NovoGrad(Optimizer):
     eps: float = 1e-6
     weight_decay: Schedule = 0.0
 
+    one_number = ("betas[1]",)
     per_tensor = True
 
     def start(self, p):
@@ -142,6 +143,7 @@ class SM3(Optimizer):
     momentum: Schedule = 0.9
     eps: float = 1e-8
 
+    eps_of_squares = True
     per_tensor = True
 
     def start(self, p):
@@ -184,6 +186,7 @@ class Adafactor(Optimizer):
     d: Schedule = 1.0
     weight_decay: Schedule = 0.0
 
+    one_number = ("decay_rate",)
     per_tensor = True
 
     def start(self, p):
@@ -231,6 +234,7 @@ class AdamMini(Adam):
 
     oracle = "adam_mini.Adam_mini"
 
+    one_number = ("betas[1]",)
     per_tensor = True
     diagonal = NO_DIAGONAL  # one v for many coordinates
 

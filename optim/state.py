@@ -2,7 +2,7 @@
 of a state that was saved."""
 
 from collections.abc import Callable, Iterable, Iterator
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 from typing import Any
 
 from minigrad.arena import Parameters, check_like
@@ -22,44 +22,36 @@ class FlatState:
         runs = params.runs
         p = runs[0].data if len(runs) == 1 else xp.concatenate([run.data for run in runs])
         given = start(p)
-        self._buffers, self.arrays = {}, {}
+        self.arrays = {}
         for name in names:
             value = given.get(name, 0)
             if getattr(value, "ndim", None) == 0:
-                self._buffers[name] = self.arrays[name] = xp.array(value, dtype=p.dtype)
+                self.arrays[name] = xp.array(value, dtype=p.dtype)
             else:
-                # with a spare coordinate, as arenas have
                 rows = getattr(value, "shape", (0,))[:-1]
-                self._buffers[name] = buffer = xp.zeros((*rows, p.size + 1), p.dtype)
-                self.arrays[name] = buffer[..., :-1]
-                self.arrays[name][...] = value
+                self.arrays[name] = array = xp.zeros((*rows, p.size), p.dtype)
+                array[...] = value
 
-    def pieces(self, names: Iterable[str], length: int, spare: bool = False) -> Pieces:
+    def pieces(self, names: Iterable[str], length: int) -> Pieces:
         """Views of at most `length` coordinates, none across two runs.
 
-        With `spare` a lone coordinate comes together with the spare one: NumPy works in place on
-        two elements faster than on one. Names of single numbers alone are one piece.
+        Names of single numbers alone are one piece.
         """
-        if all(name in self._buffers and not self._buffers[name].ndim for name in names):
-            yield slice(0, 0), [self._buffers[name] for name in names]
+        if all(name in self.arrays and not self.arrays[name].ndim for name in names):
+            yield slice(0, 0), [self.arrays[name] for name in names]
             return
-        only = self.params.runs[0]
-        more = int(spare and self.params.size == only.stop == only.arena.size == 1)
         offset = 0
         for run in self.params.runs:
             for start in range(run.start, run.stop, length):
                 stop = min(start + length, run.stop)
                 here = slice(offset, offset + stop - start)
                 known = {"p": run.arena.data, "g": run.arena.grad}
-                in_arena, in_state = slice(start, stop + more), slice(offset, here.stop + more)
                 yield (
                     here,
                     [
-                        known[name][in_arena]
+                        known[name][start:stop]
                         if name in known
-                        else self._buffers[name][
-                            (..., in_state) if self._buffers[name].ndim else ...
-                        ]
+                        else self.arrays[name][(..., here) if self.arrays[name].ndim else ...]
                         for name in names
                     ],
                 )
@@ -93,7 +85,7 @@ class ShapedState:
                 view[...] = value
                 self._views[name].append(view)
 
-    def pieces(self, names: Iterable[str], length: int, spare: bool = False) -> Pieces:
+    def pieces(self, names: Iterable[str], length: int) -> Pieces:
         """Whole tensors, whatever the length."""
         offset = 0
         for i, (p, g) in enumerate(self._tensors):
@@ -117,6 +109,18 @@ def check_saved(saved: dict[str, Any], rule: str, parts: tuple[str, ...], live: 
         raise ValueError(f"the saved state of {rule} lacks {lacks} and has {extra} too many.")
     for name, array in live.items():
         check_like(state[name], array, f"state {name!r} of {rule}")
+
+
+def check_shapes(saved: dict[str, Any], params: Parameters) -> None:
+    """Raise ValueError unless the names and shapes are those of the parameters, in their order."""
+    live = [(name, tensor.shape) for name, tensor in params.items()]
+    given = [(name, tuple(shape)) for name, shape in saved.items()]
+    for one, other in zip_longest(live, given):
+        if one != other:
+            raise ValueError(
+                f"parameter {one} comes where the saved state has {other}; build the optimizer "
+                "with the same parameters in the same order."
+            )
 
 
 def _like(value: Any, p: Array) -> Array:

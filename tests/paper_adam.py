@@ -112,8 +112,9 @@ def adabound(x, gradients, lr, betas, eps, final_lr, gamma, amsbound=False):
         m, v = mean(at(betas[0], t), m, g), mean(at(betas[1], t), v, g**2)
         v_max = np.maximum(v_max, v) if amsbound else v
         rate = at(lr, t) * np.sqrt(1 - power(betas[1], t)) / (1 - power(betas[0], t))
-        lower = at(final_lr, t) * (1 - 1 / (at(gamma, t) * t + 1))
-        upper = at(final_lr, t) * (1 + 1 / (at(gamma, t) * t))
+        final = at(final_lr, t) * at(lr, t) / at(lr, 1)
+        lower = final * (1 - 1 / (at(gamma, t) * t + 1))
+        upper = final * (1 + 1 / (at(gamma, t) * t))
         x = x - np.clip(rate / (np.sqrt(v_max) + eps), lower, upper) * m
         yield x
 

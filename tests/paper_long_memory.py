@@ -101,12 +101,12 @@ def adashift(
     x: Any, gradients: Any, lr: Any, betas: Any, eps: float, delay: int, phi: Any = np.asarray
 ) -> Any:
     """Zhou et al. 2019: m of the last n gradients, v of those before, and a spatial phi."""
-    beta1, beta2 = betas
-    weights = np.array([beta1**i for i in range(delay)])
+    beta2 = betas[1]
     past: list[Any] = []
     for t, g in enumerate(gradients, 1):
         past.append(g)
         if t > delay:
+            weights = [value(betas[0], t) ** i for i in range(delay)]
             m = sum(w * past[-1 - i] for i, w in enumerate(weights)) / sum(weights)
             v = sum(
                 (1 - beta2) * beta2 ** (t - delay - k) * phi(past[k - 1] ** 2)

@@ -114,8 +114,8 @@ MISTAKES = [
     Mistake(
         "state on the host",
         "optim/state.py",
-        "buffer = xp.zeros(",
-        "buffer = __import__('numpy').zeros(",
+        "array = xp.zeros(",
+        "array = __import__('numpy').zeros(",
     ),
     Mistake("np.sqrt in a kernel", ADAM, "xp.sqrt(", "__import__('numpy').sqrt("),
     Mistake(
@@ -154,8 +154,8 @@ MISTAKES = [
     Mistake(
         "hyperparameters stay on the host",
         "optim/hyperparameters.py",
-        'xp.asarray(value, "float64")',
-        'value.astype("float64", copy=False)',
+        'xp.array(value, "float64")',
+        'value.astype("float64")',
     ),
     Mistake(
         "scalars as Python floats",

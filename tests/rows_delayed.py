@@ -1,7 +1,7 @@
 """Rows of the rules of optim/delayed.py."""
 
 import paper_long_memory
-from cases import ROOT
+from cases import DECAYING, ROOT
 from rows import Row, moment
 
 import optim
@@ -14,6 +14,7 @@ CASES = (
 SHIFTED = (
     *CASES,
     {"lr": 0.1, "delay": 1},
+    {"lr": 0.01, "betas": (DECAYING, 0.99)},
     {"lr": ROOT, "delay": 7, "betas": (0.99, 0.0), "eps": 1e-3},
 )
 

@@ -228,6 +228,25 @@ def test_an_average_without_memory_is_the_weights(wrap, dtype):
     np.testing.assert_array_equal(averages(wrap(adam(tensors(start(dtype)))), GRADS), rows)
 
 
+@both_dtypes
+@pytest.mark.parametrize(
+    "average",
+    [
+        lambda x: ExponentialAverage(adam(x)),
+        lambda x: PolyakAverage(adam(x)),
+        lambda x: Lookahead(adam(x), alpha=0.3),
+        lambda x: optim.ASGD(x, t0=0, lambd=0.0),
+    ],
+    ids=("ema", "polyak", "lookahead", "asgd"),
+)
+def test_the_average_of_weights_that_stand_still_is_these(average, dtype):
+    x0 = start(dtype)
+    opt = average(tensors(x0))
+    drive(opt, np.zeros((1000, SIZE)))
+    with opt.averaged():
+        np.testing.assert_array_equal(flat(opt.params), x0, strict=True)
+
+
 def test_an_average_before_the_first_step_is_the_weights():
     for name in ("ema", "polyak", "lookahead"):
         opt = ONE[name](adam(tensors(start())))
@@ -374,6 +393,22 @@ def test_the_frozen_stay_bit_for_bit_and_the_rest_does_not_notice(wrap, mask):
     fixed = Frozen(adam(tensors(start())), mask)
     np.testing.assert_array_equal(drive(fixed, GRADS)[:, ~where], drive(free, GRADS)[:, ~where])
     assert not np.any(to_host(fixed.state["m"])[where])
+
+
+@pytest.mark.parametrize("mask", (MASK, ["params[1]"]), ids=("bools", "names"))
+def test_the_frozen_stay_in_an_average(mask):
+    x = tensors(start())
+    opt = Frozen(ExponentialAverage(adam(x), 0.9), mask)
+    for one in x:
+        one.data = one.data + 1  # after the average began
+    drive(opt, GRADS)
+    before = flat(x)
+    left = MASK if mask is MASK else np.repeat([False, True, False, False], [1, 3, 20, 24])
+    with opt.averaged():
+        inside = flat(x)
+    np.testing.assert_array_equal(inside[left], start()[left] + 1)
+    assert np.all(inside[~left] != before[~left])
+    np.testing.assert_array_equal(flat(x), before)
 
 
 def test_the_frozen_are_restored_when_the_inner_fails():
@@ -558,7 +593,7 @@ UNFIT = {
         lambda s: (
             s | {"inner": s["inner"] | {"inner": s["inner"]["inner"] | {"inner": {"rule": "Adam"}}}}
         ),
-        r"lacks \['t', 'running'",
+        r"lacks \['shapes', 't', 'running'",
     ),
 }
 
@@ -681,7 +716,7 @@ def test_every_rule_may_be_wrapped(name):
             opt.step(closure)
 
     opt = build(start())
-    advance(opt, 4)
+    advance(opt, 8)
     fresh = build(np.zeros(SIZE))
     fresh.params.load_state_dict(opt.params.state_dict())
     fresh.load_state_dict(opt.state_dict())

@@ -1,6 +1,9 @@
 """Rules that take a closure: LBFGS, SAM, Sophia, Polyak's step size."""
 
+import gc
 import json
+import weakref
+from contextvars import ContextVar
 from itertools import pairwise
 from pathlib import Path
 
@@ -114,6 +117,53 @@ def test_continues_bit_for_bit(rule, tmp_path):
 
 
 @every
+def test_a_later_call_that_fails_leaves_the_parameters(rule):
+    run = Run(rule)
+    run.steps(10)
+    before = run.x.numpy().copy()
+    for calls in (1, 2):
+        done = len(run.calls)
+
+        def breaks(x, last=done + calls):
+            if len(run.calls) >= last:
+                raise KeyboardInterrupt
+            return log_cosh(x)
+
+        run.objective = breaks
+        try:
+            run.opt.step(run.closure)
+        except KeyboardInterrupt:
+            np.testing.assert_array_equal(run.x.numpy(), before, strict=True)
+        else:
+            assert rule is optim.PolyakSGD or calls == 2
+            before = run.x.numpy().copy()
+    run.objective = log_cosh
+    assert np.all(np.isfinite(run.steps(10)[1]))
+
+
+@every
+def test_every_call_is_in_the_same_context(rule):
+    mine, seen = ContextVar("mine", default=0), []
+    run = Run(rule, lambda x: (seen.append(mine.get()), *log_cosh(x))[1:])
+    mine.set(7)
+    run.steps(2)
+    assert set(seen) == {7}
+
+
+@every
+def test_a_closure_does_not_keep_an_optimizer_alive(rule):
+    run = Run(rule)
+    gone = weakref.ref(run.opt)
+    gc.disable()
+    try:
+        run.steps(2)
+        del run
+        assert gone() is None
+    finally:
+        gc.enable()
+
+
+@every
 def test_works_with_a_model(rule):
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(60, 4)).astype("f4"), rng.integers(3, size=60)
@@ -198,6 +248,16 @@ def test_lbfgs_turns_back_from_overflow():
     assert np.all(np.diff(losses) <= 0) and np.all(np.isfinite(losses))
 
 
+@host_only
+def test_lbfgs_turns_back_from_a_slope_that_overflows():
+    def steep(x):  # the gradient far away is finite, and so is the loss
+        far = np.abs(x).max() > 1e4
+        return (1e30 if far else (x @ x) / 2), (np.sign(x) * 3e38 if far else x)
+
+    losses, _ = Run(optim.LBFGS, steep, 30 * X0, "float32", lr=1e9).steps(5)
+    assert losses[-1] < losses[0]
+
+
 def test_lbfgs_refuses_a_projection():
     with pytest.raises(ValueError, match="LBFGS takes no projection"):
         Run(optim.LBFGS, projection=optim.Box(-1, 1))
@@ -263,6 +323,22 @@ def test_sam_looks_rho_further_uphill():
 def test_sam_refuses_a_bad_radius(rho):
     with pytest.raises(ValueError, match="rho="):
         Run(optim.SAM, rho=rho)
+    with pytest.raises(ValueError, match="rho="):
+        Run(optim.SAM).opt.rho = rho
+
+
+@pytest.mark.parametrize("base", NAMED.values())
+def test_sam_refuses_a_base_with_a_closure(base):
+    with pytest.raises(TypeError, match=r"SAM steps from gradients, but .* asks for a closure"):
+        Run(optim.SAM, base=base)
+
+
+@pytest.mark.parametrize("size", (1e-30, 1e30))
+def test_sam_takes_a_norm_beyond_the_dtype(size):
+    run = Run(optim.SAM, lambda x: (1.0, np.full(12, size)), dtype="float32", rho=9.0, lr=0.0)
+    run.steps(1)
+    (x, _, _), (there, _, _) = run.calls
+    np.testing.assert_allclose(there - x, 9 / np.sqrt(12), rtol=1e-5)
 
 
 # Sophia
@@ -323,10 +399,32 @@ def test_polyak_meets_a_known_minimum_of_a_quadratic():
 
 
 @host_only
+def test_polyak_does_not_overflow_where_the_minimum_is_above_f_min():
+    run = Run(optim.PolyakSGD, lambda x: (1 + (x @ x) / 2, x), 1e-22 * X0, "float32", lr=0.5)
+    assert np.all(np.abs(run.steps(90)[1][-1]) < 1e-44)
+
+
+@host_only
 def test_an_infinite_gradient_is_an_error():
     for rule in (optim.PolyakSGD, optim.Sophia):
         with pytest.raises(FloatingPointError, match=rule.__name__):
             Run(rule, lambda x: (1.0, np.full(12, 1e30)), dtype="float32").steps(3)
+
+
+@pytest.mark.parametrize(
+    "rule, name, value, said",
+    [
+        (optim.PolyakSGD, "lr", np.ones(12), "lr of PolyakSGD is one number"),
+        (optim.PolyakSGD, "f_min", np.ones(12), "f_min of PolyakSGD is one number"),
+        (optim.LBFGS, "lr", np.ones(12), "lr of LBFGS is one number"),
+        (optim.Sophia, "radius", 0, r"radius=0 is outside \(0, inf\)"),
+    ],
+)
+def test_a_setting_that_does_not_fit_is_refused(rule, name, value, said):
+    with pytest.raises(ValueError, match=said):
+        Run(rule, **{name: value})
+    with pytest.raises(ValueError, match=said):
+        setattr(Run(rule).opt, name, value)
 
 
 def test_ops_are_differentiated_at_each_point():

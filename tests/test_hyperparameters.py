@@ -5,12 +5,12 @@ import re
 
 import numpy as np
 import pytest
-from driving import SIZE, drive, end, gradients, of_parts, start, tensors
+from driving import SIZE, drive, end, gradients, host_only, of_parts, start, tensors
 from test_rules import TABLE, every_rule
 
 import optim
-from minigrad import Tensor
-from optim.hyperparameters import COUNTS, RANGES
+from minigrad import Parameters, Tensor
+from optim.hyperparameters import COUNTS, RANGES, parts
 from optim.schedules import Constant, Exponential, InverseSqrt
 
 GRADS = gradients(6)
@@ -56,6 +56,15 @@ BAD = [  # rule, argument, value, error, what else the message says
     ("adam", "eps", Constant(0.1), TypeError, "eps=Constant(value=0.1): eps is one number"),
     ("adam", "eps", MANY, TypeError, "eps=array("),
     ("adam", "eps", 1e-310, ValueError, "eps=1e-310 underflows in float64"),
+    ("adafactor", "d", 0, ValueError, "d=0 is outside (0, inf)"),
+    ("adafactor", "decay_rate", MANY, ValueError, "decay_rate of Adafactor is one number"),
+    ("soap", "betas", (0.9, Constant(MANY)), ValueError, "betas[1] of SOAP is one number"),
+]
+FIXED = [
+    ("prodigy", "d0", 0, ValueError, "d0=0 is outside (0, inf)"),
+    ("prodigy", "d0", MANY, TypeError, "d0 is one number"),
+    ("dog", "r_eps", 0.0, ValueError, "r_eps=0.0 is outside (0, inf)"),
+    ("dowg", "r_eps", MANY, TypeError, "r_eps is one number"),
 ]
 
 
@@ -88,6 +97,56 @@ def test_a_bad_value_is_refused_by_name_and_leaves_the_old_one(rule, name, value
         setattr(opt, name, value)
     assert repr(opt) == repr(twin)
     np.testing.assert_array_equal(drive(opt, GRADS[2:]), drive(twin, GRADS[2:]))
+
+
+@pytest.mark.parametrize("rule, name, value, error, said", FIXED)
+def test_a_bad_start_is_refused(rule, name, value, error, said):
+    with pytest.raises(error, match=re.escape(said)):
+        optim.make(rule, tensors(start()), **{name: value})
+
+
+@every_rule
+def test_each_may_be_an_array_or_says_that_it_is_one_number(rule):
+    for name, default in rule.hyperparameters().items():
+        if name in COUNTS:
+            continue
+        for i, (place, number) in enumerate(parts(name, default)):
+            if callable(number):
+                continue
+            many = np.full(SIZE, float(number))
+            setting = many
+            if isinstance(default, tuple):
+                setting = (*default[:i], many, *default[i + 1 :])
+            if place in (*rule.one_number, "eps", "d0", "r_eps"):
+                with pytest.raises((TypeError, ValueError), match="is one number"):
+                    rule(tensors(start()), **{name: setting})
+                continue
+            rows = drive(rule(tensors(start()), **{name: setting}), GRADS)
+            expected = drive(rule(tensors(start())), GRADS)
+            np.testing.assert_allclose(rows, expected, rtol=1e-9, atol=1e-12, err_msg=place)
+
+
+def test_an_array_is_copied_whatever_its_dtype():
+    for dtype in ("float32", "float64"):
+        lr = np.full(SIZE, 0.125, dtype)
+        opt, twin = optim.SGD(tensors(start()), lr=lr), optim.SGD(tensors(start()), lr=0.125)
+        drive(opt, GRADS[:1])
+        lr[:] = 9
+        drive(twin, GRADS[:1])
+        np.testing.assert_array_equal(drive(opt, GRADS[1:]), drive(twin, GRADS[1:]))
+
+
+@host_only
+def test_an_array_that_turns_nan_is_refused():
+    for name, setting in (
+        ("lr", lambda t: np.where(np.arange(SIZE) == 7 * (t - 1), np.nan, 0.1) if t > 1 else 0.1),
+        ("betas", (0.9, lambda t: np.full(SIZE, np.nan if t > 1 else 0.9))),
+    ):
+        opt = optim.Adam(tensors(start()), **{name: setting})
+        rows = drive(opt, GRADS[:1])
+        with pytest.raises(ValueError, match=f"{name} is NaN at step 2"):
+            opt.step()
+        np.testing.assert_array_equal(end(opt)["p"], rows[0])
 
 
 @pytest.mark.parametrize("eps", (1e-40, 1e-46, 1e-300))
@@ -201,6 +260,19 @@ def test_eps_0_vanishes_beside_every_root_and_makes_0_over_0_no_step():
         np.testing.assert_allclose(rows[0], [0, -2, 2], rtol=2e-3)
         np.testing.assert_array_equal(end(opt)["m"][0], 0)
         assert opt.eps == 0 and "eps=0)" in repr(opt)
+
+
+@pytest.mark.parametrize(
+    "rule", ("adabelief", "acprop", "sm3", "shampoo", "dog", "adam", "dowg"), ids=str
+)
+def test_eps_0_vanishes_beside_squares_too(rule):
+    rows, grads = [], np.where(GRADS == 0, 1, GRADS)
+    for size in (1.0, 2.0**-300):
+        opt = optim.make(rule, tensors(start()), eps=0)
+        drive(opt, size * grads[:1])  # the first step of ACProp is one of SGD
+        opt.params.load_state_dict(Parameters.of(tensors(start())).state_dict())
+        rows.append(drive(opt, size * grads[1:]))
+    np.testing.assert_allclose(rows[1], rows[0], rtol=1e-6)
 
 
 def test_unknown_hyperparameters_are_type_errors():

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from driving import assert_identical, drive, tensors
+from driving import assert_identical, drive, gradients, start, tensors
 from hypothesis import given
 from hypothesis import strategies as st
 from test_identities import SIZE, betas, examples, problems, rates, run
@@ -129,6 +129,17 @@ def test_adabound_keeps_its_rates_within_their_bounds(problem, b1, b2, lr, gamma
         rates = 1 / to_host(opt.metric())
         assert np.all(rates >= 0.1 * (1 - 1 / (gamma * t + 1)) * (1 - 1e-12))
         assert np.all(rates <= 0.1 * (1 + 1 / (gamma * t)) * (1 + 1e-12))
+
+
+@pytest.mark.parametrize("rule", (optim.AdaBound, optim.AMSBound))
+def test_adabound_warms_up_from_a_rate_of_0(rule):
+    opt = rule(tensors(start()), lr=lambda t: 0.1 * (t - 1), gamma=1e9)
+    grads = gradients(3)
+    np.testing.assert_array_equal(drive(opt, grads[:1])[0], start())
+    assert np.all(to_host(opt.metric()) == np.inf)
+    for g, final_lr in zip(grads[1:], (0.1, 0.2), strict=True):  # in proportion to lr
+        drive(opt, [g])
+        np.testing.assert_allclose(to_host(opt.metric()), 1 / final_lr, rtol=1e-6)
 
 
 @both_dtypes

@@ -1,11 +1,25 @@
 """The driver: what kernels get, when it steps, what it says."""
 
+import copy
+import pickle
 import re
 from typing import Any, ClassVar
 
 import numpy as np
 import pytest
-from driving import SIZE, cut_into, drive, end, feed, flat, gradients, host_only, start, tensors
+from driving import (
+    SIZE,
+    assert_identical,
+    cut_into,
+    drive,
+    end,
+    feed,
+    flat,
+    gradients,
+    host_only,
+    start,
+    tensors,
+)
 from test_rules import both_dtypes, every_rule
 
 import optim
@@ -251,6 +265,63 @@ def test_a_schedule_that_turns_nan_is_refused_before_anything_moves() -> None:
     with pytest.raises(ValueError, match="lr is NaN at step 2"):
         opt.step()
     assert x.item() == 0.5
+
+
+@pytest.mark.parametrize("rule", (optim.AdamW, optim.NosAdam, optim.ScheduleFreeSGD))
+def test_a_step_that_was_refused_does_not_count(rule) -> None:
+    opt, twin = (rule(tensors(start()), lr=0.1) for _ in range(2))
+    drive(opt, GRADS[:2])
+    drive(twin, GRADS[:2])
+    for setting in (lambda t: float("nan") if t > 1 else 0.1, lambda t: 0.1 if t == 1 else 1 / 0):
+        opt.lr = setting
+        with pytest.raises((ValueError, ZeroDivisionError)):
+            opt.step()
+    opt.lr = 0.1
+    np.testing.assert_array_equal(drive(opt, GRADS[2:]), drive(twin, GRADS[2:]))
+    assert opt.t == twin.t and opt.running == twin.running
+
+
+@pytest.mark.parametrize(
+    "copied", (copy.copy, copy.deepcopy, pickle.dumps), ids=lambda f: f.__name__
+)
+def test_a_copy_is_refused(copied) -> None:
+    opt = optim.Adam(tensors(start()))
+    for one in (opt, {"opt": optim.ClipNorm(optim.SGD(tensors(start())), 1.0)}):
+        if copied is not copy.copy or one is opt:
+            with pytest.raises(TypeError, match=r"would update the same parameters; .* state_dict"):
+                copied(one)
+
+
+def test_a_state_is_of_these_parameters_in_this_order() -> None:
+    x = tensors(start())
+    saved = optim.Adam(x[:2]).state_dict()
+    for params, said in (
+        ([x[1], x[0]], r"\('params\[0\]', \(3,\)\) comes where .* \('params\[0\]', \(\)\)"),
+        ([Tensor(np.ones(4), requires_grad=True)], r"\(4,\)\) comes where"),
+        (Parameters({"b": x[0], "a": x[1]}), r"\('b', \(\)\) comes where"),
+    ):
+        opt = optim.Adam(params)
+        before = end(opt)
+        with pytest.raises(ValueError, match=said):
+            opt.load_state_dict(saved)
+        assert_identical(end(opt), before)
+        del opt
+    optim.Adam(x[:2]).load_state_dict(saved)
+
+
+def test_a_name_belongs_to_one_rule() -> None:
+    with pytest.raises(TypeError, match=r"ADAM is a rule of optim\.adam already.*another name"):
+
+        class ADAM(optim.Adam):
+            pass
+
+    assert optim.RULES["adam"] is optim.Adam
+    for _ in range(2):  # as a cell of a notebook that runs again
+
+        class Mine(optim.Adam):
+            pass
+
+    assert optim.RULES.pop("mine") is Mine
 
 
 def test_a_state_that_lacks_a_part_changes_nothing() -> None:

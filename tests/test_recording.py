@@ -9,6 +9,7 @@ from test_layout import every_flat_rule
 from test_rules import both_dtypes
 
 import optim
+from minigrad import Tensor
 from minigrad.backend import xp
 from optim.optimizer import Optimizer, inplace
 from optim.recording import Playback, record
@@ -60,8 +61,9 @@ STATEMENTS = {  # what a kernel may do with three of its values
         max_size=12,
     ),
     widths=st.lists(st.integers(1, 5), min_size=1, max_size=3),
+    rows=st.sampled_from([(3,), ()]),
 )
-def test_any_kernel_of_calls(statements, widths):
+def test_any_kernel_of_calls(statements, widths, rows):
     """Temporaries in the memory of others, names that share an array, rows and single numbers."""
 
     def kernel(p, g, rows, number, *, a):
@@ -89,7 +91,7 @@ def test_any_kernel_of_calls(statements, widths):
 
     rng = np.random.default_rng(0)
     blocks = [
-        {"p": rng.normal(size=n), "g": rng.normal(size=n), "rows": rng.normal(size=(3, n))}
+        {"p": rng.normal(size=n), "g": rng.normal(size=n), "rows": rng.normal(size=(*rows, n))}
         for n in widths
     ]
     for block in blocks:
@@ -145,15 +147,7 @@ def test_temporaries_are_kept_as_long_as_they_are_needed(function):
 
 
 def looks(p, g, *, lr):
-    p -= lr * g if (g > 0).any() else 2 * lr * g
-
-
-def reduces(p, g, *, lr):
-    p -= lr * g / xp.sqrt((g * g).sum())
-
-
-def calls_a_reduction(p, g, *, lr):
-    p -= lr * xp.add.reduce(g)
+    p -= lr * g if g[0] > 0 else 2 * lr * g
 
 
 def cuts(p, g, *, lr):
@@ -174,10 +168,6 @@ def writes_elsewhere(p, g, *, lr):
 
 def masks(p, g, *, lr):
     xp.subtract(p, lr * g, out=p, where=g > 0)
-
-
-def multiplies(p, g, *, lr):
-    p -= lr * (g @ g)
 
 
 def squares(p, g, *, lr):
@@ -209,13 +199,10 @@ def splits(p, g, *, lr):
     "function",
     [
         looks,
-        reduces,
-        calls_a_reduction,
         cuts,
         brings_an_array,
         writes_elsewhere,
         masks,
-        multiplies,
         squares,
         clips,
         copies,
@@ -242,6 +229,55 @@ def test_what_cannot_be_recorded_is_called(function):
     assert list(opt._passes["kernel"]._playbacks.values()) == [None]
 
 
+def reduces(p, g, *, lr):
+    p -= lr * g / xp.sqrt((g * g).sum())
+
+
+def reduces_by_function(p, g, *, lr):
+    p -= lr * g / np.max(g)
+
+
+def reduces_by_ufunc(p, g, *, lr):
+    p -= lr * xp.add.reduce(g)
+
+
+def multiplies(p, g, *, lr):
+    p -= lr * (g @ g)
+
+
+def halves_its_scalar(p, g, *, lr):
+    lr *= 0.5
+    p -= lr * g
+
+
+def names_the_result_p(p, g, m, *, lr):
+    m += g
+    p = p - lr * m
+
+
+@pytest.mark.parametrize(
+    "function, said",
+    [
+        (reduces, "so sum would be of that block; set per_tensor = True"),
+        (reduces_by_function, "so max would be of that block"),
+        (reduces_by_ufunc, "so add would be of that block"),
+        (multiplies, "so matmul would be of that block"),
+        (halves_its_scalar, "halves_its_scalar changes its scalar lr.* half = 0.5 [*] lr"),
+        (names_the_result_p, r"names_the_result_p computes subtract\(p, t0\).* write p -= "),
+    ],
+)
+def test_what_would_be_wrong_in_silence_is_refused(function, said):
+    class Odd(Optimizer):
+        lr: float = 0.1
+        kernel = inplace(function)
+
+    del optim.RULES["odd"]
+    opt = Odd(tensors(np.ones(3), [(3,)]))
+    with pytest.raises(TypeError, match=said):
+        opt.step()
+    np.testing.assert_array_equal(end(opt)["p"], np.ones(3))
+
+
 def test_an_error_of_a_kernel_is_not_taken_for_one_that_cannot_be_recorded():
     class Wrong(Optimizer):
         lr: float = 0.1
@@ -255,6 +291,21 @@ def test_an_error_of_a_kernel_is_not_taken_for_one_that_cannot_be_recorded():
     x.grad = np.ones(3)
     with pytest.raises(AttributeError, match="nonsense"):
         Wrong([x]).step()
+
+
+def test_a_lone_coordinate_is_alone():
+    class NoEps(Optimizer):
+        lr: float = 0.1
+
+        @inplace
+        def kernel(p, g, v, *, lr):
+            v += g * g
+            p -= lr * g / xp.sqrt(v)
+
+    del optim.RULES["noeps"]
+    x = Tensor([1.0], requires_grad=True, dtype="float64")
+    rows = drive(NoEps([x]), [[2.0], [-2.0]])  # what lies beside it would be 0/0
+    np.testing.assert_allclose(rows[:, 0], [0.9, 0.9 + 0.1 / np.sqrt(2)], rtol=1e-15)
 
 
 def test_temporaries_take_turns():

@@ -220,6 +220,19 @@ def test_a_step_allocates_nothing_that_grows_with_the_parameters(rule):
 
 
 @every_rule
+@pytest.mark.parametrize("when", (0, 5))
+def test_weights_that_were_moved_between_steps_stay_there(rule, when):
+    opt, moved = rule(tensors(X0), lr=1e-9), 2 - X0
+    drive(opt, 1e-3 * GRADS[:when])
+    for tensor, value in zip(opt.params, parts(moved, SHAPES), strict=True):
+        tensor.data = value
+    np.testing.assert_allclose(drive(opt, 1e-3 * GRADS[:1])[0], moved, rtol=0, atol=1e-3)
+    with opt.averaged():
+        if rule is not optim.ASGD:  # whose average is of earlier weights
+            np.testing.assert_allclose(flat(opt.params), moved, rtol=0, atol=1e-3)
+
+
+@every_rule
 def test_metric_is_what_divides_the_step(rule):
     row = TABLE[rule]
     if row.direction is None:

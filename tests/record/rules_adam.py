@@ -36,7 +36,7 @@ def each(rows, first=(), **values):
     return [rows[0] | dict(first), *rows[1:]]
 
 
-BOUND = each(ADAM[:3], final_lr=(0.1, 0.5, 0.01), gamma=(1e-3, 0.1, 0.9))
+BOUND = each(ADAM, final_lr=(0.1, 0.5, 0.01, 0.2), gamma=(1e-3, 0.1, 0.9, 0.02))
 DECAY = (1e-2, 0.1, 0.0, 0.5)
 BELIEF = partial(zij.AdaBelief, rectify=False, weight_decouple=False)
 NADAM = {"momentum_decay": (4e-3, 0.1, 0.0, 4e-3)}

@@ -1,0 +1,50 @@
+"""The rules by name, and the one optimizer of each parameter."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from minigrad.arena import Parameters
+from minigrad.errors import nearest
+from minigrad.tensor import Tensor
+
+if TYPE_CHECKING:
+    from optim.optimizer import Optimizer
+
+RULES: dict[str, type[Optimizer]] = {}  # every rule by its lower-case name
+
+
+def register(rule: type[Optimizer]) -> None:
+    """Add a rule; raises TypeError where another has its name.
+
+    One of the same module and place, as of a cell that ran again, takes the place of the old.
+    """
+    known = RULES.setdefault(rule.__name__.lower(), rule)
+    if (known.__module__, known.__qualname__) != (rule.__module__, rule.__qualname__):
+        raise TypeError(
+            f"{rule.__name__} is a rule of {known.__module__} already, upper or lower case; give "
+            "this one another name."
+        )
+    RULES[rule.__name__.lower()] = rule
+
+
+def make(name: str, params: Iterable[Tensor], **hyperparameters: Any) -> Optimizer:
+    """The optimizer of that name in RULES; raises ValueError, with the nearest, for no name."""
+    if name.lower() not in RULES:
+        raise ValueError(f"optimizer {name!r} is unknown; {nearest(name, RULES)}")
+    return RULES[name.lower()](params, **hyperparameters)
+
+
+def claim(params: Parameters, owner: Optimizer) -> None:
+    """Make `owner` the one optimizer of these parameters for as long as it lives."""
+    for name, tensor in params.items():
+        other = tensor._owner and tensor._owner()
+        if other is not None:
+            raise ValueError(
+                f"{name} is updated by {type(other).__name__} already; `del` that optimizer first, "
+                "or give each its own part of the parameters."
+            )
+    for tensor in params:
+        tensor._owner = weakref.ref(owner)
