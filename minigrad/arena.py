@@ -139,27 +139,18 @@ class Parameters:
 
     def state_dict(self) -> dict[str, Any]:
         """A copy of every value by name, on the host."""
-        return {name: t.numpy().copy() for name, t in self.items()}
+        return copy_values(dict(self.items()))
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Copy values in; raises ValueError, and changes nothing, where names or shapes differ."""
-        missing, extra = set(self.names) - set(state), set(state) - set(self.names)
-        if missing or extra:
-            raise ValueError(
-                f"parameters differ from the state: missing {sorted(missing)}, "
-                f"unexpected {sorted(extra)}; build the model that was saved."
-            )
-        for name, t in self.items():
-            check_like(state[name], t.data, f"parameter {name!r}")
-        for name, t in self.items():
-            t.data = state[name]
+        load_values(dict(self.items()), state)
 
     def items(self) -> Iterator[tuple[str, Tensor]]:
         """Names and tensors."""
         return zip(self.names, self.tensors, strict=True)
 
     def __reduce__(self) -> Any:
-        """Copied or pickled they lie in an arena of their own."""
+        """Deeply copied or pickled they lie in an arena of their own."""
         return Parameters, (dict(self.items()),)
 
     def __iter__(self) -> Iterator[Tensor]:
@@ -175,6 +166,25 @@ class Parameters:
                 "model.parameters() of the whole model before building optimizers for its parts."
             )
         return self.runs[0]
+
+
+def copy_values(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
+    """A copy of every tensor's values by name, on the host."""
+    return {name: t.numpy().copy() for name, t in tensors.items()}
+
+
+def load_values(tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
+    """Copy values in; raises ValueError, and changes nothing, where names or shapes differ."""
+    missing, extra = set(tensors) - set(state), set(state) - set(tensors)
+    if missing or extra:
+        raise ValueError(
+            f"parameters differ from the state: missing {sorted(missing)}, "
+            f"unexpected {sorted(extra)}; build the model that was saved."
+        )
+    for name, t in tensors.items():
+        check_like(state[name], t.data, f"parameter {name!r}")
+    for name, t in tensors.items():
+        t.data = state[name]
 
 
 def check_like(saved: Any, live: Array, what: str) -> None:

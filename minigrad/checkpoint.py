@@ -87,7 +87,7 @@ def _split(value: Any, path: str, arrays: dict[str, Any]) -> Any:
     if not kept:
         raise TypeError(
             f"{path} is {value!r:.60}; a checkpoint holds arrays, numbers, texts and lists of "
-            "these, in dictionaries."
+            "numbers and texts, in dictionaries."
         )
     return ["value", value]
 

@@ -1,12 +1,12 @@
 """Module and the layers that the models are made of."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from minigrad import ops
-from minigrad.arena import Parameters
+from minigrad.arena import Parameters, copy_values, load_values
 from minigrad.backend import xp
 from minigrad.tensor import Tensor
 
@@ -27,33 +27,45 @@ class Module:
 
     def named_parameters(self) -> Iterator[tuple[str, Tensor]]:
         """Tensors that require a gradient, in the order of declaration; tied ones come again."""
+        return ((name, t) for name, t in self.named_tensors() if t.requires_grad)
+
+    def named_tensors(self) -> Iterator[tuple[str, Tensor]]:
+        """The parameters, and the Tensors that are constant or frozen, as `named_parameters`."""
         for name, child in self.children().items():
-            if isinstance(child, Tensor) and child.requires_grad:
+            if isinstance(child, Tensor):
                 yield name, child
             elif isinstance(child, Module):
-                for path, tensor in child.named_parameters():
+                for path, tensor in child.named_tensors():
                     yield f"{name}.{path}", tensor
             elif _holds_parts(child):
-                raise TypeError(f"{name} is a {type(child).__name__} of parts; use Sequential.")
+                raise TypeError(
+                    f"{name} is a {type(child).__name__} of parts; make each an attribute, or use "
+                    "Sequential."
+                )
 
     def parameters(self) -> Parameters:
         """Every parameter once, in the order of declaration; the first call makes the arena."""
-        return Parameters(self._named_once())
+        return Parameters(_once(self.named_parameters()))
 
     def state_dict(self) -> dict[str, Any]:
-        """A copy of every parameter by name, on the host."""
-        return {name: tensor.numpy().copy() for name, tensor in self._named_once().items()}
+        """A copy of every Tensor's values by name, frozen or not, on the host."""
+        return copy_values(self._kept())
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Copy parameters in; raises ValueError, and changes nothing, where they do not fit."""
-        self.parameters().load_state_dict(state)
+        """Copy values in; raises ValueError, and changes nothing, where they do not fit."""
+        load_values(self._kept(), state)
 
-    def _named_once(self) -> dict[str, Tensor]:
-        """The parameters by the first of their names."""
-        first: dict[Tensor, str] = {}
-        for name, tensor in self.named_parameters():
-            first.setdefault(tensor, name)
-        return {name: tensor for tensor, name in first.items()}
+    def _kept(self) -> dict[str, Tensor]:
+        """What a state holds: no values that were computed from others."""
+        return _once((name, t) for name, t in self.named_tensors() if t.is_leaf)
+
+
+def _once(named: Iterable[tuple[str, Tensor]]) -> dict[str, Tensor]:
+    """The tensors by the first of their names."""
+    first: dict[Tensor, str] = {}
+    for name, tensor in named:
+        first.setdefault(tensor, name)
+    return {name: tensor for tensor, name in first.items()}
 
 
 def _holds_parts(value: Any) -> bool:

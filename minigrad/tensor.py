@@ -36,11 +36,11 @@ class Tensor:
     __array_ufunc__ = None  # array + tensor calls Tensor.__radd__
 
     def __init__(self, data: Any, requires_grad: bool = False, dtype: Any = None):
-        if data is None:
-            raise TypeError("Tensor(None) has no numbers; give an array, or numbers.")
         if isinstance(data, Tensor):
             data = data._data
         given = getattr(data, "dtype", None)
+        if np.dtype(np.asarray(data).dtype if given is None else given).kind not in "biuf":
+            raise TypeError(f"Tensor({data!r:.60}): give real numbers.")
         if dtype is None:
             if requires_grad and given is not None and np.dtype(given).kind != "f":
                 raise TypeError(
@@ -74,14 +74,14 @@ class Tensor:
 
     @data.setter
     def data(self, value: Any) -> None:
-        if self._inputs != ():
+        self._version += 1  # also before the error: t.data += 1 has written by then
+        if not self.is_leaf:
             raise TypeError(
                 "t.data = value would change what the tape has recorded: t is no leaf; "
                 "compute a new tensor."
             )
         if value is not self._data:
             self._data[...] = _fitting(value, self._data, "data")
-        self._version += 1
 
     @property
     def grad(self) -> Array:
@@ -118,6 +118,12 @@ class Tensor:
     @property
     def dtype(self) -> Any:
         return self._data.dtype
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether it was made, not computed from tensors that require a gradient."""
+        leaf: bool = self._inputs == ()
+        return leaf
 
     @property
     def T(self) -> "Tensor":
@@ -323,6 +329,11 @@ def _newest_first(root: Tensor) -> list[Tensor]:
             raise RuntimeError(
                 "backward() through a graph that was used already; "
                 "compute the loss again, or add the losses and go backward once."
+            )
+        if tensor._version:
+            raise RuntimeError(
+                f"backward(): a tensor of shape {tensor.shape} that was computed has been written "
+                "to since; compute it again."
             )
         for operand, version, pullback in tensor._inputs:
             if operand._version != version:

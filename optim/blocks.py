@@ -12,6 +12,7 @@ from minigrad.arena import Parameters
 from minigrad.backend import current
 
 MOST_THREADS = 3  # each has temporaries of its own, and many would wait for the interpreter
+SUMMED = 2**15  # coordinates at a time
 BLOCKS_EACH = 2  # with fewer for each thread, waking the others costs more than they save
 
 
@@ -19,6 +20,11 @@ def block_length(params: Parameters) -> int:
     """How many coordinates are in a block: what fits the cache; on a device, all."""
     limit = current().block_bytes
     return limit // params.dtype.itemsize if limit else max(params.size, 1)
+
+
+def summed_length(params: Parameters) -> int:
+    """How many coordinates are summed at a time, whatever the block is; on a device, all."""
+    return SUMMED if current().on_host else max(params.size, 1)
 
 
 def useful_threads(params: Parameters) -> int:

@@ -15,11 +15,11 @@ import numpy as np
 from minigrad.backend import Array, xp
 from minigrad.tensor import Tensor
 from optim.around import Wrapper, memory_of, refuse_closures, whole_runs
+from optim.blocks import summed_length
 from optim.descent import SGD
 from optim.hyperparameters import Betas, Schedule
 from optim.line_search import strong_wolfe
 from optim.optimizer import Optimizer, inplace
-from optim.state import REDUCED
 
 Closure = Callable[[], Tensor]
 
@@ -285,7 +285,7 @@ class SAM(Wrapper):
         refuse_closures(self.inner, "SAM")
         memory = memory_of(self.params, "p_here")
         self._runs = [arrays for _, arrays in whole_runs(memory, "p", "g", "p_here")]
-        self._pieces = [g for _, (g,) in memory.pieces(("g",), REDUCED)]
+        self._pieces = [g for _, (g,) in memory.pieces(("g",), summed_length(self.params))]
         self._tiny = np.finfo(self.params.dtype).tiny
 
     def step(self, closure: Closure | None = None) -> Tensor | None:

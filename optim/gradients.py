@@ -7,7 +7,7 @@ import numpy as np
 from minigrad.backend import scalar, xp
 from minigrad.tensor import Tensor
 from optim.around import Closure, Wrapper, memory_of, refuse_closures, whole_runs
-from optim.state import REDUCED
+from optim.blocks import summed_length
 
 
 @dataclass(eq=False)
@@ -35,7 +35,7 @@ class ClipNorm(Wrapper):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        pieces = memory_of(self.params).pieces(("g",), REDUCED)
+        pieces = memory_of(self.params).pieces(("g",), summed_length(self.params))
         self._pieces = [g for _, (g,) in pieces]
 
     def edit(self) -> None:

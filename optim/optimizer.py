@@ -18,6 +18,7 @@ import numpy as np
 from minigrad.arena import Parameters
 from minigrad.backend import Array, to_host, xp
 from minigrad.tensor import Tensor
+from optim.blocks import summed_length
 from optim.declared import Declared
 from optim.hyperparameters import (
     COUNTS,
@@ -33,7 +34,7 @@ from optim.passes import Pass, keywords, positional
 from optim.projections import Box, Projection
 from optim.registry import claim, register
 from optim.scalars import Scalars
-from optim.state import REDUCED, FlatState, ShapedState, check_saved, check_shapes
+from optim.state import FlatState, ShapedState, check_saved, check_shapes
 
 NO_DIAGONAL: Any = None  # for a rule whose parent has one that does not hold for it
 PARTS = ("rule", "shapes", "t", "running", "state", "schedules")  # of a rule's state
@@ -159,7 +160,9 @@ class Optimizer(_Rule):
         """
         code = getattr(function, "__code__", function)  # that of a lambda is the same every step
         if code not in self._pieces:
-            self._pieces[code] = list(self._memory.pieces(positional(function), REDUCED))
+            self._pieces[code] = list(
+                self._memory.pieces(positional(function), summed_length(self._owned))
+            )
         values = [function(*arrays) for _, arrays in self._pieces[code]]
         return xp.asarray(sum(values), self._owned.dtype)
 
@@ -196,7 +199,7 @@ class Optimizer(_Rule):
             if not tensor.requires_grad:
                 raise RuntimeError(
                     f"{name} was frozen, requires_grad=False, after {type(self).__name__} took it; "
-                    "build an optimizer without it, or use optim.Frozen."
+                    "set it to True and wrap the optimizer in optim.Frozen, or build one without."
                 )
         before = self.running.copy()
         vars(self)["t"] += 1  # past __setattr__, which takes its time

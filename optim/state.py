@@ -11,7 +11,6 @@ from minigrad.backend import Array, xp
 Start = Callable[[Array], dict[str, Any]]
 Block = tuple[slice, list[Array]]  # (coordinates, views of the arrays asked for)
 Pieces = Iterator[Block]
-REDUCED = 2**15  # coordinates that are summed at a time
 
 
 class FlatState:

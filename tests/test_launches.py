@@ -70,6 +70,20 @@ def test_rules_of_several_passes_launch_a_few_kernels(rule):
     assert costs_of_a_step(rule(tensors(start()))) == {"launches": REDUCING.get(rule, 2)}
 
 
+@pytest.mark.parametrize("rule", REDUCING, ids=lambda rule: rule.__name__)
+def test_sums_over_many_coordinates_launch_no_more(rule):
+    opt = rule([Tensor(np.ones(100_000), requires_grad=True)])
+    assert costs_of_a_step(opt) == {"launches": REDUCING[rule]}
+
+
+def test_a_norm_of_many_coordinates_launches_no_more():
+    few, many = (
+        costs_of_a_step(optim.ClipNorm(optim.SGD([Tensor(np.ones(n), requires_grad=True)]), 1.0))
+        for n in (100, 100_000)
+    )
+    assert many == few
+
+
 @every_rule
 def test_no_rule_moves_anything_or_waits_in_a_step(rule):
     opt = rule(tensors(start()))

@@ -212,6 +212,18 @@ def test_a_sequential_has_its_other_attributes_too() -> None:
     assert model.parameters().names == ("0.weight", "0.bias", "scale")
 
 
+def test_a_state_has_what_is_frozen_but_nothing_that_was_computed() -> None:
+    models = [MLP([3, 4, 2], rng=seed) for seed in (0, 1)]
+    for model in models:
+        model.output.bias.requires_grad = False
+        assert "output.bias" not in model.parameters().names
+        model.last = model(np.ones((1, 3), np.float32))
+    models[0].output.bias.data = [5, 7]
+    models[1].load_state_dict(models[0].state_dict())
+    assert models[1].output.bias.numpy().tolist() == [5, 7]
+    assert "last" not in models[1].state_dict()
+
+
 def test_a_module_without_forward_says_so() -> None:
     with pytest.raises(NotImplementedError, match=r"Module has no forward\(x\); define it"):
         Module()(INPUT)

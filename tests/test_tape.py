@@ -161,6 +161,14 @@ def test_only_a_leaf_is_assigned() -> None:
     assert y.numpy().tolist() == [2, 4]
 
 
+def test_what_was_computed_and_written_to_is_noticed() -> None:
+    y = leaf(1, 2).exp()
+    with pytest.raises(TypeError, match="t is no leaf"):
+        y.data += 1
+    with pytest.raises(RuntimeError, match="has been written to since"):
+        y.sum().backward()
+
+
 def test_assigned_data_are_copied_into_the_storage() -> None:
     x, value = leaf(1, 2), np.array([3.0, 4.0])
     storage = x.data

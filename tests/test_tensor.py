@@ -51,7 +51,6 @@ def test_float32_unless_told_otherwise_and_always_a_copy(
     [
         (np.arange(3), None, "data of dtype int64, requires_grad=True): only floats"),
         (np.array([True]), None, "data of dtype bool"),
-        (np.array([1j]), None, "data of dtype complex128"),
         ([1.0], int, "tensors that require gradients are float32 or float64"),
         ([1.0], "float16", "dtype float16: tensors that require"),
     ],
@@ -59,6 +58,12 @@ def test_float32_unless_told_otherwise_and_always_a_copy(
 def test_only_float32_and_float64_require_gradients(data: Any, dtype: Any, message: str) -> None:
     with pytest.raises(TypeError, match=re.escape(message)):
         Tensor(data, requires_grad=True, dtype=dtype)
+
+
+@pytest.mark.parametrize("data", [None, [None, 1], [1j], np.array([1j]), "a", [{}]])
+def test_only_real_numbers_make_a_tensor(data: Any) -> None:
+    with pytest.raises(TypeError, match=r"^Tensor\(.*\): give real numbers\.$"):
+        Tensor(data)
 
 
 def test_attributes() -> None:
