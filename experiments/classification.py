@@ -6,7 +6,7 @@ the test set. Initial weights and batches depend on the seed alone.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -23,14 +23,14 @@ VALIDATION = {"mnist": 5_000, data.DIGITS: 300}  # images of the training set
 EPOCHS = {"mnist": 10, data.DIGITS: 30}
 BETA2S = (0.99, 0.999)
 WIDEST = 21  # rates of a grid
-_loaded: dict[str | None, data.Dataset] = {}  # by what was asked for, and by what was found
 TOP = 3.0  # of the plot of validation losses: above log(10), which is guessing
+_loaded: dict[str | None, data.Dataset] = {}  # by what was asked for, and by what was found
 
 
 @dataclass(frozen=True, kw_only=True)
 class Classification(Settings):
     data: str | None = None  # a directory of MNIST, "digits", or wherever MNIST is to be had,
-    note: str = ""  # and why the data are others than that
+    note: str = field(default="", repr=False)  # and why the data are others than that
     epochs: int | None = None  # as fits the data
     batch: int = 128
     seeds: int = 5

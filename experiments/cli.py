@@ -7,6 +7,7 @@ import argparse
 import ast
 import os
 import sys
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,9 @@ def script(experiment: Experiment) -> None:
 
 def _list(options: argparse.Namespace) -> int:
     for experiment in EXPERIMENTS.values():
-        print(f"{experiment.name:22}{experiment.summary}")
+        s = experiment.settings
+        settings = (f"{f.name}={getattr(s, f.name)}" for f in fields(s) if f.repr)
+        print(experiment.name, experiment.summary, "  ".join(settings), sep="\n    ")
     return 0
 
 
@@ -147,18 +150,19 @@ def _parser() -> argparse.ArgumentParser:
         added.set_defaults(command=function)
         return added
 
-    command("list", _list, "name the experiments")
+    command("list", _list, "name the experiments, and their settings")
     run = command("run", _run, "run the named experiments")
     run.add_argument("names", nargs="+", metavar="NAME")
     every = command("all", _run, "run all experiments")
     every.set_defaults(names=[])
+    setting = "a setting of the experiment, by its name in `list`; may be repeated"
     again = command("resume", _resume, "continue an interrupted run, to the same numbers")
     for one in (run, every):
         one.add_argument("--seed", type=_whole, help="of every random draw")
         one.add_argument("--seeds", type=_whole, help="how many seeds to repeat over")
         one.add_argument("--steps", type=_whole, help="length of the online problems")
         one.add_argument("--data", help="directory of MNIST's files, or 'digits' (the embedded)")
-        one.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
+        one.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help=setting)
         one.add_argument("--quick", action="store_true", help="in seconds, on the digits")
         one.add_argument("--out", type=Path, default=Path("runs"), help="default: %(default)s")
         one.add_argument("--force", action="store_true", help="replace an earlier run")

@@ -63,7 +63,7 @@ def share_negative(trace):
 
 def draw(traces, s):
     sheet = Sheet(
-        "Gamma_t on f_t(x) = 1010 x if t mod 101 = 1, else -10 x: its range between recorded steps",
+        f"Gamma_t on f_t(x) = {PROBLEM}: its range between recorded steps",
         rows=len(SCHEDULES),
         columns=len(RULES),
         note=f"Orange: below 0; above each panel, on what share of {s.steps:,} steps. "

@@ -31,6 +31,11 @@ class OnlineSettings(Settings):
             raise ValueError(f"x1={self.x1} is not a point to play; give one in [-1, 1].")
 
 
+def recorded_times(steps: int) -> np.ndarray:
+    """The steps of which a run keeps what it played."""
+    return np.unique(np.geomspace(1, steps, POINTS).round().astype(int))
+
+
 class OnlineRun:
     """One rule on all copies of a problem, in float64, each copy a coordinate of one arena.
 
@@ -54,7 +59,7 @@ class OnlineRun:
         x = Tensor(np.full(copies, x1), requires_grad=True)
         self.params = Parameters.of([x])
         self.opt = rule(self.params, projection=Box(-1, 1), **hyperparameters)
-        self.times = np.unique(np.geomspace(1, steps, POINTS).round().astype(int))
+        self.times = recorded_times(steps)
         self.regret = np.zeros(copies)
         self.metric = np.full(copies, np.nan)  # of the step before
         self.recorded: dict[str, Any] = {"x": [], "average_regret": []}

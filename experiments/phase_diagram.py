@@ -97,7 +97,7 @@ def draw(traces, s):
         "(blue), between (white). AMSGrad drifts to -1 at any betas.",
         size=(4.8, 4.0),
     )
-    one = sheet.panel(0, 0, "1010 x if t mod 101 = 1, else -10 x", "1 - beta1", "1 - beta2")
+    one = sheet.panel(0, 0, str(PROBLEM), "1 - beta1", "1 - beta2")
     family = sheet.panel(0, 1, "Cx if t mod C = 1, else -x", "1 - beta1", "1 - beta2")
     signs = drift(PROBLEM, (BETA1, BETA2[:, None]))
     one.axes.contourf(

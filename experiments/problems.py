@@ -14,12 +14,16 @@ import numpy as np
 class Periodic:
     """Slope `large` at t = 1, 1 + period, 1 + 2 period, ..., else -1 * `small`.
 
-    `large` may be an array with one value per copy.
+    `large` may be an array with one value per copy. As a string it is its formula.
     """
 
     large: Any
     small: float
     period: int
+
+    def __str__(self) -> str:
+        large = "C" if np.ndim(self.large) else f"{self.large:g}"
+        return f"{large} x if t mod {self.period} = 1, else -{self.small:g} x"
 
     def slopes(self, start: int, stop: int) -> np.ndarray:
         """The slopes of steps start to stop - 1, of shape (steps, copies)."""

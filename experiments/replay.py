@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.online import POINTS, STRETCH
+from experiments.online import STRETCH, recorded_times
 
 Array = np.ndarray
 Values = float | Array  # a number, or one per copy
@@ -122,8 +122,7 @@ class Replay:
     ):
         self.problem, self.rule, self.steps, self.lr = problem, rule, steps, lr
         self.box, self.settings = box, settings
-        geometric = np.unique(np.geomspace(1, steps, POINTS).round().astype(int))
-        self.times = geometric if times is None else times
+        self.times = recorded_times(steps) if times is None else times
         self.stretches = max(1, VALUES // (STRETCH * copies))
         self.t = 0
         self.past = Past(x=np.full(copies, x1), regret=np.zeros(copies))

@@ -27,7 +27,8 @@ from tqdm import tqdm
 import minigrad
 from experiments.experiment import Experiment
 from experiments.registry import EXPERIMENTS
-from experiments.store import PARTIAL, Store, StoreError, environment, whole_or_not
+from experiments.store import PARTIAL, Store, StoreError, environment
+from minigrad.checkpoint import whole_or_not
 
 CHECKPOINT_SECONDS = 10.0
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)

@@ -11,18 +11,16 @@ import os
 import platform
 import shutil
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from threadpoolctl import threadpool_info
 
 from experiments.experiment import Experiment, Traces
-from minigrad.checkpoint import read_arrays
+from minigrad.checkpoint import read_arrays, whole_or_not
 from minigrad.doctor import driver, wheels
 
 MANIFEST = "manifest.json"
@@ -166,18 +164,6 @@ class Store:
         if whole.exists():
             shutil.rmtree(whole)
         self.path = self.path.rename(whole)
-
-
-@contextmanager
-def whole_or_not(path: Path) -> Iterator[BinaryIO]:
-    """A file to write to, which becomes the one at `path`, or is gone after an error."""
-    partial = path.with_name(path.name + ".tmp")
-    try:
-        with open(partial, "wb") as file:
-            yield file
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def environment(backend: str) -> dict[str, Any]:

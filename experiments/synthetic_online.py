@@ -41,7 +41,7 @@ def runs(s):
 
 def draw(traces, s):
     sheet = Sheet(
-        "f_t(x) = 1010 x if t mod 101 = 1, else -10 x, on [-1, 1]",
+        f"f_t(x) = {PROBLEM}, on [-1, 1]",
         rows=1,
         columns=2,
         note=f"alpha_t = {s.lr:g}/sqrt(t), for SGD {s.sgd_lr:g}/sqrt(t); beta = {s.betas}",

@@ -115,22 +115,28 @@ class Parameters:
             if t._blank:
                 t._settle()
 
-    @contextmanager
-    def holding(self, values: Array) -> Iterator[None]:
-        """Inside, the parameters are the flat `values`; afterwards what they were, bit for bit."""
-        before = [run.data.copy() for run in self.runs]
+    def gathered(self) -> Array:
+        """A copy of all values as one flat array."""
+        return xp.concatenate([run.data for run in self.runs])
+
+    def scatter(self, values: Array) -> None:
+        """Set all values from one flat array."""
         start = 0
         for run in self.runs:
             stop = start + run.stop - run.start
             run.data[...] = values[start:stop]
             start = stop
         self.mark_changed()
+
+    @contextmanager
+    def holding(self, values: Array) -> Iterator[None]:
+        """Inside, the parameters are the flat `values`; afterwards what they were, bit for bit."""
+        before = self.gathered()
+        self.scatter(values)
         try:
             yield
         finally:
-            for run, data in zip(self.runs, before, strict=True):
-                run.data[...] = data
-            self.mark_changed()
+            self.scatter(before)
 
     def mark_changed(self) -> None:
         """Make `backward` refuse graphs that were recorded with other values."""

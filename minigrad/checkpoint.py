@@ -3,8 +3,10 @@
 import json
 import os
 import threading
-from contextlib import suppress
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -29,17 +31,22 @@ def save(path: str | os.PathLike[str], **parts: Any) -> None:
         for name, part in parts.items()
     }
     arrays[HEADER] = np.frombuffer(json.dumps(header).encode(), np.uint8)
-    partial = f"{os.fspath(path)}.{os.getpid()}.{threading.get_ident()}.tmp"
+    with whole_or_not(path) as file:
+        np.savez(file, **arrays)
+
+
+@contextmanager
+def whole_or_not(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """A file to write to, which takes the place of the one at `path`, or is gone after an error."""
+    partial = Path(f"{os.fspath(path)}.{os.getpid()}.{threading.get_ident()}.tmp")
     try:
         with open(partial, "wb") as file:
-            np.savez(file, **arrays)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(partial, path)
-    except BaseException:
-        with suppress(FileNotFoundError):
-            os.remove(partial)
-        raise
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def load(path: str | os.PathLike[str]) -> dict[str, Any]:

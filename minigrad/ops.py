@@ -143,6 +143,8 @@ def where(condition, x, y):
     keep it finite by a second `where` inside, as in sqrt(where(x > 0, x, 1))."""
     if not hasattr(x, "dtype") and not hasattr(y, "dtype"):
         x = xp.asarray(x, "float32")
+    if not hasattr(condition, "dtype"):
+        condition = xp.asarray(condition)
     return (
         xp.where(condition, x, y),
         None,

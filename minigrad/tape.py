@@ -52,7 +52,7 @@ def op(function: Any) -> Callable[..., Tensor]:
     @functools.wraps(function)
     def apply(*arguments: Any, **options: Any) -> Tensor:
         if takes_list:
-            arguments = arguments or (options.pop("tensors"),)
+            arguments = arguments or (options.pop("tensors", ()),)
         operands = list(arguments[0]) if takes_list else arguments
         arrays = [a._data if type(a) is Tensor else raw(a) for a in operands]
         if options:

@@ -216,7 +216,7 @@ class Optimizer(_Rule):
         except FloatingPointError as error:
             raise FloatingPointError(
                 f"{self} at step {self.t}: {error} in {self._owned.dtype}; "
-                f"{self._largest_gradient()}; lower lr, clip the gradients, or use float64."
+                f"{self._largest_gradient()}; lower lr, or clip the gradients."
             ) from error
         if self.projection and not isinstance(self.projection, Box):
             plain = self.projection.euclidean or self.diagonal is None

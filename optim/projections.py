@@ -29,13 +29,7 @@ class Projection:
 
     def apply(self, params: Parameters, metric: Array | None) -> None:
         """Move the parameters to the nearest point of the set."""
-        x = xp.concatenate([run.data for run in params.runs])
-        x = self.nearest(x, metric)
-        start = 0
-        for run in params.runs:
-            stop = start + run.stop - run.start
-            run.data[...] = x[start:stop]
-            start = stop
+        params.scatter(self.nearest(params.gathered(), metric))
 
 
 @dataclass(frozen=True)
@@ -82,7 +76,8 @@ class NonNegative(Box):
 class _OfRadius(Projection, ABC):
     """What the sets of a radius share: a point of the set, up to rounding, stays bit for bit.
 
-    With `euclidean` the plain metric takes the place of the rule's. The work is done in float64.
+    With `euclidean` the plain metric takes the place of the rule's. The work is done in float64,
+    and the host waits for a device, to see whether a point is in the set.
     """
 
     radius: float = 1.0

@@ -18,8 +18,7 @@ class FlatState:
 
     def __init__(self, params: Parameters, names: Iterable[str], start: Start):
         self.params = params
-        runs = params.runs
-        p = runs[0].data if len(runs) == 1 else xp.concatenate([run.data for run in runs])
+        p = params.gathered()
         given = start(p)
         self.arrays = {}
         for name in names:

@@ -425,9 +425,12 @@ def test_a_damaged_run_is_refused(quick, tmp_path, capsys):
     assert "traces.npz" in capsys.readouterr().err
 
 
-def test_list_names_every_experiment(capsys):
+def test_list_names_every_experiment_and_its_settings(capsys):
     assert main(["list"]) == 0
-    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == list(EXPERIMENTS)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[::3] == list(EXPERIMENTS)
+    gamma = lines[lines.index("gamma") + 2].split("  ")
+    assert gamma[1:] == ["", "steps=300000", "lr=0.5", "x1=0.0", "betas=(0.9, 0.99)", "rho=0.9999"]
 
 
 def test_each_file_runs_as_a_script(tmp_path):

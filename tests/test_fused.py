@@ -13,7 +13,6 @@ import pytest
 from driving import host_only
 from test_rules import both_dtypes
 
-import optim
 from minigrad.backend import current, positional, xp
 from minigrad.fused import fused, readable
 
@@ -63,8 +62,6 @@ def test_each_pass_is_one_kernel_in_the_dtype_of_the_arena(rule, dtype, cupy):
 @every_rule
 @both_dtypes
 def test_each_thread_writes_a_coordinate_of_its_own(rule, dtype, cupy):
-    if rule is optim.LBFGS:
-        return  # a thread for each row of s and y, all of which write the same
     for made, _, calls in gpu_source.kernels(rule, dtype):
         operands = calls[0].arrays | calls[0].scalars
         ndim = max(map(np.ndim, operands.values()))

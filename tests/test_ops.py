@@ -54,6 +54,7 @@ def table() -> Iterator[Row]:
                 yield op, [p(*shape) + 0.1, number], {}
                 yield op, [number, p(*shape) + 0.1], {}
         yield "where", [np.array([True, False]), r(2), number], {}
+        yield "where", [True, r(2), number], {}
     for exponent in (0, 1, 3, -2):
         yield "pow", [apart(4), exponent], {}
     yield "clip", [apart(2, 3)], {"lo": -0.5, "hi": 0.5}
