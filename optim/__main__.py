@@ -60,7 +60,7 @@ def describe(rule: type[Optimizer]) -> str:
 
 
 def _cells(rule: type[Optimizer]) -> tuple[str, ...]:
-    summary = " ".join((rule.__doc__ or "").split("\n\n")[0].split())
+    summary = " ".join((rule.__doc__ or "").split("\n\n")[0].split()).replace("|", r"\|")
     settings = ", ".join(f"{name}={default}" for name, default in rule.hyperparameters().items())
     state = _on_a_network(rule).state
     names = f" ({', '.join(state)})" if state else ""

@@ -21,7 +21,7 @@ def test_the_table_has_a_row_for_every_rule(monkeypatch, capsys):
     rows = said(monkeypatch, capsys).splitlines()
     ours = [r.__name__ for r in optim.RULES.values() if r.__module__.startswith("optim.")]
     assert [re.match(r"\| `(\w+)` \|", row)[1] for row in rows[2:]] == ours
-    assert {row.count(" | ") for row in (rows[0], *rows[2:])} == {5}
+    assert {len(re.findall(r"(?<!\\)\|", row)) for row in rows} == {7}  # one in a cell is escaped
     (amsgrad,) = (row for row in rows if row.startswith("| `AMSGrad` |"))
     for part in ("long_memory", "Reddi", "lr=0.001", "3 (m, v, v_max)", "`optax.amsgrad`"):
         assert part in amsgrad
