@@ -147,7 +147,8 @@ class RAdam(PaperAdam):
     """Momentum until v has seen enough, then Adam with its step rectified for the variance of
     what v saw. Liu et al. 2020, Algorithm 2.
 
-    As in PyTorch, eps is added to the root of v before its correction; the paper has none.
+    As in PyTorch, enough is rho > 5, where the paper has 4, and eps, which the paper has not, is
+    added to the root of v before its correction.
     """
 
     oracle = "torch.optim.RAdam"

@@ -11,7 +11,7 @@ class Yogi(PaperAdam):
     """Adam whose v moves towards g^2 by no more than (1 - beta2) g^2, up or down.
 
     Zaheer et al. 2018, Algorithm 2: without the bias correction that most libraries add. v
-    starts, as theirs does, at 1e-6.
+    starts at 1e-6, as in TensorFlow Addons.
     """
 
     oracle = "the paper"
@@ -57,9 +57,9 @@ class AdaBelief(Adam):
 class AdaBound(Adam):
     """Adam whose rates are bounded ever more tightly around final_lr: it ends as momentum.
 
-    Luo et al. 2019, Algorithm 2, in the form of their implementation: with Adam's corrections,
-    but for that of eps, and without a factor 1 / sqrt(t). The bounds change as lr does from the
-    first that is not 0.
+    Luo et al. 2019, in the form of their implementation: with Adam's corrections, but for that of
+    eps, and without a factor 1 / sqrt(t). The bounds change as lr does from the first that is not
+    0.
     """
 
     oracle = "torch_optimizer.AdaBound"
@@ -94,8 +94,7 @@ class AdaBound(Adam):
 
 
 class AMSBound(AdaBound):
-    """AdaBound over the largest v so far, corrected after as in PyTorch. Luo et al. 2019,
-    Algorithm 3."""
+    """AdaBound over the largest v so far, corrected after as in PyTorch. Luo et al. 2019."""
 
     oracle = "torch_optimizer.AdaBound"
 
@@ -113,7 +112,7 @@ class AMSBound(AdaBound):
 class Padam(AMSGrad):
     """AMSGrad over v_max to the power `partial`: 1/2 is AMSGrad, 0 is momentum.
 
-    Chen et al. 2020, Algorithm 1, without the bias correction of its implementations.
+    Chen et al. 2020, without the bias correction of its implementations.
     """
 
     oracle = "the paper"

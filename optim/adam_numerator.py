@@ -54,7 +54,10 @@ class Grams(Adam):
 
 
 class LaProp(PaperAdam):
-    """Momentum of gradients that are scaled first. Ziyin, Wang and Ueda 2020."""
+    """Momentum of gradients that are scaled first. Ziyin, Wang and Ueda 2020.
+
+    In their implementation each weighs in m by the lr of its step.
+    """
 
     oracle = "zij.LaProp"
     lr: Schedule = 4e-4
@@ -82,8 +85,7 @@ class LaProp(PaperAdam):
 
 
 class Adan(Optimizer):
-    """Adam with Nesterov's look ahead along the gradient's mean change d. Xie et al. 2022,
-    Algorithm 1.
+    """Adam with Nesterov's look ahead along the gradient's mean change d. Xie et al. 2022.
 
     The betas are one minus the paper's, and all means bias-corrected, as in their implementation.
     """

@@ -30,7 +30,7 @@ class MARS(AdamW):
     """AdamW on gradients that are extrapolated from the last ones, to a norm of at most 1.
 
     Each tensor has its own norm. Yuan et al. 2024: MARS-AdamW, approximate in that the last
-    gradient is of its own minibatch, as in their implementation.
+    gradient is of its own minibatch, as in their implementation, which leaves vectors to AdamW.
     """
 
     oracle = "zij.MARS"

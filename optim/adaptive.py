@@ -24,7 +24,7 @@ class AdaGrad(Optimizer):
 
 class AdaGradNorm(AdaGrad):
     """AdaGrad with one sum for all coordinates, of the squared norms of the gradients.
-    Ward, Wu and Bottou 2019, Algorithm 1."""
+    Ward, Wu and Bottou 2019."""
 
     oracle = "the paper"
 

@@ -58,7 +58,7 @@ class ClosureOptimizer(Optimizer):
 
 
 class PolyakSGD(ClosureOptimizer):
-    """Steps by (loss - f_min) / |g|^2, but at most by lr. Polyak 1987, Section 5.3.
+    """Steps by (loss - f_min) / |g|^2, but at most by lr. Polyak 1987.
 
     The bound is that of Loizou et al. 2021, whose c is 1 here.
     """

@@ -43,7 +43,7 @@ class ADOPT(PaperAdam):
 class ACProp(PaperAdam):
     """Steps along the gradient over the root of the variance s before it; m only centers s.
 
-    The first step, with no variance yet, is one of SGD. Zhuang et al. 2021, Algorithm 2.
+    The first step, with no variance yet, is one of SGD. Zhuang et al. 2021.
     """
 
     oracle = "the paper"  # optax.contrib.acprop centers by the m before
@@ -81,8 +81,8 @@ class ACProp(PaperAdam):
 class AvaGrad(PaperAdam):
     """Adam over the v before, with rates scaled to a root mean square of lr over all coordinates.
 
-    So lr does not depend on eps. Savarese et al. 2021, Algorithm 2, without the bias correction
-    of their implementation.
+    So lr does not depend on eps. Savarese et al. 2021, Algorithm 2; their implementation corrects
+    the bias, and its first step only sets v.
     """
 
     oracle = "the paper"

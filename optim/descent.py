@@ -52,7 +52,7 @@ class Nesterov(Momentum):
 class SGDW(Momentum):
     """Momentum with the weights decayed directly. Loshchilov and Hutter 2019, Algorithm 1.
 
-    As in PyTorch, lr scales the decay too, and the sum of gradients is free of it.
+    As in PyTorch's AdamW, lr scales the decay too; the sum of gradients is free of it.
     """
 
     oracle = "pytorch_optimizer.SGDW"

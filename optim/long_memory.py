@@ -129,7 +129,7 @@ class NosAdam(Optimizer):
     """Nostalgic Adam: v is the mean of all squares, and that of step k weighs k^-gamma.
 
     The early ones weigh more; gamma = 0 is AdamNC. Huang, Wang and Dong 2019, with their
-    hyperharmonic weights.
+    hyperharmonic weights; their implementation corrects the bias of m.
     """
 
     oracle = "the paper"
@@ -150,7 +150,7 @@ class AdaX(PaperAdam):
 
     What comes late hardly counts; beta2 = 0 is AdamNC. Li et al. 2020, whose
     v = (1 + beta2) v + beta2 g^2 is divided by (1 + beta2)^t - 1 before it is used; here, lest it
-    overflow, from the start.
+    overflow, from the start. eps is added after that, in their implementation before.
     """
 
     oracle = "the paper"

@@ -12,7 +12,7 @@ from optim.optimizer import NO_DIAGONAL, Optimizer, inplace
 
 class DoG(Optimizer):
     """Gradient descent at the rate distance over gradients: the largest distance from the start,
-    over the root of the sum of squared gradient norms. Ivgi, Hinder and Carmon 2023, Section 1.
+    over the root of the sum of squared gradient norms. Ivgi, Hinder and Carmon 2023.
 
     The first distance is r_eps (1 + |x0|). The authors evaluate with an average of the iterates.
     """
@@ -53,7 +53,7 @@ class DoG(Optimizer):
 class DoWG(DoG):
     """DoG with every squared norm weighted by the squared distance at its time.
 
-    Khaled, Mishchenko and Jin 2023, Algorithm 1. The first distance is r_eps.
+    Khaled, Mishchenko and Jin 2023. The first distance is r_eps.
     """
 
     oracle = "optax.contrib.dowg"
@@ -142,7 +142,7 @@ class DAdaptAdam(PaperAdam):
 
 class Prodigy(DAdaptAdam):
     """DAdaptAdam with sums that weigh late gradients more, so that d grows faster, and with the
-    weights decayed directly. Mishchenko and Defazio 2023, Algorithm 4.
+    weights decayed directly. Mishchenko and Defazio 2023.
 
     Their package multiplies eps by the next d.
     """

@@ -93,7 +93,7 @@ class LAMB(PaperAdam):
 
 
 class NovoGrad(Optimizer):
-    """Momentum of gradients over a running norm of the tensor's. Ginsburg et al. 2019, Algorithm 1.
+    """Momentum of gradients over a running norm of the tensor's. Ginsburg et al. 2019.
 
     The running mean of squared norms starts at the first of them.
     """
@@ -171,11 +171,12 @@ class SM3(Optimizer):
 
 class Adafactor(Optimizer):
     """RMSProp whose mean squares are an outer product of those of rows and columns, in clipped
-    steps in proportion to the tensor's. Shazeer and Stern 2018, Algorithm 4, and 5 for vectors.
+    steps in proportion to the tensor's. Shazeer and Stern 2018, Algorithm 4.
 
     As in torch.optim.Adafactor: lr bounds the relative step, eps is a floor under the root, and of
-    more than two axes the last two are factored. `d` clips the root mean square of a step before
-    scaling; `min_scale` is the least that counts as a tensor's own.
+    more than two axes the last two are factored. A vector has its mean squares whole. `d` clips the
+    root mean square of a step before scaling; `min_scale` is the least that counts as a tensor's
+    own.
     """
 
     oracle = "torch.optim.Adafactor"
@@ -229,8 +230,7 @@ class Adafactor(Optimizer):
 
 class AdamMini(Adam):
     """Adam with one v for each output unit, of the mean of its squared gradients, and one for a
-    vector. Zhang et al. 2024, Algorithm 1.
-    """
+    vector. Zhang et al. 2024."""
 
     oracle = "adam_mini.Adam_mini"
 

@@ -67,7 +67,7 @@ def nadamw(x, gradients, lr, betas, eps, momentum_decay, weight_decay=0):
 
 
 def radam(x, gradients, lr, betas, eps):
-    """Liu et al. 2020, Algorithm 2, with PyTorch's eps."""
+    """Liu et al. 2020, Algorithm 2, with PyTorch's eps and threshold."""
     m = v = 0
     for t, g in enumerate(gradients, 1):
         b1, b2 = (at(b, t) for b in betas)
@@ -106,7 +106,7 @@ def adabelief(x, gradients, lr, betas, eps):
 
 
 def adabound(x, gradients, lr, betas, eps, final_lr, gamma, amsbound=False):
-    """Luo et al. 2019, Algorithms 2 and 3, in the form of their implementation."""
+    """Luo et al. 2019, in the form of their implementation."""
     m = v = v_max = 0
     for t, g in enumerate(gradients, 1):
         m, v = mean(at(betas[0], t), m, g), mean(at(betas[1], t), v, g**2)
@@ -120,7 +120,7 @@ def adabound(x, gradients, lr, betas, eps, final_lr, gamma, amsbound=False):
 
 
 def padam(x, gradients, lr, betas, eps, partial):
-    """Chen et al. 2020, Algorithm 1, with an eps."""
+    """Chen et al. 2020, with an eps."""
     m = v = v_max = 0
     for t, g in enumerate(gradients, 1):
         m, v = mean(at(betas[0], t), m, g), mean(at(betas[1], t), v, g**2)
@@ -163,7 +163,7 @@ def laprop(x, gradients, lr, betas, eps):
 
 
 def adan(x, gradients, lr, betas, eps, weight_decay):
-    """Xie et al. 2022, Algorithm 1, with bias-corrected means."""
+    """Xie et al. 2022, with bias-corrected means."""
     b1, b2, b3 = betas
     m = v = n = 0
     last = gradients[0]

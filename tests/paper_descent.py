@@ -18,7 +18,7 @@ def sgdw(x, gradients, lr, momentum, weight_decay, **_):
 
 
 def adagrad_norm(x, gradients, lr, eps, **_):
-    """Ward, Wu and Bottou 2019, Algorithm 1, from b_0 = 0; eps as in AdaGrad."""
+    """Ward, Wu and Bottou 2019, from b_0 = 0; eps as in AdaGrad."""
     norms = []
     for t, g in enumerate(gradients, 1):
         norms.append(np.linalg.norm(g))

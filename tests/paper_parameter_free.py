@@ -25,7 +25,7 @@ def dog(x, gradients, lr, eps, r_eps):
 
 
 def dowg(x, gradients, lr, eps, r_eps):
-    """Khaled, Mishchenko and Jin 2023, Algorithm 1."""
+    """Khaled, Mishchenko and Jin 2023."""
     xs, v, r = [x], 0.0, r_eps
     for t, g in enumerate(gradients, 1):
         r = max(r, np.linalg.norm(xs[-1] - xs[0]))
@@ -53,7 +53,7 @@ def d_adapt_adam(x, gradients, lr, betas, eps, d0):
 
 
 def prodigy(x, gradients, lr, betas, eps, d0, weight_decay):
-    """Mishchenko and Defazio 2023, Algorithm 4, with decoupled weight decay."""
+    """Mishchenko and Defazio 2023, with decoupled weight decay."""
     x0, d, r, m, v, s = x, d0, 0.0, 0 * x, 0 * x, 0 * x
     for t, g in enumerate(gradients, 1):
         b1, b2 = (at(beta, t) for beta in betas)

@@ -45,7 +45,7 @@ def lamb(x, gradients, lr, betas, eps, weight_decay):
 
 
 def novograd(x, gradients, lr, betas, eps, weight_decay):
-    """Ginsburg et al. 2019, Algorithm 1."""
+    """Ginsburg et al. 2019."""
     b1, b2 = betas
     m = v = None
     for g in gradients:
@@ -77,7 +77,7 @@ def sm3(x, gradients, lr, momentum, eps):
 
 
 def adafactor(x, gradients, lr, decay_rate, eps, min_scale, d, weight_decay):
-    """Shazeer and Stern 2018, Algorithms 4 and 5, with eps and lr as in torch.optim.Adafactor."""
+    """Shazeer and Stern 2018, Algorithm 4, with eps and lr as in torch.optim.Adafactor."""
 
     def rms(a):
         return _norm(a) / np.sqrt(a.size)
@@ -99,7 +99,7 @@ def adafactor(x, gradients, lr, decay_rate, eps, min_scale, d, weight_decay):
 
 
 def adam_mini(x, gradients, lr, betas, eps):
-    """Zhang et al. 2024, Algorithm 1: blocks are output units, which are last, or whole vectors."""
+    """Zhang et al. 2024: blocks are output units, which are last, or whole vectors."""
     (b1, b2), m, v = betas, 0.0, 0.0
     for t, g in enumerate(gradients, 1):
         blocks = [g[..., j] for j in range(g.shape[-1])] if g.ndim > 1 else [g]
