@@ -7,7 +7,7 @@ gradient's direction; nothing need be remembered for ever.
 
 from minigrad.backend import Array, xp
 from optim.adam import PaperAdam
-from optim.hyperparameters import Betas, Schedule, root
+from optim.hyperparameters import Betas, Schedule, power, root
 from optim.optimizer import NO_DIAGONAL, inplace
 
 
@@ -125,7 +125,7 @@ class AdaShift(PaperAdam):
 
     def scalars(self, h):
         beta1 = h.betas[0]
-        newest = (1 - beta1) / (1 - beta1**self.delay)  # the weights of the mean add up to 1
+        newest = (1 - beta1) / (1 - power(beta1, self.delay))  # the weights of the mean add up to 1
         scalars = {**super().scalars(h), "newest": newest}
         if self.t <= self.delay:
             return {**scalars, "lr": 0.0}

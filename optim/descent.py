@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from minigrad.backend import xp
-from optim.hyperparameters import Betas, Schedule, where
+from optim.hyperparameters import Betas, Schedule, power, where
 from optim.optimizer import Optimizer, inplace
 
 
@@ -131,7 +131,7 @@ class ASGD(Optimizer):
 
     def scalars(self, h):
         done = self.t - 1
-        lr = h.lr / (1 + h.lambd * h.lr * done) ** h.alpha
+        lr = h.lr / power(1 + h.lambd * h.lr * done, h.alpha)
         averaged = done - h.t0
         mu = 1 / where(averaged > 1, averaged, 1.0)
         return {"lr": lr, "keep": 1 - h.lambd * lr, "one_minus_mu": 1 - mu}

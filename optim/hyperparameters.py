@@ -92,9 +92,11 @@ def root(value: Any) -> Any:
     return value**0.5 if getattr(value, "ndim", 0) else math.sqrt(value)
 
 
-def power(base: float, exponent: Any) -> Any:
-    """The base to a number or, on its device, to an array; both are rounded alike."""
-    return base**exponent if getattr(exponent, "ndim", 0) else float(np.power(base, exponent))
+def power(base: Any, exponent: Any) -> Any:
+    """The one to the other, each a number or, on its device, an array; all are rounded alike."""
+    if getattr(base, "ndim", 0) or getattr(exponent, "ndim", 0):
+        return base**exponent
+    return float(np.power(base, exponent))
 
 
 def where(condition: Any, value: Any, other: Any) -> Any:

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 from minigrad.backend import xp
 from optim.adam import Adam, PaperAdam
-from optim.hyperparameters import Betas, Schedule, root
+from optim.hyperparameters import Betas, Schedule, power, root
 from optim.optimizer import Optimizer, inplace
 from optim.schedules import Inverse, OneMinusInverse
 
@@ -139,7 +139,7 @@ class NosAdam(Optimizer):
     eps: float = 0.0
 
     def scalars(self, h):
-        return weighted_mean(self, h, h.beta1, self.t**-h.gamma)
+        return weighted_mean(self, h, h.beta1, power(self.t, -h.gamma))
 
     diagonal = inplace(PaperAdam.diagonal)
     kernel = inplace(PaperAdam.kernel)

@@ -200,3 +200,29 @@ def test_a_sweep_rounds_the_root_of_a_correction_as_one_run_does(rule):
         drive(one, [g])
         drive(sweep, [g])
         np.testing.assert_array_equal(to_host(one.metric()), to_host(sweep.metric()))
+
+
+@pytest.mark.parametrize(
+    "rule, name, lo, hi",
+    [
+        (optim.ASGD, "alpha", 0.1, 0.9),
+        (optim.NosAdam, "gamma", 0.1, 2),
+        (optim.AdaShift, "betas", 0.8, 0.999),
+    ],
+    ids=("ASGD", "NosAdam", "AdaShift"),
+)
+def test_a_sweep_rounds_a_power_as_one_run_does(rule, name, lo, hi):
+    # NumPy's power of arrays differs from the C library's of numbers in a last bit here and there
+    def scalars(value):
+        opt = rule(tensors(start()), lr=10.0)
+        setattr(opt, name, (value, 0.999) if name == "betas" else value)
+        for g in gradients(12):
+            drive(opt, [g])
+            yield {key: to_host(scalar) + np.zeros(SIZE) for key, scalar in opt._scalars.items()}
+
+    values = np.linspace(lo, hi, SIZE)
+    sweep = list(scalars(values))
+    for i, value in enumerate(values.tolist()):
+        for one, every in zip(scalars(value), sweep, strict=True):
+            for key, scalar in one.items():
+                assert scalar[0] == every[key][i], key
