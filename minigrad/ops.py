@@ -2,7 +2,8 @@
 
 x, y are operands, g is the gradient of the value. Where a function has a kink, the gradient
 is the stated one; where it is 0, an infinite g makes NaN, since masks multiply (`where` is slow).
-To add an op, write one function here and one row in tests/test_ops.py.
+To add an op, write one function here, its rows in tests/test_ops.py, and a record of it by
+tests/record/ops.py.
 """
 
 import builtins

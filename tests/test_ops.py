@@ -1,4 +1,4 @@
-"""Every op has rows in TABLE, and every row passes the same checks. To add an op, add a row."""
+"""Every op has rows in TABLE, and every row passes the same checks."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
