@@ -7,7 +7,7 @@ tests/record/ops.py.
 """
 
 import builtins
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from math import inf, prod
 from typing import Any
 
@@ -276,8 +276,9 @@ def concatenate(tensors, axis=0):
     if axis is None:
         raise ValueError("axis=None: give the axis along which to join.")
     joined = xp.concatenate(tensors, axis)
-    cuts = list(accumulate(t.shape[axis] for t in tensors))[:-1]
-    return joined, *(lambda g, i=i: xp.split(g, cuts, axis)[i] for i in range(len(tensors)))
+    before = (slice(None),) * (axis % joined.ndim)
+    edges = pairwise(accumulate((t.shape[axis] for t in tensors), initial=0))
+    return joined, *(lambda g, part=(*before, slice(*edge)): g[part] for edge in edges)
 
 
 @op

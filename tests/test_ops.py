@@ -93,7 +93,9 @@ def table() -> Iterator[Row]:
     yield "getitem", [r(3, 4)], {"index": r(3, 4) > 0}
     yield "getitem", [r(0, 3)], {"index": (every, 1)}
 
-    for shapes, axis in [(((2,), (3,)), 0), (((2, 1), (2, 3)), -1), (((0, 3), (2, 3)), 0)]:
+    joined: list[Any] = [(((2,), (3,)), 0), (((2, 1), (2, 3)), -1), (((0, 3), (2, 3)), 0)]
+    joined += [(((2,),), 0), (((1, 2, 3), (1, 0, 3), (1, 1, 3), (1, 4, 3)), -2)]
+    for shapes, axis in joined:
         yield "concatenate", [r(*shape) for shape in shapes], {"axis": axis}
     for n, shape, axis in [(3, (), 0), (2, (2, 3), 0), (3, (2, 3), 1), (2, (2, 3), -1)]:
         yield "stack", [r(*shape) for _ in range(n)], {"axis": axis}
