@@ -422,13 +422,13 @@ def _restored(g: Any, axis: Any, keepdims: bool) -> Any:
 
 
 def _without_lists(index: Any) -> Any:
-    """An index with its lists, and the tuples inside it, as arrays, and of Tensors copies."""
+    """An index with its lists and other sequences as arrays, and of Tensors copies."""
     if isinstance(index, Tensor):
         return index._data.copy()
     if isinstance(index, tuple):
         return tuple(_without_lists(list(i) if isinstance(i, tuple) else i) for i in index)
-    if isinstance(index, list):
-        return xp.asarray(index, None if index else int)
+    if hasattr(index, "__len__") and not hasattr(index, "dtype"):
+        return xp.asarray(index, None if len(index) else int)
     return index
 
 

@@ -2,6 +2,8 @@
 
 import json
 import re
+from array import array
+from collections import deque
 from collections.abc import Callable
 from math import exp
 from pathlib import Path
@@ -276,3 +278,10 @@ def test_the_pullbacks_of_many_joined_tensors_are_as_cheap_as_those_of_stacked_o
     assert min(seconds(ops.concatenate) for _ in range(3)) < 20 * max(
         seconds(ops.stack) for _ in range(3)
     )
+
+
+@pytest.mark.parametrize("sequence", [array("i", [0, 0, 2]), deque([0, 0, 2]), (0, 0, 2)])
+def test_a_sequence_of_any_kind_that_repeats_an_index_adds_up(sequence: Any) -> None:
+    x = Tensor([[1.0, 2, 3]], requires_grad=True)
+    x[:, sequence].sum().backward()
+    assert to_host(x.grad).tolist() == [[2, 0, 1]]
