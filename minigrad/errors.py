@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
+def nearest(name: object, known: Iterable[str]) -> str:
     """The end of a message about an unknown name: the closest known one, or all of them."""
     from difflib import get_close_matches  # here, since importing it takes a fifth of all of us
 
     known = list(known)
-    match = get_close_matches(name.lower(), known, n=1)
+    match = get_close_matches(str(name).lower(), known, n=1)
     return f"did you mean {match[0]!r}?" if match else f"known are {', '.join(known)}."

@@ -189,5 +189,5 @@ def _coordinates(mask: Any, params: Parameters) -> Array:
         raise TypeError(f"mask={mask!r:.60}: {wanted}.")
     for name in mask:
         if name not in params.names:
-            raise ValueError(f"mask has {name!r}, no parameter; {nearest(str(name), params.names)}")
+            raise ValueError(f"mask has {name!r}, no parameter; {nearest(name, params.names)}")
     return xp.concatenate([xp.full(t.size, name in mask) for name, t in params.items()])

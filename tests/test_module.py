@@ -17,6 +17,7 @@ from minigrad import (
     Tanh,
     Tensor,
     check_grads,
+    ops,
     to_host,
     xp,
 )
@@ -162,6 +163,8 @@ def test_training_lowers_the_loss() -> None:
         (lambda: MLP([]), r"sizes=\[\] needs an input"),
         (lambda: MLP([4, 3], "rellu"), "activation 'rellu' is unknown; did you mean 'relu'"),
         (lambda: MLP([4, 3], "TANH"), "activation 'TANH' is unknown; did you mean 'tanh'"),
+        (lambda: MLP([4, 3], None), "activation None is unknown; known are relu, tanh, sigmoid"),
+        (lambda: MLP([4, 3], ops.tanh), "activation <function tanh at .*> is unknown; known are"),
         (lambda: MLP([4, 3], "step"), "'step' is unknown; known are relu, tanh, sigmoid"),
         (lambda: MLP([4, 0, 3]), r"Linear\(4, 0\): both sizes must be at least 1"),
         (lambda: Linear(-1, 3), r"Linear\(-1, 3\): both sizes must be at least 1"),
