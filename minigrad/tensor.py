@@ -47,7 +47,7 @@ class Tensor:
                     f"Tensor(data of dtype {given}, requires_grad=True): only floats have "
                     "gradients; convert the data or pass dtype='float32'."
                 )
-            dtype = "float64" if given == np.float64 else "float32"
+            dtype = "float64" if given in ("<f8", ">f8") else "float32"
         if requires_grad and np.dtype(dtype) not in FLOATS:
             raise TypeError(
                 f"dtype {dtype}: tensors that require gradients are float32 or float64."

@@ -28,6 +28,8 @@ def grad(x: Tensor) -> Any:
         (np.arange(3), None, "float32"),
         (np.ones(3, "float16"), None, "float32"),
         (np.ones(3), None, "float64"),
+        (np.ones(3, ">f8"), None, "float64"),
+        (np.ones(3, ">f4"), None, "float32"),
         (np.float64(1), None, "float64"),
         (np.ones(3), "float32", "float32"),
         ([1.5], np.float64, "float64"),
