@@ -19,7 +19,7 @@ class CheckpointError(ValueError):
     """A file that is not a whole checkpoint."""
 
 
-def save(path: str | os.PathLike[str], **parts: Any) -> None:
+def save(path: str | os.PathLike[str], /, **parts: Any) -> None:
     """Write each part, a nested dictionary or something with `state_dict()`, to `path`.
 
     Leaves are arrays or what JSON can hold. The file appears whole or not at all: a crash or a
@@ -84,7 +84,8 @@ def _split(value: Any, path: str, arrays: dict[str, Any]) -> Any:
     if hasattr(value, "dtype"):
         if value.dtype.hasobject:
             raise TypeError(f"{path} is an array of objects; a checkpoint holds only numbers.")
-        name = f"{len(arrays)}/{path}"  # the number keeps a/b apart from b in a
+        # The number keeps a/b apart from b in a; zip files cut names at NUL and refuse surrogates
+        name = f"{len(arrays)}/{path}".encode("unicode_escape").decode()
         arrays[name] = to_host(value)
         return ["array", name]
     try:

@@ -37,7 +37,8 @@ PARTS: dict[str, Any] = {
         "floats": {"pi": np.pi, "tiny": 5e-324, "inf": np.inf, "minus": -np.inf, "zero": -0.0},
         "others": {"none": None, "true": True, "text": 'ä "quoted" / \n', "list": [1, 0.5, "x"]},
     },
-    "file": np.ones(2),  # names that numpy.savez, zip files or the header might take for theirs
+    "path": np.ones(1),  # names that save, savez, zip files or the header might take for theirs
+    "file": np.ones(2),
     "allow_pickle": np.zeros(1),
     "names": {
         "header.json": np.ones(1),
@@ -45,6 +46,8 @@ PARTS: dict[str, Any] = {
         "a": {"b": np.array([2])},
         "../up": np.array([3]),
         "": np.array([4]),
+        "nul \0, cut here": np.array([5]),
+        "\ud800 \\ é": np.array([6]),
     },
     "": "nameless",
 }
