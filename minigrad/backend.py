@@ -38,9 +38,8 @@ class Backend:
     namespace: Any = np
     on_host: bool = True
     to_host: Callable[[Array], Any] = _same
-    scalar: Callable[[Any, Any], Any] = (
-        np.asarray
-    )  # (value, dtype): the cheapest to pass to a ufunc
+    # Of a value and a dtype, what is the cheapest to pass to a ufunc
+    scalar: Callable[[Any, Any], Any] = np.asarray
     fuse: Callable[[Callable[..., None]], Callable[..., None]] = _same
     synchronize: Callable[[], None] = _nothing
     block_bytes: int | None = 2**19  # fits the cache; None for no blocks

@@ -43,9 +43,10 @@ def op(function: Any) -> Callable[..., Tensor]:
     """Make an op of a function from arrays to (value, pullback of each leading operand).
 
     A pullback maps the gradient of the value to that of its operand, up to broadcasting, which
-    `backward` undoes; None stands for that of an operand without one. With a keyword `out=None` it
-    can write the gradient into a given array. Operands come first, or as one list where the first
-    parameter is called `tensors`. Tensor arguments are unboxed.
+    `backward` undoes; None stands for that of an operand without one. With a keyword `out=None`,
+    where the operand is never broadcast, it can write the gradient into a given array of its shape.
+    Operands come first, or as one list where the first parameter is called `tensors`. Tensor
+    arguments are unboxed.
     """
     takes_list = function.__code__.co_varnames[0] == "tensors"
 
