@@ -1,5 +1,6 @@
 """Parameters live in one arena: shaped views of flat buffers."""
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -58,7 +59,10 @@ def test_tensors_are_views_of_the_flat_arrays_and_keep_their_values() -> None:
     assert to_host(params.grad).tolist() == [0] * 7
 
 
-@given(st.lists(st.sampled_from(["zero", "backward", "part", "look", "write", "flat", "step"])))
+ACTIONS = ["zero", "backward", "part", "assign", "look", "write", "flat", "copy", "step"]
+
+
+@given(st.lists(st.sampled_from(ACTIONS), min_size=8))
 def test_gradients_are_those_of_memory_that_is_filled_at_once(actions: list[str]) -> None:
     """zero_grad leaves memory as it is where nobody can look; nobody may notice."""
     x = xp.asarray(np.arange(6.0).reshape(2, 3))
@@ -77,6 +81,9 @@ def test_gradients_are_those_of_memory_that_is_filled_at_once(actions: list[str]
         elif action == "part":
             (b * 3).sum().backward()
             slopes[6:8] += 3
+        elif action == "assign":
+            b.grad = [1, 2]
+            slopes[6:8] = 1, 2
         elif action == "look":
             held.append(w.grad)
         elif action == "flat":
@@ -84,6 +91,8 @@ def test_gradients_are_those_of_memory_that_is_filled_at_once(actions: list[str]
         elif action == "write" and held:
             held[-1].ravel()[0] = 5  # the first coordinate of w either way
             slopes[0] = 5
+        elif action == "copy":
+            np.testing.assert_array_equal(to_host(copy.copy(w).grad).ravel(), slopes[:6])
         elif action == "step":
             opt.step()
             values -= slopes
