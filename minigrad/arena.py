@@ -211,12 +211,16 @@ def _check(names: tuple[str, ...], tensors: tuple[Any, ...]) -> None:
     for name, t in zip(names, tensors, strict=True):
         if not isinstance(t, Tensor):
             raise TypeError(
-                f"{name} is a {type(t).__name__}, not a Tensor; wrap it in Tensor(...)."
+                f"{name} is a {type(t).__name__}, not a Tensor; pass Tensor(values, "
+                "requires_grad=True)."
             )
         if str(t.dtype) not in FLOATS:
             raise TypeError(f"{name} has dtype {t.dtype}; parameters are float32 or float64.")
         if not t.requires_grad or t._inputs != ():
-            raise TypeError(f"{name} is not a leaf with requires_grad=True; it cannot be trained.")
+            raise TypeError(
+                f"{name} is not a leaf with requires_grad=True; pass "
+                "Tensor(values, requires_grad=True), or detach() what a module only keeps."
+            )
         if t in seen:
             raise ValueError(f"{name} is the same tensor as {seen[t]}; list it once.")
         if t.dtype != tensors[0].dtype:

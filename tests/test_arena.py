@@ -230,10 +230,10 @@ a = leaf(2)
         ),
         (lambda: [a, np.ones(2)], TypeError, r"params\[1\] is a ndarray, not a Tensor"),
         (lambda: MLP([1, 1]), TypeError, r"params is a MLP; pass .* the parameters\(\) of a model"),
-        (lambda: {"w": a}, TypeError, r"params\[0\] is a str, not a Tensor"),
+        (lambda: {"w": a}, TypeError, r"params\[0\] is a str, not a Tensor; pass"),
         (lambda: [a, integers_that_require_gradients()], TypeError, r"params\[1\] has dtype int64"),
         (lambda: [Tensor([1.0])], TypeError, r"params\[0\] is not a leaf with requires_grad=True"),
-        (lambda: [a, a * 2], TypeError, r"params\[1\] is not a leaf"),
+        (lambda: [a, a * 2], TypeError, r"params\[1\] is not a leaf .*; pass .*or detach\(\) what"),
         (lambda: [used_up()], TypeError, r"params\[0\] is not a leaf"),
     ],
 )
