@@ -308,7 +308,8 @@ def _as_like(gradient: Array, data: Array) -> Array:
     """A gradient in the dtype of `data`, summed over the axes along which `data` was broadcast."""
     if gradient.shape != data.shape:
         given = gradient.shape
-        gradient = gradient.sum(axis=tuple(range(gradient.ndim - data.ndim)))
+        if gradient.ndim > data.ndim:
+            gradient = gradient.sum(axis=tuple(range(gradient.ndim - data.ndim)))
         pairs = enumerate(zip(data.shape, gradient.shape, strict=False))
         stretched = tuple(i for i, (n, m) in pairs if n == 1 != m)
         if stretched:

@@ -157,6 +157,16 @@ def test_a_model_trains_to_the_numbers_of_numpy():
             np.testing.assert_array_equal(got, expected)
 
 
+@pytest.mark.parametrize("shape", [(8,), (1, 8), (16, 1)])
+def test_a_broadcast_is_undone_in_one_launch(shape):
+    b = Tensor(np.ones(shape), requires_grad=True)
+    b.grad = np.zeros(shape)
+    out = b + backend.xp.ones((16, 8))
+    with counting() as counted:
+        out.backward(backend.xp.ones((16, 8)))
+    assert dict(counted) == {"launches": 3}  # asarray, the sum, and adding it to the gradient
+
+
 def test_models_move_what_they_are_given():
     model = MLP([8, 6, 4], rng=0)
     with counting() as counted:
