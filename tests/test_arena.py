@@ -254,10 +254,11 @@ def test_parameters_and_generators_are_taken() -> None:
 
 def test_a_state_is_a_copy_on_the_host_that_loads_back() -> None:
     one, other = MLP([4, 3, 2], rng=0), MLP([4, 3, 2], rng=1)
+    params = one.parameters()
     state = one.state_dict()
-    assert list(state) == list(one.parameters().names)
+    assert list(state) == list(params.names)
     expected = {name: array.copy() for name, array in state.items()}
-    one.parameters().data.fill(0)
+    params.data.fill(0)
     other.load_state_dict(state)
     for name, t in other.parameters().items():
         np.testing.assert_array_equal(t.numpy(), expected[name], strict=True)

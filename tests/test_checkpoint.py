@@ -34,7 +34,7 @@ PARTS: dict[str, Any] = {
         "rule": "AMSGrad",
         "t": 10**20,
         "state": {"m": np.ones(3), "nothing": {}, "deep": {"a": {"b": np.array(1)}}},
-        "floats": {"pi": np.pi, "tiny": 5e-324, "inf": np.inf, "minus": -np.inf, "zero": -0.0},
+        "floats": {"pi": np.pi, "tiny": 5e-324, "inf": np.inf, "nan": np.nan, "zero": -0.0},
         "others": {"none": None, "true": True, "text": 'ä "quoted" / \n', "list": [1, 0.5, "x"]},
     },
     "path": np.ones(1),  # names that save, savez, zip files or the header might take for theirs
@@ -138,11 +138,16 @@ def test_the_file_is_on_the_disk_before_it_takes_its_name(
     calls = []
     for name in ("fsync", "replace"):
         real = getattr(os, name)
-        monkeypatch.setattr(
-            os, name, lambda *a, name=name, real=real: (calls.append(name), real(*a))
-        )
-    save(path, part={"x": np.arange(3)})
-    assert calls == ["fsync", "replace"] and list(path.parent.iterdir()) == [path]
+
+        def noted(*a: Any, name: str = name, real: Any = real) -> None:
+            [written] = path.parent.iterdir()
+            calls.append((name, written.stat().st_size))
+            real(*a)
+
+        monkeypatch.setattr(os, name, noted)
+    with checkpoint.whole_or_not(path) as file:
+        file.write(b"whole")
+    assert calls == [("fsync", 5), ("replace", 5)] and list(path.parent.iterdir()) == [path]
 
 
 def test_saves_to_one_path_do_not_meet(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

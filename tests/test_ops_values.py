@@ -163,7 +163,7 @@ def test_a_logsumexp_of_nothing_but_minus_infinity_is_minus_infinity() -> None:
         lambda x: ops.mul(x, y=np.float64(2)),
         lambda x: ops.where(x.data > 0, 1.0, 0) * x,
         lambda x: ops.stack([x.sum(), 2.0]),
-        lambda x: ops.linear(xp.ones((2, 2), "uint8"), ops.stack([x, x]), x),
+        lambda x: ops.linear(xp.ones((2, 2), "int64"), ops.stack([x, x]), x),
     ],
 )
 def test_float32_stays_float32(f: Callable[[Tensor], Tensor]) -> None:
