@@ -254,7 +254,7 @@ class Optimizer(_Rule):
             "rule": type(self).__name__,
             "shapes": {name: list(tensor.shape) for name, tensor in self._owned.items()},
             "t": self.t,
-            "running": {name: to_host(value) for name, value in self.running.items()},
+            "running": {name: _saved(value) for name, value in self.running.items()},
             "state": {name: to_host(array).copy() for name, array in self.state.items()},
             "schedules": {at: one.state_dict() for at, one in self._schedules().items()},
         }
@@ -325,6 +325,11 @@ class Optimizer(_Rule):
             }
         name = max(peaks, key=lambda n: (not np.isfinite(peaks[n]), peaks[n]))
         return f"the largest gradient is {peaks[name]:.3g}, of {name}"
+
+
+def _saved(value: Any) -> Any:
+    """An array on the host; a number as it is, which a device would make an array."""
+    return to_host(value) if getattr(value, "ndim", 0) else value
 
 
 def _held(value: Any) -> Any:

@@ -187,3 +187,20 @@ def test_moving_is_explicit():
     with counting() as counted:
         opt.load_state_dict(saved)
     assert counted["to_device"] == 2 and not counted["synchronizations"]
+    assert type(opt.params.state_dict()["params[0]"]) is np.ndarray
+
+
+def test_what_is_a_number_on_the_host_stays_one_when_it_is_saved():
+    saved = {}
+    for t in (1, 2, 3):  # NaN is looked for in numbers only
+        opt = optim.Adam(tensors(start()), lr=lambda t: 0.1 if t < 3 else np.nan)
+        if saved:
+            opt.load_state_dict(saved)
+        feed(opt.params, gradients(1)[0])
+        if t == 3:
+            with pytest.raises(ValueError, match="lr is NaN at step 3"):
+                opt.step()
+        else:
+            opt.step()
+        saved = opt.state_dict()
+        assert {type(value) for value in saved["running"].values()} == {float}
