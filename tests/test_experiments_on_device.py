@@ -45,4 +45,15 @@ def test_an_epoch_moves_the_order_of_the_images_and_waits_for_nothing():
         sweep._begin()
         with strict.counting() as counted:
             sweep._train()
-    assert counted.pop("launches") and dict(counted) == {"to_device": 1}
+    assert counted.pop("launches") and dict(counted) == {"to_device": 1, "compiled": 1}
+
+
+def test_a_stretch_of_steps_moves_the_slopes_and_brings_back_what_was_recorded():
+    with backend.instead(strict.make()):
+        experiment = EXPERIMENTS["synthetic-online"]
+        run = experiment.runs(experiment.configured({"steps": 4000}))["SGD"]()
+        run.advance()
+        with strict.counting() as counted:
+            run.advance()
+    del counted["launches"]
+    assert counted == {"to_device": 1, "to_host": 2, "synchronizations": 2}

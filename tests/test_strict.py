@@ -9,7 +9,7 @@ import planted
 import pytest
 from strict import Array, counting, snapshot, xp
 
-from minigrad import backend
+from minigrad import Tensor, backend
 
 HOST = np.arange(6.0).reshape(2, 3)
 
@@ -39,6 +39,7 @@ def mixing(d):
         "device * host mask": lambda: d * mask,
         "device += host": lambda: d.__iadd__(HOST),
         "host += device": lambda: HOST.copy().__iadd__(d),
+        "device += Tensor": lambda: exec("d += t", {"d": d, "t": Tensor(d)}),
         "device @ host": lambda: d @ HOST.T,
         "0-d host array": lambda: d * np.array(2.0),
         "device < host": lambda: d < HOST,
@@ -167,6 +168,14 @@ def test_launches_transfers_and_synchronizations_are_counted():
     with counting() as counted:
         xp.asnumpy(d), d[d > 0], xp.nonzero(d)  # a mask's count shapes the result
     costs(launches=3, to_host=1, synchronizations=3)
+    mask = d > 2
+    with counting() as counted:
+        d[mask] = 0  # CuPy counts them all the same
+        xp.add.at(d, mask, 1), xp.extract(mask, d)
+    costs(launches=3, synchronizations=3)
+    with counting() as counted:
+        xp.fuse(lambda x: None)
+    costs(compiled=1)
 
 
 def test_a_fused_kernel_is_one_launch_of_elementwise_operations(d):

@@ -17,7 +17,8 @@ __all__ = ["Array", "Namespace", "counting", "counts", "make", "register", "xp"]
 
 # What takes no array in the first place
 FREE = {"arange", "empty", "eye", "full", "identity", "linspace", "ones", "zeros"}
-LOOKS = {"argwhere", "flatnonzero", "nonzero", "unique"}  # the shape of the result is in the data
+# The shape of the result is in the data
+LOOKS = {"argwhere", "bincount", "compress", "extract", "flatnonzero", "nonzero", "unique"}
 
 
 class Namespace:

@@ -18,7 +18,7 @@ from strict.snapshot import PATH
 
 API = json.loads(PATH.read_text())
 NUMBERS = (bool, int, float, complex, np.generic)
-counts: Counter[str] = Counter()  # launches, to_device, to_host, synchronizations
+counts: Counter[str] = Counter()  # launches, to_device, to_host, synchronizations, compiled
 # What CuPy computes in several kernels: zeros; a remainder, a product and a sum for either index
 LAUNCHES = {"ravel_multi_index": 7}
 _quiet = Context()  # a device does not trap
@@ -36,6 +36,8 @@ def counting() -> Iterator[Counter[str]]:
 
 def fuse(kernel: Callable[..., None]) -> Callable[..., None]:
     """The kernel as one launch, of nothing but elementwise operations."""
+
+    counts["compiled"] += 1
 
     def launch(*values: Any) -> None:
         for value in values:
@@ -146,7 +148,9 @@ class Ufunc:
         """Unbuffered in place: repeated indices count each time."""
         if not self.takes_at:
             raise NotImplementedError(f"cupy.{self.name}.at")
-        key, _ = array._key(index)
+        key, kinds = array._key(index)
+        if "b" in kinds:
+            synchronize()  # to see how many there are
         given = [] if values is None else [values]
         run(f"{self.name}.at", lambda a, *v: self.function.at(a, key, *v), array, *given)
 
@@ -252,9 +256,9 @@ class Array:
             raise TypeError("a fused kernel can set whole arrays only.")
         _check_written(self)
         whole, kinds = self._key(key)
+        if "b" in kinds:
+            synchronize()  # to see how many there are, even where they are set to one number
         if np.ndim(given):
-            if "b" in kinds:
-                synchronize()  # to see how many there are
             at = np.arange(self.size).reshape(self.shape)[whole]
             if "i" in kinds and len(np.unique(at)) < at.size:
                 raise ValueError("array[index] = values with repeated indices: undefined in CuPy.")
@@ -330,10 +334,10 @@ UFUNCS = {
 
 def _operator(ufunc: Callable[..., Any], swapped: bool = False, in_place: bool = False) -> Any:
     def apply(self: Array, *other: Any) -> Any:
-        if other and getattr(type(other[0]), "__array_ufunc__", other) is None:
-            return NotImplemented  # a Tensor's turn
         if in_place:
             return ufunc(self, *other, out=self)
+        if other and getattr(type(other[0]), "__array_ufunc__", other) is None:
+            return NotImplemented  # a Tensor's turn
         return ufunc(*other, self) if swapped else ufunc(self, *other)
 
     return apply
