@@ -90,6 +90,41 @@ def test_no_rule_moves_anything_or_waits_in_a_step(rule):
     assert set(costs_of_a_step(opt)) == {"launches"}
 
 
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda x: optim.ClipNorm(optim.SGD(x), 1.0),
+        lambda x: optim.ClipValue(optim.SGD(x), 1.0),
+        lambda x: optim.Accumulate(optim.SGD(x), 2),
+        lambda x: optim.DecoupledDecay(optim.SGD(x), 0.1),
+        lambda x: optim.ExponentialAverage(optim.SGD(x)),
+        lambda x: optim.PolyakAverage(optim.SGD(x)),
+        lambda x: optim.Lookahead(optim.SGD(x), k=1),
+        lambda x: optim.Frozen(optim.SGD(x), ["params[1]"]),
+        lambda x: optim.Groups([optim.SGD(x[:2]), optim.Adam(x[2:])]),
+    ],
+)
+def test_no_wrapper_moves_anything_or_waits_in_a_step(wrap):
+    assert set(costs_of_a_step(wrap(tensors(start())))) == {"launches"}
+
+
+@pytest.mark.parametrize("rule", [optim.PolyakSGD, optim.SAM, optim.Sophia])
+def test_rules_with_a_closure_move_at_most_signs_and_wait_for_nothing(rule):
+    x = Tensor(start(), requires_grad=True)
+    opt = rule([x])
+
+    def closure():
+        opt.zero_grad()
+        loss = (x * x).sum()
+        loss.backward()
+        return loss
+
+    opt.step(closure)  # in which Sophia draws signs
+    with counting() as counted:
+        opt.step(closure)
+    assert set(counted) == {"launches"}
+
+
 @every_rule
 def test_the_numbers_are_those_of_numpy(rule):
     def run():
