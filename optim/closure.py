@@ -73,7 +73,7 @@ class PolyakSGD(ClosureOptimizer):
 
     def update(self, scalars):
         lr, square = scalars["lr"], self.total(lambda g: (g * g).sum())
-        gap = xp.maximum(self._loss.data - self.f_min, 0)
+        gap = xp.maximum(self._loss.data - scalars["f_min"], 0)
         far = gap >= lr * square
         self.state["size"][...] = xp.where(far, lr, gap / xp.where(far, 1, square))
         self.sweep("kernel", scalars)

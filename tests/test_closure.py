@@ -399,6 +399,11 @@ def test_polyak_meets_a_known_minimum_of_a_quadratic():
 
 
 @host_only
+def test_the_minimum_that_polyak_knows_may_be_a_schedule():
+    one, other = (Run(optim.PolyakSGD, f_min=f).steps(5)[1] for f in (0.5, lambda t: 0.5))
+    np.testing.assert_array_equal(one, other)
+
+
 def test_polyak_does_not_overflow_where_the_minimum_is_above_f_min():
     run = Run(optim.PolyakSGD, lambda x: (1 + (x @ x) / 2, x), 1e-22 * X0, "float32", lr=0.5)
     assert np.all(np.abs(run.steps(90)[1][-1]) < 1e-44)
