@@ -92,6 +92,6 @@ class Accumulate(Wrapper):
         count = scalar(self.count, self.params.dtype)
         for g, accumulated in self._runs:
             xp.divide(accumulated, count, out=g)
-        self.count = 0
         self.inner.step()
+        self.count = 0  # not where the inner refused the step
         return loss

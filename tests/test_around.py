@@ -442,6 +442,19 @@ def test_a_decay_that_turns_nan_is_refused_before_anything_moves():
     np.testing.assert_array_equal(flat(opt.params), rows[0])
 
 
+def test_gradients_of_an_update_that_was_refused_stay_accumulated():
+    opt, twin = (Accumulate(adam(tensors(start())), every) for every in (3, 4))
+    drive(opt, GRADS[:2])
+    weight = opt.params.tensors[1]
+    weight.requires_grad = False
+    feed(opt.params, GRADS[2])
+    with pytest.raises(RuntimeError, match="was frozen"):
+        opt.step()
+    weight.requires_grad = True
+    np.testing.assert_array_equal(drive(opt, GRADS[3:4])[-1], drive(twin, GRADS[:4])[-1])
+    assert opt.t == 1 and opt.count == 0
+
+
 def test_weights_that_decayed_before_the_inner_failed_are_noticed():
     beta = 0.9
     opt = DecoupledDecay(adam(tensors(start()), betas=(lambda t: beta, 0.99)), 0.1)
