@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from numbers import Real
+from numbers import Integral, Real
 from types import SimpleNamespace
 from typing import Any
 
@@ -54,7 +54,7 @@ def check_range(name: str, value: Any, default: Any, end: float | None = None) -
     The range ends before `end`, or where RANGES says.
     """
     if name in COUNTS:
-        if not isinstance(value, int) or value < 1:
+        if not isinstance(value, Integral) or int(value) < 1:
             raise ValueError(f"{name}={value!r} is not a positive integer; give one.")
         return
     wanted = len(default) if isinstance(default, tuple) else 0
@@ -64,15 +64,11 @@ def check_range(name: str, value: Any, default: Any, end: float | None = None) -
     if name in ("eps", "d0", "r_eps") and not isinstance(value, Real):
         raise TypeError(f"{name}={value!r}: {name} is one number.")
     end = end or RANGES[name]
-    for part in value if isinstance(value, tuple) else (value,):
-        number = part(1) if callable(part) else part
+    for place, part in parts(name, value):
+        number = valued(place, part, 1)
         number = to_host(number) if hasattr(number, "ndim") else number
-        try:
-            least = number > 0 if name in POSITIVE else number >= 0
-            fits = bool(np.all(least & (number < end)))
-        except TypeError as error:
-            raise TypeError(f"{name}={value!r} is not a number, a schedule or an array.") from error
-        if not fits:
+        least = number > 0 if name in POSITIVE else number >= 0
+        if not np.all(least & (number < end)):
             until = "1]" if end == CLOSED else f"{end})"
             first = "(0" if name in POSITIVE else "[0"
             raise ValueError(f"{name}={value!r} is outside {first}, {until}; choose one inside.")
@@ -110,23 +106,43 @@ class Hyperparameters:
     """A rule's hyperparameters: as they were set, and as they are at a step."""
 
     def __init__(self, settings: dict[str, Any]):
-        self.values = SimpleNamespace(**{name: _exact(value) for name, value in settings.items()})
-        self.moving = [name for name, setting in settings.items() if _moves(setting)]
-        self.settings = settings
+        self.moving = {name: one for name, one in settings.items() if _moves(one)}
+        still = {name: one for name, one in settings.items() if name not in self.moving}
+        self.values = SimpleNamespace(**{name: valued(name, one, 1) for name, one in still.items()})
 
     def at(self, t: int) -> SimpleNamespace:
         """The values at step t, valid until the next call."""
-        for name in self.moving:
-            setting = self.settings[name]
-            if isinstance(setting, tuple):
-                value: Any = tuple([s(t) if callable(s) else s for s in setting])
-            else:
-                value = setting(t)
-            value = _exact(value)
+        for name, setting in self.moving.items():
+            value = valued(name, setting, t)
             if type(value) is not float:
                 _refuse_nan(name, value, t)
             setattr(self.values, name, value)
         return self.values
+
+
+def valued(name: str, setting: Any, t: int) -> Any:
+    """A setting at step t in float64, in which scalars are computed; an array on the device.
+
+    Raises TypeError for what is no number and no array.
+    """
+    if isinstance(setting, tuple):
+        return tuple([valued(name, part, t) for part in setting])
+    value = setting(t) if callable(setting) else setting
+    if type(value) is float:
+        return value
+    if isinstance(value, Real):
+        return float(value)
+    if not hasattr(value, "ndim"):
+        when = f" at step {t}" if callable(setting) else ""
+        raise TypeError(f"{name}={value!r}{when} is not a number, a schedule or an array.")
+    return xp.array(value, "float64") if value.ndim else float(value)
+
+
+def copied(setting: Any) -> Any:
+    """The setting, with arrays that nobody else holds."""
+    if isinstance(setting, tuple):
+        return tuple([copied(part) for part in setting])
+    return setting.copy() if getattr(setting, "ndim", 0) else setting
 
 
 def parts(name: str, setting: Any) -> list[tuple[str, Any]]:
@@ -158,15 +174,6 @@ def restore(schedules: dict[str, Any], saved: dict[str, Any]) -> None:
         for place, one in schedules.items():
             one.load_state_dict(before[place])
         raise
-
-
-def _exact(value: Any) -> Any:
-    """A value in float64, in which scalars are computed, and on the device if it is an array."""
-    if type(value) is float or callable(value):
-        return value
-    if isinstance(value, tuple):
-        return tuple([_exact(part) for part in value])
-    return xp.array(value, "float64") if getattr(value, "ndim", 0) else float(value)
 
 
 def _refuse_nan(name: str, value: Any, t: int) -> None:

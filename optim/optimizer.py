@@ -17,6 +17,7 @@ import numpy as np
 
 from minigrad.arena import Parameters
 from minigrad.backend import Array, to_host, xp
+from minigrad.errors import nearest
 from minigrad.tensor import Tensor
 from optim.blocks import summed_length
 from optim.declared import Declared
@@ -26,9 +27,11 @@ from optim.hyperparameters import (
     Hyperparameters,
     check_number,
     check_range,
+    copied,
     parts,
     restore,
     stateful,
+    valued,
 )
 from optim.passes import Pass, keywords, positional
 from optim.projections import Box, Projection
@@ -85,6 +88,10 @@ class Optimizer(_Rule):
         if name in self.__dataclass_fields__:
             self._check(name, value)
             self._now: Hyperparameters | None = None
+            value = copied(value) if name not in ("params", "projection") else value
+        elif "_passes" in vars(self) and name[0] != "_" and not hasattr(self, name):
+            known = nearest(name, self._names)
+            raise AttributeError(f"{type(self).__name__} has no {name} to set; {known}")
         vars(self)[name] = value
 
     def __post_init__(self) -> None:
@@ -313,7 +320,7 @@ class Optimizer(_Rule):
                 f"use 0, for none, or at least {self._finfo.tiny:.1e}."
             )
         for place, part in parts(name, value):
-            number = part(1) if callable(part) else part
+            number = valued(place, part, 1)
             if place in self.one_number:
                 check_number(number, f"{place} of {type(self).__name__}")
             self._scalars.cast(name, number)

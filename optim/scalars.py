@@ -22,7 +22,7 @@ class Scalars(dict[str, Any]):
     def set(self, given: dict[str, Any], t: int) -> None:
         """Take those of step t; raises ValueError for NaN."""
         for name, value in given.items():
-            if type(value) is float:
+            if isinstance(value, float):  # NumPy's too
                 if value == self._given.get(name):
                     continue
                 if value != value:

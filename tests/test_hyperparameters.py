@@ -27,7 +27,7 @@ BAD = [  # rule, argument, value, error, what else the message says
     ("sgd", "lr", [0.1] * SIZE, TypeError, "lr=[0.1, 0.1"),
     ("sgd", "lr", (0.1, 0.1), TypeError, "lr=(0.1, 0.1)"),
     ("sgd", "lr", Constant(-0.1), ValueError, "lr=Constant(value=-0.1) is outside"),
-    ("sgd", "lr", Constant("x"), TypeError, "lr=Constant(value='x') is not a number"),
+    ("sgd", "lr", Constant("x"), TypeError, "lr='x' at step 1 is not a number"),
     ("sgd", "lr", ONE_NEGATIVE, ValueError, "lr=array("),
     ("sgd", "lr", MANY[1:], ValueError, "lr is an array of shape (47,)"),
     ("sgd", "lr", MANY[:1], ValueError, "lr is an array of shape (1,)"),
@@ -50,7 +50,7 @@ BAD = [  # rule, argument, value, error, what else the message says
     ("adam", "betas", [0.9, 0.9], TypeError, "betas=[0.9, 0.9]: betas is a tuple of two"),
     ("adam", "betas", (0.9,), TypeError, "betas=(0.9,): betas is a tuple of two"),
     ("adam", "betas", (0.9, 0.9, 0.9), TypeError, "betas=(0.9, 0.9, 0.9): betas"),
-    ("adam", "betas", (0.9, "x"), TypeError, "betas=(0.9, 'x') is not a number"),
+    ("adam", "betas", (0.9, "x"), TypeError, "betas[1]='x' is not a number"),
     ("adam", "eps", -1e-8, ValueError, "eps=-1e-08 is outside [0, inf)"),
     ("adam", "eps", NAN, ValueError, "eps=nan is outside"),
     ("adam", "eps", Constant(0.1), TypeError, "eps=Constant(value=0.1): eps is one number"),
@@ -134,6 +134,42 @@ def test_an_array_is_copied_whatever_its_dtype():
         lr[:] = 9
         drive(twin, GRADS[:1])
         np.testing.assert_array_equal(drive(opt, GRADS[1:]), drive(twin, GRADS[1:]))
+
+
+def test_an_array_is_copied_before_the_first_step_and_for_good():
+    lr, beta = np.full(SIZE, 0.125), np.full(SIZE, 0.5)
+    opt = optim.AdamW(tensors(start()), lr=lr, betas=(beta, 0.9))
+    twin = optim.AdamW(tensors(start()), lr=lr.copy(), betas=(beta.copy(), 0.9))
+    for rows in (GRADS[:2], GRADS[2:]):
+        lr[:], beta[:] = 9, 0
+        np.testing.assert_array_equal(drive(opt, rows), drive(twin, rows))
+        opt.weight_decay = twin.weight_decay = 0.1  # after which all are read again
+
+
+@pytest.mark.parametrize("value", (None, "0.1", [0.1], (0.1,), object(), 0.1j), ids=repr)
+def test_a_schedule_that_gives_no_number_is_named_and_changes_nothing(value):
+    opt = optim.SGD(tensors(start()), lr=lambda t: 0.1 if t < 2 else value)
+    rows = drive(opt, GRADS[:1])
+    with pytest.raises(TypeError, match=r"lr=.* at step 2 is not a number"):
+        opt.step()
+    np.testing.assert_array_equal(end(opt)["p"], rows[0])
+    assert opt.t == 1
+
+
+def test_a_count_may_be_a_whole_number_of_numpy():
+    assert optim.AdaShift(tensors(start()), delay=np.int64(3)).delay == 3
+    for delay in (np.int64(0), 2.0):
+        with pytest.raises(ValueError, match="is not a positive integer"):
+            optim.AdaShift(tensors(start()), delay=delay)
+
+
+@pytest.mark.parametrize(
+    "name, said", [("learning_rate", "known are lr, betas"), ("beta", "did you mean 'betas'")]
+)
+def test_what_no_rule_has_cannot_be_set(name, said):
+    opt = optim.Adam(tensors(start()))
+    with pytest.raises(AttributeError, match=f"Adam has no {name} to set; {said}"):
+        setattr(opt, name, 0.1)
 
 
 @host_only
