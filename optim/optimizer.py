@@ -307,6 +307,10 @@ class Optimizer(_Rule):
         built = "_owned" in vars(self)
         if built and name in ("params", "projection", *COUNTS, *self.start_only):
             raise AttributeError(f"{name} is fixed; build another optimizer to change it.")
+        if name == "projection" and not isinstance(value, Projection | None):
+            raise TypeError(
+                f"projection={value!r:.60}: give one such as optim.Box(-1, 1), or None."
+            )
         if name in RANGES or name in COUNTS:
             check_range(name, value, self.hyperparameters()[name], self.ranges.get(name))
         if built:

@@ -7,6 +7,7 @@ metric does not matter.
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from math import inf, isfinite
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -44,6 +45,11 @@ class Box(Projection):
     hi: Any
 
     def __post_init__(self) -> None:
+        for end in (self.lo, self.hi):
+            if not (isinstance(end, Real) or hasattr(end, "ndim")):
+                raise TypeError(
+                    f"Box({self.lo}, {self.hi}): give each end as a number or an array."
+                )
         if not np.all(to_host(self.lo) <= to_host(self.hi)):
             raise ValueError(f"Box({self.lo}, {self.hi}) is empty; lo must not exceed hi.")
 

@@ -141,6 +141,18 @@ def test_a_box_of_another_length_is_refused(box, named):
     optim.SGD(x)  # the failed one owns nothing
 
 
+@pytest.mark.parametrize("lo", ([0.0, 5.0], None, "0"))
+def test_an_end_of_a_box_is_a_number_or_an_array(lo):
+    with pytest.raises(TypeError, match=r"Box\(.*, 1\): give each end as a number or an array"):
+        Box(lo, 1)
+
+
+@pytest.mark.parametrize("projection", ((-1, 1), Box, np.ones(3)), ids=repr)
+def test_what_is_no_projection_is_refused(projection):
+    with pytest.raises(TypeError, match=r"projection=.*: give one such as"):
+        optim.SGD(tensors(start()), projection=projection)
+
+
 def test_a_box_says_what_it_is():
     assert repr(Box(-1, 0.5)) == "Box(lo=-1, hi=0.5)"
     assert Box(-1, 1) == Box(-1, 1) != Box(-1, 2)
