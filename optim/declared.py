@@ -35,6 +35,12 @@ class Declared:
 
     def __init_subclass__(cls) -> None:
         dataclass(init=False, eq=False, repr=False, kw_only=cls.kw_only)(cls)
+        for f in fields(cls):  # type: ignore[arg-type]
+            if f.name in vars(cls) and vars(cls)[f.name] is not f.default:
+                raise TypeError(
+                    f"{cls.__name__} sets {f.name} without a type, which leaves the default as it "
+                    f"was; write {f.name}: optim.Schedule = {vars(cls)[f.name]!r}."
+                )
 
     def __init__(self, *args: Any, **settings: Any):
         try:

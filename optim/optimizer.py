@@ -103,7 +103,7 @@ class Optimizer(_Rule):
         self._finfo = np.finfo(self._owned.dtype)
         self.t = 0
         self.running: dict[str, Any] = {}  # numbers on the host that continuing needs
-        self._scalars = Scalars(owned)
+        self._scalars = Scalars(owned, self.state_names())
         for name in self._names:
             self._check_fits(name, getattr(self, name))
         box = self.projection if isinstance(self.projection, Box) else None

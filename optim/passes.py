@@ -23,7 +23,7 @@ Function = Callable[..., Any]
 class Pass:
     """A function, fused where the backend fuses, with the blocks of the arrays that it names.
 
-    With `boxed` it clips p to a box too.
+    With `boxed` it clips its first array, p for most rules, to a box too.
     """
 
     def __init__(
@@ -72,13 +72,22 @@ class Pass:
         recording = self.recording(scalars)
         if not recording:
             return None
-        recording.check(self.name, scalars.keys())
         blocks = [dict(zip(self.arrays, arrays, strict=True)) for _, arrays in self.blocks]
+        numbers = {name for name, array in blocks[0].items() if not array.ndim}
+        recording.check(self.name, scalars.keys() | (numbers if numbers < blocks[0].keys() else ()))
         live = isinstance(scalars, Scalars)
         return Playback(recording, blocks, scalars, self.threads, live)
 
     def _taken(self, scalars: dict[str, Any]) -> dict[str, Any]:
-        return scalars if self.wanted is None else {name: scalars[name] for name in self.wanted}
+        if self.wanted is None:
+            return scalars
+        try:
+            return {name: scalars[name] for name in self.wanted}
+        except KeyError as error:
+            raise TypeError(
+                f"{self.name} takes the scalar {error}, but is given {list(scalars)}; declare it "
+                "as a hyperparameter, as lr: optim.Schedule = 0.1, or give it in `scalars`."
+            ) from None
 
     def _apply(self, scalars: dict[str, Any], spread: Set[str], block: Block) -> None:
         where, arrays = block

@@ -132,8 +132,8 @@ class Recording:
                     free[x.kind].append(x.place)
             place(out)
 
-    def check(self, kernel: str, scalars: Set[str]) -> None:
-        """Raise TypeError where a result is dropped, or a scalar is changed."""
+    def check(self, kernel: str, numbers: Set[str]) -> None:
+        """Raise TypeError where a result is dropped, or one of the single numbers is changed."""
         used = {id(x) for call in self.calls for x in _operands(call.inputs)}
         for call in self.calls:
             if isinstance(call.out.place, int) and id(call.out) not in used:
@@ -141,11 +141,12 @@ class Recording:
                     f"{kernel} computes {call} and drops it; to change an array, write p -= ... or "
                     "p[...] = ..., not p = ...."
                 )
-            if call.out.place in scalars:
+            if call.out.place in numbers:
                 name = call.out.place
                 raise TypeError(
-                    f"{kernel} changes its scalar {name}, which other blocks and steps read; give "
-                    f"the result a name of its own, as half = 0.5 * {name}."
+                    f"{kernel} changes {name}, a single number that other blocks read too; give "
+                    f"the result a name of its own, as half = 0.5 * {name}, or change state in a "
+                    "pass of single numbers alone."
                 )
 
     def arguments(self) -> set[Any]:

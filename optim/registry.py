@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterable
+from inspect import getattr_static
 from typing import TYPE_CHECKING, Any
 
 from minigrad.arena import Parameters
 from minigrad.errors import nearest
 from minigrad.tensor import Tensor
+from optim.passes import positional
 
 if TYPE_CHECKING:
     from optim.optimizer import Optimizer
@@ -17,10 +19,11 @@ RULES: dict[str, type[Optimizer]] = {}  # every rule by its lower-case name
 
 
 def register(rule: type[Optimizer]) -> None:
-    """Add a rule; raises TypeError where another has its name.
+    """Add a rule; raises TypeError where another has its name, or for passes that are none.
 
     One of the same module and place, as of a cell that ran again, takes the place of the old.
     """
+    _check_passes(rule)
     known = RULES.setdefault(rule.__name__.lower(), rule)
     if (known.__module__, known.__qualname__) != (rule.__module__, rule.__qualname__):
         raise TypeError(
@@ -28,6 +31,22 @@ def register(rule: type[Optimizer]) -> None:
             "this one another name."
         )
     RULES[rule.__name__.lower()] = rule
+
+
+def _check_passes(rule: type[Optimizer]) -> None:
+    for name in rule.passes + rule.totals:
+        if not isinstance(getattr_static(rule, name), staticmethod):
+            raise TypeError(
+                f"{name} of {rule.__name__} would be given the optimizer itself, not arrays alone; "
+                "write @optim.inplace above it."
+            )
+    every = {name for one in rule.passes for name in positional(getattr(rule, one))}
+    arrays = positional(rule.kernel)
+    if not {"p", "g"} <= every or arrays[0] == "g":
+        raise TypeError(
+            f"the kernel of {rule.__name__} takes {', '.join(arrays)}; the parameters come first "
+            "and are called p, the gradients g."
+        )
 
 
 def make(name: str, params: Iterable[Tensor], **hyperparameters: Any) -> Optimizer:

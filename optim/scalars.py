@@ -1,5 +1,6 @@
 """A step's scalars, from numbers in float64 to what kernels take."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -14,14 +15,20 @@ class Scalars(dict[str, Any]):
     Those of which every coordinate has its own are arrays, and their names are in `spread`.
     """
 
-    def __init__(self, params: Parameters):
+    def __init__(self, params: Parameters, arrays: Iterable[str]):
+        self._arrays = {"p", "g", *arrays}
         self.spread: set[str] = set()
         self._given: dict[str, Any] = {}  # the numbers that the scalars were made of
         self._scalar, self._dtype, self._size = current().scalar, params.dtype, params.size
 
     def set(self, given: dict[str, Any], t: int) -> None:
-        """Take those of step t; raises ValueError for NaN."""
+        """Take those of step t; raises ValueError for NaN, and TypeError for an array's name."""
         for name, value in given.items():
+            if name in self._arrays:
+                raise TypeError(
+                    f"{name} is a scalar of the step, and an array of the passes; write scalars "
+                    "after a *, as in kernel(p, g, m, *, lr), and give state a name of its own."
+                )
             if isinstance(value, float):  # NumPy's too
                 if value == self._given.get(name):
                     continue

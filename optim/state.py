@@ -19,7 +19,8 @@ class FlatState:
     def __init__(self, params: Parameters, names: Iterable[str], start: Start):
         self.params = params
         p = params.gathered()
-        given = start(p)
+        names = list(names)
+        given = _known(start(p), names)
         self.arrays = {}
         for name in names:
             value = given.get(name, 0)
@@ -65,7 +66,7 @@ class ShapedState:
     def __init__(self, params: Parameters, names: Iterable[str], start: Start):
         self._tensors = [(xp.atleast_1d(t.data), xp.atleast_1d(t._grad)) for t in params if t.size]
         names = list(names)
-        given = [start(p) for p, _ in self._tensors]
+        given = [_known(start(p), names) for p, _ in self._tensors]
         self.arrays = {}
         self._views: dict[str, list[Array]] = {}
         for name in names:
@@ -119,6 +120,12 @@ def check_shapes(saved: dict[str, Any], params: Parameters) -> None:
                 f"parameter {one} comes where the saved state has {other}; build the optimizer "
                 "with the same parameters in the same order."
             )
+
+
+def _known(given: dict[str, Any], names: list[str]) -> dict[str, Any]:
+    if unknown := sorted(given.keys() - names):
+        raise TypeError(f"start gives {unknown}, but the state that the passes take is {names}.")
+    return given
 
 
 def _like(value: Any, p: Array) -> Array:

@@ -262,7 +262,7 @@ def names_the_result_p(p, g, m, *, lr):
         (reduces_by_function, "so max would be of that block"),
         (reduces_by_ufunc, "so add would be of that block"),
         (multiplies, "so matmul would be of that block"),
-        (halves_its_scalar, "halves_its_scalar changes its scalar lr.* half = 0.5 [*] lr"),
+        (halves_its_scalar, "halves_its_scalar changes lr, a single number.* half = 0.5 [*] lr"),
         (names_the_result_p, r"names_the_result_p computes subtract\(p, t0\).* write p -= "),
     ],
 )
