@@ -23,7 +23,7 @@ from optim.state import check_saved
 
 @dataclass(eq=False)
 class Frozen(Wrapper):
-    """Leaves parameters alone: zeroes their gradients, and undoes what moves them all the same.
+    """Leaves parameters alone: zeroes their gradients, and undoes what the inner does to them.
 
     `mask` holds names of tensors, or one bool per coordinate, true for those to be left alone.
     """
