@@ -34,7 +34,7 @@ def register(rule: type[Optimizer]) -> None:
 
 
 def _check_passes(rule: type[Optimizer]) -> None:
-    for name in rule.passes + rule.totals:
+    for name in (*rule.passes, *rule.totals, *(["diagonal"] if rule.diagonal else [])):
         if not isinstance(getattr_static(rule, name), staticmethod):
             raise TypeError(
                 f"{name} of {rule.__name__} would be given the optimizer itself, not arrays alone; "

@@ -82,6 +82,8 @@ def test_a_kernel_that_is_a_method():
         step(kernel=right)
     with pytest.raises(TypeError, match=r"look of Own .*; write @optim.inplace above it"):
         step(kernel=inplace(right), look=lambda p: None, passes=("look", "kernel"))
+    with pytest.raises(TypeError, match=r"diagonal of Own .*; write @optim.inplace above it"):
+        step(kernel=inplace(right), diagonal=lambda m: m)
 
 
 def test_a_hyperparameter_without_a_type():
