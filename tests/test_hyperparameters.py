@@ -146,7 +146,7 @@ def test_an_array_is_copied_before_the_first_step_and_for_good():
         opt.weight_decay = twin.weight_decay = 0.1  # after which all are read again
 
 
-@pytest.mark.parametrize("value", (None, "0.1", [0.1], (0.1,), object(), 0.1j), ids=repr)
+@pytest.mark.parametrize("value", (None, "0.1", [0.1], (0.1,), b"x", 0.1j), ids=repr)
 def test_a_schedule_that_gives_no_number_is_named_and_changes_nothing(value):
     opt = optim.SGD(tensors(start()), lr=lambda t: 0.1 if t < 2 else value)
     rows = drive(opt, GRADS[:1])
