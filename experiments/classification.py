@@ -51,8 +51,6 @@ class Classification(Settings):
 
 def prepare(s: Classification) -> Classification:
     """Find the data, once for all processes and for resuming."""
-    if s.note:
-        raise ValueError(f"note={s.note!r} is not for setting; it says what was found.")
     found = _load(s.data)
     return replace(s, data=found.source, note=found.note, epochs=s.epochs or EPOCHS[found.name])
 

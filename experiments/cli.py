@@ -31,7 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
             minigrad.use(options.backend)
         status: int = options.command(options)
         return status
-    except (ValueError, OSError, RuntimeError) as error:
+    except (ValueError, OSError, RuntimeError, MemoryError) as error:
         print(f"experiments: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -119,7 +119,8 @@ def _changes(options: argparse.Namespace, experiments: list[Experiment]) -> dict
             changes[key] = ast.literal_eval(text)
         except (ValueError, SyntaxError):
             changes[key] = text
-    known = {name for experiment in experiments for name in vars(experiment.settings)}
+    settings = (f for experiment in experiments for f in fields(experiment.settings))
+    known = dict.fromkeys(f.name for f in settings if f.repr)
     for name in changes:
         if name not in known:
             raise ValueError(f"no experiment here has a setting {name!r}; {nearest(name, known)}")

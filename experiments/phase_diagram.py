@@ -93,8 +93,8 @@ def draw(traces, s):
         "Where Adam drifts to: inside to +1, the worst point; outside to -1, the best",
         rows=1,
         columns=2,
-        note=f"Dots: after {s.steps:,} steps of {s.lr:g}/sqrt(t), x is above 0.9 (red), below -0.9 "
-        "(blue), between (white). AMSGrad drifts to -1 at any betas.",
+        note=f"Dots: after {s.steps:,} steps of {s.lr:g}/sqrt(t), x is above 0.9 (orange), below "
+        "-0.9 (blue), between (white). AMSGrad drifts to -1 at any betas.",
         size=(4.8, 4.0),
     )
     one = sheet.panel(0, 0, str(PROBLEM), "1 - beta1", "1 - beta2")
@@ -127,9 +127,8 @@ def boundary(panel, label, problem, color):
     values = drift(problem, (BETA1, BETA2[:, None]))
     contour = panel.axes.contour(1 - BETA1, 1 - BETA2, values, [0])
     contour.remove()  # it is drawn by the panel, so that it gets into the table
-    for i, line in enumerate(contour.allsegs[0]):
-        shown = label if i == 0 else "_" + label
-        panel.line(shown, *line.T, style="Adam", color=color, linewidth=1.2)
+    pieces = [np.vstack([line, [np.nan] * 2]) for line in contour.allsegs[0]]  # NaN: a gap
+    panel.line(label, *np.vstack(pieces).T, style="Adam", color=color, linewidth=1.2)
 
 
 def findings(traces, s):

@@ -32,7 +32,6 @@ from minigrad.checkpoint import whole_or_not
 
 CHECKPOINT_SECONDS = 10.0
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
-RECURRING = (ArithmeticError, ValueError)  # errors that would come again
 _stop: Any = SimpleNamespace(value=0)  # in a worker, what it shares with who started it
 
 
@@ -119,7 +118,8 @@ def _conclude(task: Task, ended: dict[str, Future[float]]) -> bool:
         store.write_manifest(seconds=seconds)
         if not errors:
             traces = store.gather(list(experiment.runs(task.settings)))
-            store.finish(keep=store.draw(experiment, task.settings, traces))
+            store.draw(experiment, task.settings, traces)
+            store.finish()
     except Exception as error:
         errors.append(error)
     if errors:
@@ -142,10 +142,11 @@ def _leave(store: Store, error: BaseException) -> None:
             why = f"failed: {error}"
     with suppress(OSError):  # on a full disk
         store.write_manifest(status=why)
-    if not isinstance(error, (Interrupted, RuntimeError, OSError, MemoryError, *RECURRING)):
+    said = Interrupted, RuntimeError, OSError, MemoryError, ArithmeticError, ValueError
+    if not isinstance(error, said):
         raise error
     print(f"  {why}\n  what was recorded is in {store.path}")
-    if isinstance(error, RECURRING):
+    if isinstance(error, ArithmeticError):
         print("  it would fail again: run it with other settings, and --force", flush=True)
     else:
         where = shlex.quote(str(store.path))

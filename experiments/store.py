@@ -57,11 +57,10 @@ class Store:
         """Make out/NAME.partial, empty but for the manifest; raises StoreError where it cannot."""
         store = cls(out / (experiment.name + PARTIAL))
         try:
-            if store.path.exists():
-                store.lock()
-                shutil.rmtree(store.path)
-            store.path.mkdir(parents=True)
+            store.path.mkdir(parents=True, exist_ok=True)
             store.lock()
+            for path in store.path.iterdir():
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
             store.write_manifest(
                 experiment=experiment.name,
                 status="running",
@@ -69,7 +68,8 @@ class Store:
                 started=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
             )
         except OSError as error:
-            shutil.rmtree(store.path, ignore_errors=True)
+            if store._held is not None:  # else it may be another's
+                shutil.rmtree(store.path, ignore_errors=True)
             raise StoreError(
                 f"--out {out} cannot be used ({error.strerror}); name a directory with room that "
                 "you may write to."
@@ -140,7 +140,10 @@ class Store:
                 label, name = key.split("/")
                 traces.setdefault(label, {})[name] = array
         except (OSError, ValueError) as error:
-            raise StoreError(f"{self.path} has no whole {TRACES} ({error}); run again.") from error
+            raise StoreError(
+                f"{self.path} has no whole {TRACES} ({error}); `resume` it if it is unfinished, or "
+                "run it anew."
+            ) from error
         return traces
 
     def draw(self, experiment: Experiment, settings: Any, traces: Traces) -> list[Path]:
@@ -149,14 +152,15 @@ class Store:
 
     def seal(self) -> None:
         """Write the SHA-256 of every file into the manifest."""
-        held = sorted(path for path in self.path.iterdir() if path.name != MANIFEST)
+        files = filter(Path.is_file, self.path.iterdir())
+        held = sorted(path for path in files if path.name != MANIFEST)
         sums = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in held}
         self.write_manifest(sha256=sums)
 
-    def finish(self, keep: list[Path]) -> None:
-        """Drop all but `keep` and the traces, seal, and take the name of a whole run."""
-        for path in self.path.iterdir():
-            if path not in keep and path.name not in (MANIFEST, TRACES):
+    def finish(self) -> None:
+        """Drop what only resuming needs, seal, and take the name of a whole run."""
+        for path in (*self.path.glob("*.npz"), *self.path.glob("*.tmp")):
+            if path.name != TRACES:
                 path.unlink()
         self.seal()
         self.write_manifest(status="complete")

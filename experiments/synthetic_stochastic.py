@@ -62,7 +62,7 @@ def draw(traces, s):
         rows=1,
         columns=2,
         note=f"alpha_t = {s.lr:g}/sqrt(t), beta = {s.betas}. "
-        f"AMSGrad is slow here: the mean slope, {mean:.2g}, is small beside sqrt(v_max).",
+        f"AMSGrad drifts by the mean slope, {mean:.2g}, over sqrt(v_max), which spikes make large.",
     )
     played = sheet.panel(0, 0, "the point played, x_t", "t", "x_t")
     regret = sheet.panel(0, 1, f"average expected regret, of {mean:.2g} (x_t + 1)", "t", "R_t / t")
@@ -95,7 +95,7 @@ def findings(traces, s):
 
 EXPERIMENT = Experiment(
     name="synthetic-stochastic",
-    summary="the same with random spikes, over 100 seeds (Figure 1, stochastic)",
+    summary="the same with random spikes, over many seeds (Figure 1, stochastic)",
     settings=Random(),
     quick={"steps": 5_000},
     runs=runs,

@@ -21,8 +21,9 @@ from driving import host_only
 import minigrad
 from experiments import runner
 from experiments.cli import main
+from experiments.data import DataError
 from experiments.registry import EXPERIMENTS
-from experiments.store import Store, whole_or_not
+from experiments.store import Store, StoreError, whole_or_not
 
 pytestmark = host_only  # its processes do not know the backends that tests register
 ROOT = Path(__file__).parents[1]
@@ -88,6 +89,15 @@ def test_the_csv_holds_what_the_figure_shows(quick):
     drawn = [r for r in rows if r["panel"] == "the point played, x_t" and r["series"] == "AMSGrad"]
     np.testing.assert_array_equal([int(r["x"]) for r in drawn], traces["AMSGrad/t"])
     np.testing.assert_array_equal([float(r["y"]) for r in drawn], traces["AMSGrad/x"][:, 0])
+
+
+def test_a_curve_in_pieces_is_one_series_of_the_csv(quick):
+    out, _ = quick
+    with open(out / "phase-diagram" / "figure.csv", newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    curves = {row["series"] for row in rows if row["panel"].startswith("Cx")}
+    assert {name for name in curves if "C =" in name} == {f"C = {c}" for c in (4, 10, 30, 100, 300)}
+    assert sum(row["series"] == "C = 300" and row["x"] == "nan" for row in rows) == 2
 
 
 def test_plot_draws_the_same_bytes_again_and_computes_nothing(quick):
@@ -180,6 +190,7 @@ def test_the_seconds_of_a_run_are_those_of_all_its_parts(tmp_path, monkeypatch):
         (BrokenProcessPool("dead"), "failed: a worker was killed", "continue with"),
         (MemoryError("no room"), "failed: no room", "continue with"),
         (RuntimeError("of a device"), "failed: of a device", "continue with"),
+        (DataError("x is missing"), "failed: x is missing", "continue with"),
         (FloatingPointError("overflow"), "failed: overflow", "would fail again"),
     ],
 )
@@ -218,6 +229,29 @@ def test_a_directory_is_run_by_one_process_at_a_time(tmp_path, capsys):
         refused = cli(*command)
         assert refused.returncode == 2 and "is being run by another process" in refused.stderr
     assert store.manifest["status"] == "running"
+
+
+def test_a_directory_that_another_process_has_just_made_is_left_alone(tmp_path, monkeypatch):
+    theorem_1 = EXPERIMENTS["theorem-1"]
+    store = Store.create(tmp_path, theorem_1, theorem_1.settings)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "exists", lambda path: False)  # so it was a moment ago
+        with pytest.raises(StoreError, match="another process"):
+            Store.create(tmp_path, theorem_1, theorem_1.settings)
+    assert store.manifest["status"] == "running"
+
+
+def test_what_others_put_into_a_directory_stays(tmp_path, capsys):
+    theorem_1 = EXPERIMENTS["theorem-1"]
+    store = Store.create(tmp_path, theorem_1, theorem_1.configured({"steps": 30}))
+    store.unlock()
+    (store.path / "notes.txt").write_text("mine")
+    (store.path / "more").mkdir()
+    (store.path / "PaperAdam.npz.1.1.tmp").write_bytes(b"a half")
+    assert main(["resume", str(store.path)]) == 0
+    whole = tmp_path / "theorem-1"
+    assert {path.name for path in whole.iterdir()} == FILES | {"notes.txt", "more"}
+    assert main(["plot", str(whole)]) == 0
 
 
 def test_resume_takes_only_what_is_called_unfinished(tmp_path, capsys, monkeypatch):
@@ -358,7 +392,8 @@ def test_a_rerun_needs_force_and_replaces_the_old_run(quick, tmp_path, capsys):
         (["run", "phase-diagram", "--set", "periods=(1, 10)"], "periods=(1, 10)"),
         (["run", "phase-diagram", "--set", "periods=(10000000,)"], "periods=(10000000,)"),
         (["run", "mlp", "--set", "data=5"], "data=5: give str | None"),
-        (["run", "mlp", "--data", "digits", "--set", "note=mine"], "note='mine'"),
+        (["run", "mlp", "--data", "digits", "--set", "note=mine"], "has a setting 'note'"),
+        (["run", "mlp", "--data", "digits", "--seeds", "1" + "0" * 12], "Unable to allocate"),
         (["run", "theorem-1", "--set", "c=('a',)"], "c=('a',)"),
         (["run", "theorem-1", "--set", "c=(1.5, 3)"], "c=(1.5, 3.0)"),
         (["run", "synthetic-stochastic", "--set", "probability=2"], "probability=2.0"),
@@ -422,7 +457,8 @@ def test_a_damaged_run_is_refused(quick, tmp_path, capsys):
     (damaged / "manifest.json").write_bytes((out / "gamma" / "manifest.json").read_bytes())
     (damaged / "traces.npz").write_bytes((out / "gamma" / "traces.npz").read_bytes()[:1000])
     assert main(["plot", str(damaged)]) == 2
-    assert "traces.npz" in capsys.readouterr().err
+    printed = capsys.readouterr().err
+    assert "traces.npz" in printed and "`resume` it if it is unfinished" in printed
 
 
 def test_list_names_every_experiment_and_its_settings(capsys):
