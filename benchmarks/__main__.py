@@ -9,12 +9,14 @@ from pathlib import Path
 
 from benchmarks import bandwidth, figure, imports, steps
 from benchmarks.comparison import compare
+from benchmarks.cores import Cores
 from benchmarks.groups import GROUPS
 from benchmarks.report import doubts, load, machine, write
 from benchmarks.rows import Bar, Row, rows_of
 from benchmarks.timing import CORES, interleave, limit_threads
 
 ALL = [*GROUPS, "imports"]
+PATIENCE = 300.0  # seconds to wait in all for cores to come near each other
 
 
 def main() -> None:
@@ -29,10 +31,11 @@ def main() -> None:
         "load before": load(),
     }
     rows: list[Row] = []
+    cores = Cores(CORES, 0.0 if args.quick else PATIENCE)
     for threads in args.threads:
         full = threads == args.threads[0]
         facts[f"threads held to {threads}"] = limit_threads(threads)
-        rows += measured(args, threads, full)
+        rows += measured(args, threads, full, cores)
         if full and "imports" in args.only:
             rows += importing(args.rounds)
     facts["bars"] = "on the ratio of medians, with 2 threads"
@@ -42,6 +45,7 @@ def main() -> None:
     )
     facts["minutes"] = round((time.perf_counter() - start) / 60, 1)
     facts["load after"] = load()
+    facts["rounds with the cores apart"] = f"{cores.apart} of {cores.looks}"
     facts["worth nothing, because"] = doubts(facts["load before"], rows, args.quick)
     print(write(args.out, rows, facts))
     figure.draw(rows, facts, args.out)
@@ -70,9 +74,10 @@ def arguments() -> argparse.Namespace:
     return args
 
 
-def measured(args: argparse.Namespace, threads: int, full: bool) -> list[Row]:
+def measured(args: argparse.Namespace, threads: int, full: bool, cores: Cores) -> list[Row]:
     """The groups that were asked for, with so many threads."""
-    measure = partial(compare, seconds=0.01 if args.quick else 0.05, threads=threads)
+    wait = cores.wait if threads > 1 else lambda: None
+    measure = partial(compare, seconds=0.01 if args.quick else 0.05, threads=threads, wait=wait)
     rows = []
     for name, group in GROUPS.items():
         if name not in args.only:

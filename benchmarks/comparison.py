@@ -43,9 +43,12 @@ class Work:
     headline: bool = False
 
 
-def compare(works: list[Work], rounds: int, seconds: float, threads: int) -> list[Row]:
+def compare(
+    works: list[Work], rounds: int, seconds: float, threads: int, wait: Callable[[], None]
+) -> list[Row]:
     """Rows of all contestants, those not installed included. Works that only differ in size share
-    the contestants' processes, from the smallest size to the largest."""
+    the contestants' processes, from the smallest size to the largest. `wait` returns once a round
+    may begin."""
     names = dict.fromkeys(name for work in works for name in work.contestants)
     modules = {name: NEEDS.get(name.split()[0], ()) for name in names}
     running = {
@@ -54,7 +57,7 @@ def compare(works: list[Work], rounds: int, seconds: float, threads: int) -> lis
     rows: list[Row] = []
     try:
         for work in works:
-            rows += _measured(work, running, rounds, seconds)
+            rows += _measured(work, running, rounds, seconds, wait)
     except Failure as failure:  # amid the rounds, so that no round is whole
         rows.append(Row(work.name, "all", note=f"stopped: {failure}", headline=work.headline))
     finally:
@@ -66,7 +69,11 @@ def compare(works: list[Work], rounds: int, seconds: float, threads: int) -> lis
 
 
 def _measured(
-    work: Work, running: dict[str, Contestant], rounds: int, seconds: float
+    work: Work,
+    running: dict[str, Contestant],
+    rounds: int,
+    seconds: float,
+    wait: Callable[[], None],
 ) -> Iterator[Row]:
     print(f"{work.name} ...", file=sys.stderr, flush=True)
     if work.memory > _free_memory():
@@ -81,10 +88,10 @@ def _measured(
         if not work.whole:
             contestant.size(seconds)
         measures[name] = contestant.measure
-    times = {name: [once[0]] for name, once in interleave(measures, 1).items()}
+    times = {name: [once[0]] for name, once in interleave(measures, 1, wait).items()}
     per_round = sum(times[name][0] * ready[name].count for name in ready)
     more = min(rounds, max(FEWEST, int(BUDGET / per_round))) - 1
-    for name, seconds_each in interleave(measures, more).items():
+    for name, seconds_each in interleave(measures, more, wait).items():
         times[name] += seconds_each
 
     scaled = {

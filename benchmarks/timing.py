@@ -119,11 +119,15 @@ class Contestant:
         return value
 
 
-def interleave(measures: dict[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
-    """The seconds that each measure gave, in each round, by name."""
+def interleave(
+    measures: dict[str, Callable[[], float]], rounds: int, wait: Callable[[], None] = lambda: None
+) -> dict[str, list[float]]:
+    """The seconds that each measure gave, in each round, by name; `wait` returns once a round may
+    begin."""
     times: dict[str, list[float]] = {name: [] for name in measures}
     order, draw = list(measures), random.Random(0)
     for _ in range(rounds):
+        wait()
         draw.shuffle(order)  # or one of them would always come after the most disturbing other
         for name in order:
             times[name].append(measures[name]())

@@ -10,9 +10,10 @@ from driving import host_only
 
 from benchmarks import bandwidth, graphs, reddi, report, steps, training
 from benchmarks.comparison import CHECKED, Work, compare
+from benchmarks.cores import Cores
 from benchmarks.groups import GROUPS, MODELS
 from benchmarks.rows import Bar, Row, rows_of
-from benchmarks.timing import Contestant, Failure, interleave
+from benchmarks.timing import CORES, Contestant, Failure, interleave
 
 pytestmark = host_only  # what is measured is NumPy
 
@@ -67,6 +68,31 @@ def test_measurements_take_turns():
     rounds = ["".join(taken[i : i + 3]) for i in range(0, 60, 3)]
     assert {"".join(sorted(one)) for one in rounds} == {"ABC"} and len(set(rounds)) == 6
     assert times == {name: [k for k, one in enumerate(taken, 1) if one == name] for name in "ABC"}
+
+
+def test_a_round_waits_until_it_may_begin():
+    taken = []
+    interleave({"A": lambda: taken.append("A") or 1.0}, 2, lambda: taken.append("waited"))
+    assert taken == ["waited", "A"] * 2
+
+
+def test_cores_that_are_apart_are_waited_for_while_there_is_patience(monkeypatch):
+    slept = []
+    monkeypatch.setattr("benchmarks.cores.time.sleep", slept.append)
+    cores = Cores([0], patience=5.0)
+    assert cores.distance() == 0.0  # one core is near itself
+    distances = iter([3.0, 20.0, 20.0, 3.0, 20.0, 20.0, 20.0])
+    monkeypatch.setattr(cores, "distance", lambda: next(distances))
+    for _ in range(3):
+        cores.wait()
+    assert (cores.looks, cores.apart, slept) == (3, 1, [2.0] * 3)
+
+
+@pytest.mark.skipif(
+    len(CORES) < 2 or not hasattr(os, "sched_setaffinity"), reason="needs two cores"
+)
+def test_the_distance_of_two_cores_is_measured():
+    assert Cores(CORES, 0.0).distance() > 0
 
 
 def test_doubts():
@@ -155,7 +181,7 @@ def test_contestants_that_fail_or_differ_say_so():
     tiny = {rule: partial(steps.ours, rule, (2,)) for rule in ("SGD", "Lion", "none")}
     every = {"ours": tiny["SGD"], "same": tiny["SGD"], "other": tiny["Lion"], "no": tiny["none"]}
     work = Work("a step", every, (Bar("same", 1e6),), scale={"same": 1e9})
-    rows = {row.contestant: row for row in compare([work], 2, 1e-4, threads=1)}
+    rows = {row.contestant: row for row in compare([work], 2, 1e-4, threads=1, wait=lambda: None)}
     assert rows["same"].verdict == "PASS"  # of the scaled times
     assert rows["same"].median > 1e3 * rows["ours"].median
     assert rows["other"].note.startswith("WRONG")
