@@ -72,11 +72,7 @@ def write(folder: Path, rows: list[Row], facts: dict[str, Any]) -> str:
 def read(folder: Path) -> tuple[list[Row], dict[str, Any]]:
     """The rows and the facts of an earlier run."""
     facts = json.loads((folder / "bench.json").read_text())
-    rows = []
-    for saved in facts.pop("rows"):
-        times, ratio = saved["times"], saved["ratio"]
-        rows.append(Row(**{**saved, "times": times, "ratio": ratio}))
-    return rows, facts
+    return [Row(**saved) for saved in facts.pop("rows")], facts
 
 
 def readme(rows: list[Row], facts: dict[str, Any]) -> str:

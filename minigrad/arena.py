@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from minigrad.backend import Array, xp
-from minigrad.tensor import FLOATS, Tensor
+from minigrad.tensor import FLOATS, Tensor, fitting
 
 
 class Arena:
@@ -95,6 +95,12 @@ class Parameters:
         """All values as one flat array; writing to it writes to the tensors."""
         return self._only_run().data
 
+    @data.setter
+    def data(self, value: Any) -> None:
+        self.mark_changed()  # also before the error: params.data += 1 has written by then
+        run = self._only_run()
+        run.data[...] = fitting(value, run.data, "data")
+
     @property
     def grad(self) -> Array:
         """All gradients as one flat array; writing to it writes to the tensors' gradients."""
@@ -103,6 +109,11 @@ class Parameters:
         for t in self.tensors:
             t._shown = True
         return run.grad
+
+    @grad.setter
+    def grad(self, value: Any) -> None:
+        grad = self.grad
+        grad[...] = fitting(value, grad, "grad")
 
     def zero_grad(self) -> None:
         """Set every gradient to zero."""
@@ -120,7 +131,11 @@ class Parameters:
         return xp.concatenate([run.data for run in self.runs])
 
     def scatter(self, values: Array) -> None:
-        """Set all values from one flat array."""
+        """Set all values from one flat array; raises ValueError where it has another length."""
+        if values.shape != (self.size,):
+            raise ValueError(
+                f"values of shape {values.shape}: give one for each of the {self.size} coordinates."
+            )
         start = 0
         for run in self.runs:
             stop = start + run.stop - run.start

@@ -62,9 +62,9 @@ def op(function: Any) -> Callable[..., Tensor]:
             options = {name: raw(value) for name, value in options.items()}
         try:
             if takes_list:
-                value, *pullbacks = function(arrays, *arguments[1:], **options)
+                made = function(arrays, *arguments[1:], **options)
             else:
-                value, *pullbacks = function(*arrays, **options)
+                made = function(*arrays, **options)
         except ValueError as error:
             shapes = ", ".join(str(a.shape) for a in operands if hasattr(a, "shape"))
             raise ValueError(f"{function.__name__} of shapes {shapes}: {error}") from error
@@ -74,6 +74,12 @@ def op(function: Any) -> Callable[..., Tensor]:
         except TypeError as error:
             _refuse_lists(function.__name__, operands, error)
             raise
+        if type(made) is not tuple:
+            raise TypeError(
+                f"{function.__name__} returns a {type(made).__name__}; return a tuple of the value "
+                "and a pullback for each operand."
+            )
+        value, *pullbacks = made
         inputs: list[Any] = []
         wanted = False
         for operand, pullback in zip_longest(operands, pullbacks[: len(operands)]):

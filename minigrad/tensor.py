@@ -81,7 +81,7 @@ class Tensor:
                 "compute a new tensor."
             )
         if value is not self._data:
-            self._data[...] = _fitting(value, self._data, "data")
+            self._data[...] = fitting(value, self._data, "data")
 
     @property
     def grad(self) -> Array:
@@ -95,9 +95,9 @@ class Tensor:
         if value is self._grad:
             return
         if self._run is None:
-            self._grad = None if value is None else _fitting(value, self._data, "grad").copy()
+            self._grad = None if value is None else fitting(value, self._data, "grad").copy()
         else:
-            self._grad[...] = 0 if value is None else _fitting(value, self._data, "grad")
+            self._grad[...] = 0 if value is None else fitting(value, self._data, "grad")
             self._blank = False
 
     @property
@@ -162,7 +162,7 @@ class Tensor:
             grad = xp.empty_like(self._data)
             grad.fill(1)
         else:
-            grad = _fitting(grad, self._data, "grad")
+            grad = fitting(grad, self._data, "grad")
 
         if self._inputs == ():
             self._accumulate(grad)
@@ -232,6 +232,9 @@ class Tensor:
     def __float__(self) -> float:
         return float(self._data)
 
+    def __format__(self, spec: str) -> str:
+        return format(self.item(), spec) if spec else str(self)
+
     def __setitem__(self, index: Any, value: Any) -> NoReturn:
         raise TypeError(
             "t[...] = value would change what the tape has recorded; use ops.where, "
@@ -294,7 +297,7 @@ def raw(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def _fitting(value: Any, like: Array, what: str) -> Array:
+def fitting(value: Any, like: Array, what: str) -> Array:
     """`value` as an array of the shape and dtype of `like`."""
     array = xp.asarray(raw(value), dtype=like.dtype)
     if array.shape != like.shape:

@@ -196,8 +196,8 @@ MISTAKES = [
     Mistake(
         "the larger by Python",
         "optim/closure.py",
-        "xp.maximum(self._loss.data - self.f_min, 0)",
-        "max(self._loss.data - self.f_min, 0)",
+        'xp.maximum(self._loss.data - scalars["f_min"], 0)',
+        'max(self._loss.data - scalars["f_min"], 0)',
     ),
     Mistake(
         "the norm as a float",

@@ -285,3 +285,31 @@ def test_a_state_that_does_not_fit_changes_nothing(change: dict[str, Any], messa
     with pytest.raises(ValueError, match=message):
         model.load_state_dict({name: array for name, array in state.items() if array is not None})
     np.testing.assert_array_equal(to_host(params.data), to_host(before))
+
+
+def test_flat_values_and_gradients_are_assigned_as_those_of_a_tensor_are() -> None:
+    params = MLP([4, 3, 2], rng=0).parameters()
+    weight = params.tensors[0]
+    loss = (weight * weight).sum()
+    params.grad += 1
+    params.grad *= 2
+    params.data -= 0.5 * params.grad
+    expected = MLP([4, 3, 2], rng=0).parameters().data - np.float32(1)
+    np.testing.assert_array_equal(to_host(params.data), to_host(expected))
+    np.testing.assert_array_equal(weight.numpy(), to_host(params.data)[:12].reshape(4, 3))
+    with pytest.raises(RuntimeError, match="was changed after it was used"):
+        loss.backward()
+    for name in ("data", "grad"):
+        before = to_host(getattr(params, name)).copy()
+        with pytest.raises(ValueError, match=rf"{name} of shape \(3,\)"):
+            setattr(params, name, np.zeros(3, "float32"))
+        np.testing.assert_array_equal(to_host(getattr(params, name)), before)
+
+
+@pytest.mark.parametrize("more", [-1, 1])
+def test_scattering_takes_one_value_per_coordinate(more: int) -> None:
+    params = MLP([4, 3, 2], rng=0).parameters()
+    before = to_host(params.data).copy()
+    with pytest.raises(ValueError, match=f"give one for each of the {params.size} coordinates"):
+        params.scatter(xp.zeros(params.size + more, "float32"))
+    np.testing.assert_array_equal(to_host(params.data), before)

@@ -330,3 +330,12 @@ def test_a_pullback_of_the_wrong_shape_is_refused(op: Any, shape: Any, wrong: An
     message = rf"a pullback returned the shape {wrong} for an operand of shape {shape}"
     with pytest.raises(ValueError, match=message.replace("(", r"\(").replace(")", r"\)")):
         broken(Tensor(np.ones(shape), requires_grad=True)).backward()
+
+
+def test_an_op_without_pullbacks_is_refused(op: Any) -> None:
+    @op
+    def twice(x):
+        return 2 * x
+
+    with pytest.raises(TypeError, match=r"twice returns a \w+; return a tuple of the value"):
+        twice(leaf(1, 2))

@@ -167,3 +167,10 @@ def test_in_place_operators_and_item_assignment_name_the_cure() -> None:
         assert t is before
     with pytest.raises(TypeError, match=r"use ops\.where, or t\.data = value"):
         t[0] = 1
+
+
+def test_a_tensor_of_one_number_is_formatted_as_that_number():
+    loss = Tensor([0.125]).sum()
+    assert f"{loss:.2f} {loss}" == f"0.12 {loss!r}"
+    with pytest.raises(ValueError):
+        f"{Tensor([1.0, 2.0]):.2f}"
