@@ -66,7 +66,7 @@ def draw(traces, s):
         f"Gamma_t on f_t(x) = {PROBLEM}: its range between recorded steps",
         rows=len(SCHEDULES),
         columns=len(RULES),
-        note=f"Orange: below 0; above each panel, on what share of {s.steps:,} steps. "
+        note=f"Orange: below 0; above each panel, on what share of {s.steps - 1:,} increments. "
         f"alpha = {s.lr:g}, beta = {s.betas}, rho = {s.rho:g}.",
         size=(2.7, 2.6),
     )

@@ -61,7 +61,7 @@ def load(path: str | os.PathLike[str]) -> dict[str, Any]:
         return {part: _join(value, arrays) for part, value in header.items()}
     except Exception as error:  # a header that save() did not write can fail in any way
         raise CheckpointError(
-            f"{path} is not a checkpoint ({error!r}); use another one."
+            f"{path} is not a checkpoint ({error!r}); use another one, or delete it and start anew."
         ) from error
 
 
@@ -72,7 +72,9 @@ def read_arrays(path: str | os.PathLike[str]) -> dict[str, Any]:
             with np.load(file, allow_pickle=False) as archive:
                 return dict(archive)
         except Exception as error:  # damage makes zipfile and numpy raise almost anything
-            raise CheckpointError(f"{path} is not whole ({error}); use another one.") from error
+            raise CheckpointError(
+                f"{path} is not whole ({error}); use another one, or delete it and start anew."
+            ) from error
 
 
 def _split(value: Any, path: str, arrays: dict[str, Any]) -> Any:
