@@ -94,7 +94,7 @@ def draw(traces, s):
 
 def findings(traces, s):
     return [
-        f"{label}: of {s.steps:,} steps, Gamma_t < 0 on "
+        f"{label}: of {s.steps - 1:,} increments, Gamma_t < 0 on "
         + " and ".join(
             f"{share:.2%} under {schedule}"
             for schedule, share in zip(SCHEDULES, share_negative(trace), strict=True)

@@ -62,7 +62,7 @@ def draw(traces, s):
         rows=1,
         columns=2,
         note=f"alpha_t = {s.lr:g}/sqrt(t), beta = {s.betas}. "
-        f"AMSGrad drifts by the mean slope, {mean:.2g}, over sqrt(v_max), which spikes make large.",
+        f"AMSGrad is slow where spikes make sqrt(v_max) large beside the mean slope, {mean:.2g}.",
     )
     played = sheet.panel(0, 0, "the point played, x_t", "t", "x_t")
     regret = sheet.panel(0, 1, f"average expected regret, of {mean:.2g} (x_t + 1)", "t", "R_t / t")
