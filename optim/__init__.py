@@ -51,7 +51,7 @@ from optim.shaped import LARS, LAMB, NovoGrad, SM3, Adafactor, AdamMini
 from optim.matrix import Shampoo, SOAP, Muon
 from optim.parameter_free import DoG, DoWG, DAdaptAdam, Prodigy
 from optim.schedule_free import ScheduleFreeSGD, ScheduleFreeAdamW
-from optim.closure import PolyakSGD, Sophia, LBFGS, SAM
+from optim.closure import PolyakSGD, Sophia, LBFGS
 
 # isort: on
 from optim import schedules
@@ -63,6 +63,7 @@ from optim.optimizer import Optimizer, inplace
 from optim.parts import Frozen, Groups
 from optim.projections import Box, L1Ball, L2Ball, NonNegative, Projection, Simplex
 from optim.registry import RULES, make
+from optim.sam import SAM
 
 __all__ = [
     "ADOPT",

@@ -4,24 +4,18 @@ Their `step(closure)` takes a function that zeroes the gradients, goes backward 
 loss. It is called several times within a step and must always mean the same batch.
 """
 
-from collections.abc import Callable, Iterable
 from contextvars import copy_context
-from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
 from minigrad.backend import Array, xp
 from minigrad.tensor import Tensor
-from optim.around import Wrapper, memory_of, refuse_closures, whole_runs
-from optim.blocks import summed_length
-from optim.descent import SGD
+from optim.around import Closure
 from optim.hyperparameters import Betas, Schedule
 from optim.line_search import strong_wolfe
 from optim.optimizer import Optimizer, inplace
-
-Closure = Callable[[], Tensor]
 
 
 class ClosureOptimizer(Optimizer):
@@ -258,59 +252,3 @@ class LBFGS(ClosureOptimizer):
         for i in reversed(newest_first):
             q += (weights[i] - xp.dot(self.state["y"][i], q) / curvature[i]) * self.state["s"][i]
         return q
-
-
-@dataclass(eq=False, init=False)
-class SAM(Wrapper):
-    """Steps `base` with the gradient from rho further uphill. Foret et al. 2021, Algorithm 1.
-
-    Wraps base(params, **settings), whose lr and state it has; base may be any rule
-    without a closure.
-    """
-
-    rho: float
-
-    needs_closure: ClassVar[bool] = True
-    oracle: ClassVar[str] = "pytorch_optimizer.SAM"
-
-    def __init__(
-        self,
-        params: Iterable[Tensor],
-        base: Callable[..., Any] = SGD,
-        rho: float = 0.05,
-        **settings: Any,
-    ):
-        self.rho = rho
-        super().__init__(base(params, **settings))
-        refuse_closures(self.inner, "SAM")
-        memory = memory_of(self.params, "p_here")
-        self._runs = [arrays for _, arrays in whole_runs(memory, "p", "g", "p_here")]
-        self._pieces = [g for _, (g,) in memory.pieces(("g",), summed_length(self.params))]
-        self._tiny = np.finfo(self.params.dtype).tiny
-
-    def step(self, closure: Closure | None = None) -> Tensor | None:
-        """Update the parameters once; returns the loss from before the update."""
-        if closure is None:
-            raise TypeError(
-                "SAM.step() needs a closure, which zeroes the gradients, goes backward and returns "
-                "the loss."
-            )
-        loss = closure()
-        self.params.settle()
-        # in float64, in which no square of a float32 overflows or vanishes
-        norm = xp.sqrt(sum(xp.square(g, dtype="float64").sum() for g in self._pieces))
-        inverse = xp.asarray(1 / xp.maximum(norm, self._tiny), self.params.dtype)
-        for p, g, p_here in self._runs:
-            p_here[...] = p
-            g *= inverse  # the closure overwrites it anyway
-            g *= self.rho
-            p += g
-        self.params.mark_changed()
-        try:
-            closure()
-        finally:
-            for p, _, p_here in self._runs:
-                p[...] = p_here
-            self.params.mark_changed()
-        self.inner.advance()
-        return loss

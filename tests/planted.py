@@ -201,7 +201,7 @@ MISTAKES = [
     ),
     Mistake(
         "the norm as a float",
-        "optim/closure.py",
+        "optim/sam.py",
         "1 / xp.maximum(norm, self._tiny)",
         "1 / max(float(norm), self._tiny)",
     ),
