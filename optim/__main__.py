@@ -12,8 +12,8 @@ from minigrad import Tensor
 from minigrad.errors import nearest
 from minigrad.fused import fused, readable
 from optim import RULES
-from optim.optimizer import Optimizer
-from optim.passes import Pass
+from optim.engine.optimizer import Optimizer
+from optim.engine.passes import Pass
 
 SHAPES = [(784, 100), (100,), (100, 10), (10,)]  # a multilayer perceptron, to count memory on
 SIZE = sum(map(prod, SHAPES))
@@ -67,7 +67,7 @@ def _cells(rule: type[Optimizer]) -> tuple[str, ...]:
     total = sum(array.size for array in state.values()) / SIZE
     return (
         f"`{rule.__name__}`",
-        rule.__module__.removeprefix("optim."),
+        rule.__module__.removeprefix("optim.rules."),
         summary,
         f"`{settings}`",
         f"{total:.3g}{names}",

@@ -15,6 +15,8 @@ import numpy as np
 from minigrad.arena import Parameters
 from minigrad.backend import Array, to_host, xp
 
+__all__ = ["Box", "L1Ball", "L2Ball", "NonNegative", "Projection", "Simplex"]
+
 LIGHT, HEAVY = 1e-160, 1e60  # weights beyond count as these: one of 0 is free, one of inf fixed
 ROUNDING = 16  # by how many eps of its radius a point may miss a set that it is in
 

@@ -17,7 +17,7 @@ import optim
 from minigrad import Tensor
 from minigrad.fused import fused
 from optim import Box
-from optim.passes import positional
+from optim.engine.passes import positional
 
 FUSED = [r for r in optim.RULES.values() if r.__module__[:6] == "optim." and not r.per_tensor]
 FUSED += [optim.ExponentialAverage]

@@ -1,4 +1,4 @@
-"""Rules of optim/descent.py and optim/adaptive.py in plain NumPy, as their papers define them."""
+"""Rules of descent and adaptive in plain NumPy, as their papers define them."""
 
 import numpy as np
 

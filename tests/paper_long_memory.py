@@ -1,4 +1,4 @@
-"""Rules of optim/long_memory.py, delayed.py and adamw_per_tensor.py, as their papers print them.
+"""Rules of long_memory, delayed and per_tensor, as their papers print them.
 
 Each takes x_1 and the gradients g_1, g_2, ..., and yields x_2, x_3, ... . Powers and sums over all
 steps stand where the rules keep running ones; 0/0, which the papers leave out, is no step.

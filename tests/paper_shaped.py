@@ -1,4 +1,4 @@
-"""The rules of optim/shaped.py and optim/matrix.py as their papers print them.
+"""The rules of per_tensor and matrix as their papers print them.
 
 Each takes one tensor x and its gradients, and yields x after each step.
 """

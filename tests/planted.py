@@ -29,8 +29,8 @@ class Mistake(NamedTuple):
     tests: str = "test_launches.py"
 
 
-OPS, TENSOR, DRIVER = "minigrad/ops.py", "minigrad/tensor.py", "optim/optimizer.py"
-ADAM = "optim/adam.py"
+OPS, TENSOR, DRIVER = "minigrad/ops.py", "minigrad/tensor.py", "optim/engine/optimizer.py"
+ADAM = "optim/rules/adam.py"
 MISTAKES = [
     Mistake(
         "np.maximum in relu",
@@ -113,7 +113,7 @@ MISTAKES = [
     ),
     Mistake(
         "state on the host",
-        "optim/state.py",
+        "optim/engine/state.py",
         "array = xp.zeros(",
         "array = __import__('numpy').zeros(",
     ),
@@ -144,16 +144,19 @@ MISTAKES = [
     ),
     Mistake(
         "a kernel that is not fused",
-        "optim/passes.py",
+        "optim/engine/passes.py",
         "function if self.per_tensor else backend.fuse(function)",
         "function",
     ),
     Mistake(
-        "blocks on a device", "optim/blocks.py", "limit = current().block_bytes\n", "limit = 64\n"
+        "blocks on a device",
+        "optim/engine/threads.py",
+        "limit = current().block_bytes\n",
+        "limit = 64\n",
     ),
     Mistake(
         "hyperparameters stay on the host",
-        "optim/hyperparameters.py",
+        "optim/engine/settings.py",
         'xp.array(value, "float64")',
         'value.astype("float64")',
     ),
@@ -189,19 +192,19 @@ MISTAKES = [
     ),
     Mistake(
         "a branch on the norm",
-        "optim/gradients.py",
+        "optim/wrappers/clip.py",
         "factor = xp.asarray(1 / xp.maximum(excess, 1), self.params.dtype)",
         "factor = xp.asarray(1 / max(excess, 1), self.params.dtype)",
     ),
     Mistake(
         "the larger by Python",
-        "optim/closure.py",
+        "optim/rules/closure.py",
         'xp.maximum(self._loss.data - scalars["f_min"], 0)',
         'max(self._loss.data - scalars["f_min"], 0)',
     ),
     Mistake(
         "the norm as a float",
-        "optim/sam.py",
+        "optim/wrappers/sam.py",
         "1 / xp.maximum(norm, self._tiny)",
         "1 / max(float(norm), self._tiny)",
     ),
@@ -214,7 +217,7 @@ MISTAKES = [
     ),
     Mistake(
         "a sum for every coordinate",
-        "optim/parameter_free.py",
+        "optim/rules/parameter_free.py",
         '"r": first, "s": xp.asarray(0.0)}',
         '"r": first}',
     ),

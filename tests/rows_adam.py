@@ -1,4 +1,4 @@
-"""Rows of the rules of optim/adam.py."""
+"""Rows of the rules of optim/rules/adam.py."""
 
 import paper_adam as paper
 import scalar_rules

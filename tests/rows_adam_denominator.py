@@ -1,4 +1,4 @@
-"""Rows of the rules of optim/adam_denominator.py."""
+"""Rows of the rules of optim/rules/denominator.py."""
 
 from functools import partial
 

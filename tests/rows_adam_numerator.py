@@ -1,4 +1,4 @@
-"""Rows of the rules of optim/adam_numerator.py."""
+"""Rows of the rules of optim/rules/numerator.py."""
 
 import numpy as np
 import paper_adam as paper

@@ -1,4 +1,4 @@
-"""Rows of the rules of optim/adamw_per_tensor.py."""
+"""Rows of the rules of optim/rules/adamw_per_tensor.py."""
 
 import paper_long_memory
 from cases import ROOT

@@ -1,4 +1,4 @@
-"""Rows of the rules of optim/adaptive.py."""
+"""Rows of the rules of optim/rules/adaptive.py."""
 
 import paper_descent as paper
 from rows import Row, gradient

@@ -1,4 +1,4 @@
-"""Rows of the rules of optim/delayed.py."""
+"""Rows of the rules of optim/rules/delayed.py."""
 
 import paper_long_memory
 from cases import DECAYING, ROOT

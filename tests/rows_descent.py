@@ -1,4 +1,4 @@
-"""Rows of the rules of optim/descent.py."""
+"""Rows of the rules of optim/rules/descent.py."""
 
 import numpy as np
 import paper_descent as paper

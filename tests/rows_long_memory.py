@@ -1,4 +1,4 @@
-"""Rows of the rules of optim/long_memory.py."""
+"""Rows of the rules of optim/rules/long_memory.py."""
 
 import paper_long_memory
 import scalar_rules

@@ -1,4 +1,4 @@
-"""Rows of the rules of optim/matrix.py."""
+"""Rows of the rules of optim/rules/matrix.py."""
 
 import paper_shaped
 from rows import Row

@@ -1,4 +1,4 @@
-"""Rows of the rules of optim/parameter_free.py."""
+"""Rows of the rules of optim/rules/parameter_free.py."""
 
 import paper_parameter_free as paper
 from cases import ROOT, half_inverse

@@ -1,4 +1,4 @@
-"""Rows of the rules of optim/schedule_free.py."""
+"""Rows of the rules of optim/rules/schedule_free.py."""
 
 import paper_parameter_free as paper
 from cases import DECAYING, ROOT, half_inverse

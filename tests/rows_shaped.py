@@ -1,4 +1,4 @@
-"""Rows of the rules of optim/shaped.py."""
+"""Rows of the rules of optim/rules/per_tensor.py."""
 
 import paper_shaped
 from rows import Row

@@ -36,9 +36,9 @@ from optim import (
     Lookahead,
     PolyakAverage,
 )
-from optim.around import Wrapper
-from optim.optimizer import Optimizer, inplace
+from optim.engine.optimizer import Optimizer, inplace
 from optim.schedules import InverseSqrt
+from optim.wrappers.base import Wrapper
 
 GRADS = gradients(12)
 MASK = np.random.default_rng(5).random(SIZE) < 0.4

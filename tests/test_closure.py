@@ -18,7 +18,7 @@ import minigrad
 import optim
 from minigrad import Tensor, ops, to_host
 from models import MLP
-from optim.line_search import ENOUGH, FLAT, strong_wolfe
+from optim.rules.line_search import ENOUGH, FLAT, strong_wolfe
 
 NAMED = {"LBFGS": optim.LBFGS, "PolyakSGD": optim.PolyakSGD, "Sophia": optim.Sophia}
 every = pytest.mark.parametrize("rule", [*NAMED.values(), optim.SAM], ids=lambda r: r.__name__)

@@ -10,7 +10,7 @@ from test_rules import TABLE, every_rule
 
 import optim
 from minigrad import Parameters, Tensor
-from optim.hyperparameters import COUNTS, RANGES, parts
+from optim.engine.settings import COUNTS, RANGES, parts
 from optim.schedules import Constant, Exponential, InverseSqrt
 
 GRADS = gradients(6)

@@ -270,7 +270,7 @@ def test_ademamix_with_a_slow_mean_like_the_fast_steps_further(problem, b1, b2, 
 
 def test_memory_warm_up_is_that_of_the_paper():
     steps, start, end = 1000, 0.9, 0.9999
-    beta3 = optim.MemoryWarmUp(start, end, steps)
+    beta3 = optim.schedules.MemoryWarmUp(start, end, steps)
     for t in (1, 250, 999):
         x = t / steps
         a, b = np.log(start), np.log(end)
@@ -280,8 +280,8 @@ def test_memory_warm_up_is_that_of_the_paper():
     np.testing.assert_allclose(np.diff(half_lives, 2), 0, atol=1e-8)  # they grow linearly
     assert beta3(steps) == beta3(10 * steps) == end and abs(beta3(1) - start) < 0.1
     for bad in ((0.0, 0.9, 5), (0.9, 1.0, 5), (0.9, 0.99, 0)):
-        with pytest.raises(ValueError, match="inside"):
-            optim.MemoryWarmUp(*bad)
+        with pytest.raises(ValueError, match="must be"):
+            optim.schedules.MemoryWarmUp(*bad)
 
 
 @examples
@@ -290,7 +290,7 @@ def test_ademamix_warms_up_from_adamw(problem):
     steps = 10**9  # in which nothing warms up
     warming = {
         "alpha": WarmUp(steps, Constant(5.0)),
-        "betas": (0.9, 0.999, optim.MemoryWarmUp(0.9, 0.9999, steps)),
+        "betas": (0.9, 0.999, optim.schedules.MemoryWarmUp(0.9, 0.9999, steps)),
     }
     rows, _ = run(optim.AdEMAMix, problem, **warming)
     assert_close(rows, run(optim.AdamW, problem, weight_decay=0.0)[0], 1e-8)

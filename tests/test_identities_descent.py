@@ -1,4 +1,4 @@
-"""Identities among the rules of optim/descent.py and of optim/adaptive.py."""
+"""Identities among the rules of optim/rules/descent.py and of optim/rules/adaptive.py."""
 
 import numpy as np
 import pytest

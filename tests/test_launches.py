@@ -10,7 +10,7 @@ from test_rules import TABLE, both_dtypes, every_rule
 import optim
 from minigrad import Parameters, Tensor, backend, no_grad, to_host
 from models import MLP, LogisticRegression
-from optim.optimizer import Optimizer
+from optim.engine.optimizer import Optimizer
 
 ELEMENTWISE = [
     rule

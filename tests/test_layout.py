@@ -19,7 +19,7 @@ from test_rules import TABLE, both_dtypes, every_elementwise_rule, every_rule
 import optim
 from minigrad import Parameters, to_host
 from optim import Box
-from optim.hyperparameters import COUNTS
+from optim.engine.settings import COUNTS
 from optim.schedules import Constant, Exponential
 
 every_flat_rule = pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from driving import drive, host_only, start, tensors
 
 import optim
 from minigrad.backend import xp
-from optim.optimizer import Optimizer, inplace
+from optim.engine.optimizer import Optimizer, inplace
 
 
 def step(**members):

@@ -11,8 +11,8 @@ from test_rules import both_dtypes
 import optim
 from minigrad import Tensor
 from minigrad.backend import xp
-from optim.optimizer import Optimizer, inplace
-from optim.recording import Playback, record
+from optim.engine.optimizer import Optimizer, inplace
+from optim.engine.recording import Playback, record
 
 pytestmark = host_only
 GRADS = gradients(6)

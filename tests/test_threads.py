@@ -12,8 +12,8 @@ from driving import cut_into, flat, host_only, tensors
 
 import optim
 from minigrad import Tensor
-from optim.blocks import MOST_THREADS, allowed_threads
-from optim.optimizer import Optimizer, inplace
+from optim.engine.optimizer import Optimizer, inplace
+from optim.engine.threads import MOST_THREADS, allowed_threads
 
 pytestmark = host_only
 

@@ -1,6 +1,6 @@
 """Record what PyTorch and others do with fixed gradients: tests/oracles/rules_adam.npz.
 
-As tests/record/rules.py does, for the rules of optim/adam.py, adam_numerator.py and
+As tests/record/rules.py does, for the rules of optim/rules/adam.py, adam_numerator.py and
 adam_denominator.py that one of torch 2.13.0, torch-optimizer 0.3.0 and zij 0.1.1 implements as its
 paper or its authors do. Each recording is first compared with the transcription in
 tests/paper_adam.py, in extended precision. Run as

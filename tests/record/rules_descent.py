@@ -1,4 +1,4 @@
-"""Record what others do by the rules of optim/descent.py, and by FTRL: tests/oracles/rules_*.npz.
+"""Record what others do by the rules of descent, and by FTRL: tests/oracles/rules_*.npz.
 
 The inputs and the form are those of rules.py, beside which this is run as
 `python tests/record/rules_descent.py`. FTRL starts at zero, in a file of its own: other weights

@@ -12,10 +12,11 @@ import numpy as np
 
 from minigrad.backend import Array, xp
 from minigrad.tensor import Tensor
-from optim.around import Closure
-from optim.hyperparameters import Betas, Schedule
-from optim.line_search import strong_wolfe
-from optim.optimizer import Optimizer, inplace
+from optim.engine.optimizer import Closure, Optimizer, inplace
+from optim.engine.settings import Betas, Schedule
+from optim.rules.line_search import strong_wolfe
+
+__all__ = ["LBFGS", "PolyakSGD", "Sophia"]
 
 
 class ClosureOptimizer(Optimizer):

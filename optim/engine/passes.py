@@ -11,11 +11,11 @@ from typing import Any
 
 from minigrad.arena import Parameters
 from minigrad.backend import Array, current
-from optim.blocks import block_length, share, useful_threads
+from optim.engine.recording import Playback, Recording, record
+from optim.engine.scalars import Scalars
+from optim.engine.state import Block, FlatState, ShapedState
+from optim.engine.threads import block_length, share, useful_threads
 from optim.projections import Box
-from optim.recording import Playback, Recording, record
-from optim.scalars import Scalars
-from optim.state import Block, FlatState, ShapedState
 
 Function = Callable[..., Any]
 

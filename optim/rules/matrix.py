@@ -1,10 +1,12 @@
 """Rules that multiply the gradient by matrices, one for each axis of a tensor."""
 
 from minigrad.backend import Array, xp
-from optim.adam import AdamW, PaperAdam
-from optim.hyperparameters import Betas, Schedule, root
-from optim.optimizer import NO_DIAGONAL, Optimizer, inplace
-from optim.shaped import norm, views
+from optim.engine.optimizer import NO_DIAGONAL, Optimizer, inplace
+from optim.engine.settings import Betas, Schedule, root
+from optim.rules.adam import AdamW, PaperAdam
+from optim.rules.per_tensor import norm, views
+
+__all__ = ["SOAP", "Muon", "Shampoo"]
 
 
 def square(flat, shape):

@@ -1,13 +1,14 @@
 """Adam with another numerator: what is averaged, and which way it goes."""
 
-from dataclasses import dataclass
-from math import exp, inf, log
+from math import inf
 from typing import ClassVar
 
 from minigrad.backend import xp
-from optim.adam import Adam, AdamW, PaperAdam
-from optim.hyperparameters import Betas, Schedule, root
-from optim.optimizer import NO_DIAGONAL, Optimizer, inplace
+from optim.engine.optimizer import NO_DIAGONAL, Optimizer, inplace
+from optim.engine.settings import Betas, Schedule, root
+from optim.rules.adam import Adam, AdamW, PaperAdam
+
+__all__ = ["AdEMAMix", "Adan", "Grams", "LaProp", "QHAdam"]
 
 
 class QHAdam(Adam):
@@ -180,25 +181,3 @@ class AdEMAMix(AdamW):
         m_slow += one_minus_beta3 * g
         p *= keep
         p -= lr * (m + alpha * m_slow) / PaperAdam.diagonal(v, eps=eps)
-
-
-@dataclass(frozen=True)
-class MemoryWarmUp:
-    """A schedule of AdEMAMix's beta3 from start to end: the memory 1 / -log(beta) grows linearly.
-
-    Pagliardini, Ablin and Grangier 2024, Section 3. Both are numbers inside (0, 1).
-    """
-
-    start: float
-    end: float
-    steps: int
-
-    def __post_init__(self) -> None:
-        if not (0 < self.start < 1 and 0 < self.end < 1 and self.steps >= 1):
-            raise ValueError(f"{self}: give betas inside (0, 1) and at least one step.")
-
-    def __call__(self, t: int) -> float:
-        if t >= self.steps:
-            return self.end
-        done = t / self.steps
-        return exp(1 / ((1 - done) / log(self.start) + done / log(self.end)))

@@ -1,9 +1,11 @@
 """AdamW that looks at how the gradient has turned, with a number that each tensor shares."""
 
 from minigrad.backend import xp
-from optim.adam import AdamW, PaperAdam
-from optim.hyperparameters import Betas, Schedule
-from optim.optimizer import NO_DIAGONAL, inplace
+from optim.engine.optimizer import NO_DIAGONAL, inplace
+from optim.engine.settings import Betas, Schedule
+from optim.rules.adam import AdamW, PaperAdam
+
+__all__ = ["MARS", "CautiousAdamW"]
 
 
 class CautiousAdamW(AdamW):

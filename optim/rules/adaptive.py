@@ -1,8 +1,18 @@
 """A step size per coordinate, from the squares of its gradients: before Adam."""
 
 from minigrad.backend import Array, xp
-from optim.hyperparameters import Schedule
-from optim.optimizer import Optimizer, inplace
+from optim.engine.optimizer import Optimizer, inplace
+from optim.engine.settings import Schedule
+
+__all__ = [
+    "FTRL",
+    "AdaGrad",
+    "AdaGradNorm",
+    "Adadelta",
+    "CenteredRMSProp",
+    "RMSProp",
+    "RMSPropMomentum",
+]
 
 
 class AdaGrad(Optimizer):

@@ -1,70 +1,15 @@
-"""Parts of the parameters: left alone, or each with an optimizer of its own."""
+"""Several optimizers, each of a part of the parameters, used as one."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 from minigrad.arena import Parameters
 from minigrad.backend import Array, xp
-from minigrad.errors import nearest
 from minigrad.tensor import Tensor
-from optim.around import (
-    Closure,
-    Wrapper,
-    check_optimizer,
-    memory_of,
-    moves_next,
-    refuse_closures,
-    whole_runs,
-)
-from optim.state import check_saved
-
-
-@dataclass(eq=False)
-class Frozen(Wrapper):
-    """Leaves parameters alone: zeroes their gradients, and undoes what the inner does to them.
-
-    `mask` holds names of tensors, or one bool per coordinate, true for those to be left alone.
-    """
-
-    mask: Any
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        frozen, memory = _coordinates(self.mask, self.params), memory_of(self.params, "kept")
-        self._runs = [
-            (*arrays, frozen[here]) for here, arrays in whole_runs(memory, "p", "g", "kept")
-        ]
-
-    def edit(self) -> None:
-        self.params.settle()
-        for _, g, _, frozen in self._runs:
-            xp.copyto(g, 0, where=frozen)
-
-    def step(self, closure: Closure | None = None) -> Tensor | None:
-        """Let the inner step, and undo what it did to the frozen."""
-        self._keep()
-        try:
-            return super().step(closure)
-        finally:
-            self._undo()
-
-    @contextmanager
-    def averaged(self) -> Iterator[None]:
-        """Inside, the parameters are those of the inner to evaluate with, but for the frozen."""
-        self._keep()
-        with self.inner.averaged():
-            self._undo()
-            yield
-
-    def _keep(self) -> None:
-        for p, _, kept, _ in self._runs:
-            kept[...] = p
-
-    def _undo(self) -> None:
-        for p, _, kept, frozen in self._runs:
-            xp.copyto(p, kept, where=frozen)
+from optim.engine.optimizer import Closure
+from optim.engine.state import check_saved
+from optim.wrappers.base import check_optimizer, moves_next, refuse_closures
 
 
 class Groups:
@@ -176,18 +121,3 @@ class Groups:
             for i, one in enumerate(self):
                 one.load_state_dict(before[str(i)])
             raise
-
-
-def _coordinates(mask: Any, params: Parameters) -> Array:
-    """A mask as one bool per coordinate."""
-    wanted = f"give names of tensors, or an array of {params.size} bools, one per coordinate"
-    if str(getattr(mask, "dtype", "")) == "bool":
-        if mask.shape != (params.size,):
-            raise ValueError(f"mask is of shape {mask.shape}; {wanted}.")
-        return xp.asarray(mask)
-    if not isinstance(mask, (list, tuple, set, frozenset)):
-        raise TypeError(f"mask={mask!r:.60}: {wanted}.")
-    for name in mask:
-        if name not in params.names:
-            raise ValueError(f"mask has {name!r}, no parameter; {nearest(name, params.names)}")
-    return xp.concatenate([xp.full(t.size, name in mask) for name, t in params.items()])

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 from minigrad.arena import Parameters
 from minigrad.errors import nearest
 from minigrad.tensor import Tensor
-from optim.passes import positional
+from optim.engine.passes import positional
 
 if TYPE_CHECKING:
-    from optim.optimizer import Optimizer
+    from optim.engine.optimizer import Optimizer
 
 RULES: dict[str, type[Optimizer]] = {}  # every rule by its lower-case name
 

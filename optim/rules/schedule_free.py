@@ -9,10 +9,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from minigrad.backend import Array, xp
-from optim.descent import SGD
-from optim.hyperparameters import Betas, Schedule, root, where
-from optim.optimizer import Optimizer, inplace
+from optim.engine.optimizer import Optimizer, inplace
+from optim.engine.settings import Betas, Schedule, root, where
 from optim.projections import Box
+from optim.rules.descent import SGD
+
+__all__ = ["ScheduleFreeAdamW", "ScheduleFreeSGD"]
 
 
 class _ScheduleFree(Optimizer):

@@ -3,10 +3,22 @@
 from types import SimpleNamespace
 
 from minigrad.backend import xp
-from optim.adam import Adam, PaperAdam
-from optim.hyperparameters import Betas, Schedule, power, root
-from optim.optimizer import Optimizer, inplace
+from optim.engine.optimizer import Optimizer, inplace
+from optim.engine.settings import Betas, Schedule, power, root
+from optim.rules.adam import Adam, PaperAdam
 from optim.schedules import Inverse, OneMinusInverse
+
+__all__ = [
+    "AMSGrad",
+    "AMSGradKeras",
+    "AMSGradOptax",
+    "AMSGradTorch",
+    "AdaX",
+    "AdamNC",
+    "AdamX",
+    "LeakyAMSGrad",
+    "NosAdam",
+]
 
 
 class AdamNC(PaperAdam):

@@ -1,17 +1,12 @@
-"""Schedules: functions of the step t = 1, 2, ... that any hyperparameter may be.
-
-Any callable of t is a schedule; these print what they are, so that a manifest can say it. A
-schedule over n steps starts at t = 1, is at its end after n steps, at t = n + 1, and stays there.
-Values may be arrays, one value per coordinate. The one that follows a loss is in optim/plateau.py.
-"""
+"""The schedules that are functions of t alone."""
 
 from abc import ABC, abstractmethod
 from bisect import bisect_right
-from math import cos, pi
+from math import cos, exp, log, pi
+from numbers import Real
 from typing import Any
 
-from optim.plateau import ReduceOnPlateau as ReduceOnPlateau
-from optim.schedule_base import BaseSchedule, CheckedSchedule, check, is_count
+from optim.schedules.base import BaseSchedule, CheckedSchedule, check, is_count
 
 
 class Constant(BaseSchedule):
@@ -243,6 +238,29 @@ class WarmUpStableDecay(CheckedSchedule):
             return self.value * (t / self.warm_up)
         done = max(t - 1 - self.warm_up - self.stable, 0)
         return _between(self.value, self.end, min(done / self.decay, 1.0))
+
+
+class MemoryWarmUp(CheckedSchedule):
+    """A beta from start to end, both inside (0, 1), whose memory 1 / -log(beta) grows linearly.
+
+    Pagliardini, Ablin and Grangier 2024, Section 3, for AdEMAMix's beta3.
+    """
+
+    start: float
+    end: float
+    steps: int
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("start", "end"):
+            value = getattr(self, name)
+            check(self, name, isinstance(value, Real) and 0 < value < 1, "a number inside (0, 1)")
+
+    def __call__(self, t: int) -> float:
+        if t >= self.steps:
+            return self.end
+        done = t / self.steps
+        return exp(1 / ((1 - done) / log(self.start) + done / log(self.end)))
 
 
 def _between(start: Any, end: Any, x: float) -> Any:

@@ -19,9 +19,11 @@ from minigrad.arena import Parameters
 from minigrad.backend import Array, to_host, xp
 from minigrad.errors import nearest
 from minigrad.tensor import Tensor
-from optim.blocks import summed_length
-from optim.declared import Declared
-from optim.hyperparameters import (
+from optim.engine.declared import Declared
+from optim.engine.passes import Pass, keywords, positional
+from optim.engine.registry import claim, register
+from optim.engine.scalars import Scalars
+from optim.engine.settings import (
     COUNTS,
     RANGES,
     Hyperparameters,
@@ -33,13 +35,12 @@ from optim.hyperparameters import (
     stateful,
     valued,
 )
-from optim.passes import Pass, keywords, positional
+from optim.engine.state import FlatState, ShapedState, check_saved, check_shapes
+from optim.engine.threads import summed_length
 from optim.projections import Box, Projection
-from optim.registry import claim, register
-from optim.scalars import Scalars
-from optim.state import FlatState, ShapedState, check_saved, check_shapes
 
 NO_DIAGONAL: Any = None  # for a rule whose parent has one that does not hold for it
+Closure = Callable[[], Tensor]  # zeroes the gradients, goes backward and returns the loss
 PARTS = ("rule", "shapes", "t", "running", "state", "schedules")  # of a rule's state
 BETA_PRODUCTS = ("beta_product_0", "beta_product_1", "beta_product_2")  # in `running`
 
@@ -183,7 +184,7 @@ class Optimizer(_Rule):
 
     # What users call
 
-    def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor | None:
+    def step(self, closure: Closure | None = None) -> Tensor | None:
         """Update the parameters once.
 
         A closure is called first; it zeroes the gradients, goes backward and returns the loss.

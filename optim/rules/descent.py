@@ -5,8 +5,22 @@ from contextlib import contextmanager
 from typing import Any
 
 from minigrad.backend import xp
-from optim.hyperparameters import Betas, Schedule, power, where
-from optim.optimizer import Optimizer, inplace
+from optim.engine.optimizer import Optimizer, inplace
+from optim.engine.settings import Betas, Schedule, power, where
+
+__all__ = [
+    "ASGD",
+    "QHM",
+    "SGD",
+    "SGDW",
+    "AggMo",
+    "Lion",
+    "Momentum",
+    "Nesterov",
+    "Rprop",
+    "SignSGD",
+    "Signum",
+]
 
 
 class SGD(Optimizer):

@@ -6,9 +6,11 @@ gradient's direction; nothing need be remembered for ever.
 """
 
 from minigrad.backend import Array, xp
-from optim.adam import PaperAdam
-from optim.hyperparameters import Betas, Schedule, power, root
-from optim.optimizer import NO_DIAGONAL, inplace
+from optim.engine.optimizer import NO_DIAGONAL, inplace
+from optim.engine.settings import Betas, Schedule, power, root
+from optim.rules.adam import PaperAdam
+
+__all__ = ["ADOPT", "ACProp", "AdaShift", "AvaGrad", "MaxAdaShift"]
 
 
 class ADOPT(PaperAdam):

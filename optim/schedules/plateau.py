@@ -5,7 +5,7 @@ from math import copysign, inf
 from numbers import Real
 from typing import Any
 
-from optim.schedule_base import CheckedSchedule, check
+from optim.schedules.base import CheckedSchedule, check
 
 
 class ReduceOnPlateau(CheckedSchedule):

@@ -1,8 +1,10 @@
 """Adam and its closest kin: a running mean of gradients over a running measure of their size."""
 
 from minigrad.backend import xp
-from optim.hyperparameters import Betas, Schedule, power, root, where
-from optim.optimizer import Optimizer, inplace
+from optim.engine.optimizer import Optimizer, inplace
+from optim.engine.settings import Betas, Schedule, power, root, where
+
+__all__ = ["AdaMax", "Adam", "AdamW", "NAdam", "NAdamW", "PaperAdam", "RAdam"]
 
 
 class PaperAdam(Optimizer):

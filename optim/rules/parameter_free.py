@@ -5,9 +5,11 @@ squared norms, d a lower bound of the distance from x0 to a minimum.
 """
 
 from minigrad.backend import Array, xp
-from optim.adam import PaperAdam
-from optim.hyperparameters import Schedule, root
-from optim.optimizer import NO_DIAGONAL, Optimizer, inplace
+from optim.engine.optimizer import NO_DIAGONAL, Optimizer, inplace
+from optim.engine.settings import Schedule, root
+from optim.rules.adam import PaperAdam
+
+__all__ = ["DAdaptAdam", "DoG", "DoWG", "Prodigy"]
 
 
 class DoG(Optimizer):

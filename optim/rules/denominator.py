@@ -1,10 +1,12 @@
 """Adam with another denominator: what is measured, and how far a step may go."""
 
 from minigrad.backend import xp
-from optim.adam import Adam, PaperAdam
-from optim.hyperparameters import Schedule, root, where
-from optim.long_memory import AMSGrad
-from optim.optimizer import inplace
+from optim.engine.optimizer import inplace
+from optim.engine.settings import Schedule, root, where
+from optim.rules.adam import Adam, PaperAdam
+from optim.rules.long_memory import AMSGrad
+
+__all__ = ["AMSBound", "AdaBelief", "AdaBound", "Padam", "Yogi"]
 
 
 class Yogi(PaperAdam):

@@ -8,9 +8,10 @@ import numpy as np
 
 from minigrad.backend import xp
 from minigrad.tensor import Tensor
-from optim.around import Closure, Wrapper, memory_of, refuse_closures, whole_runs
-from optim.blocks import summed_length
-from optim.descent import SGD
+from optim.engine.optimizer import Closure
+from optim.engine.threads import summed_length
+from optim.rules.descent import SGD
+from optim.wrappers.base import Wrapper, memory_of, refuse_closures, whole_runs
 
 
 @dataclass(eq=False, init=False)

@@ -8,9 +8,11 @@ from itertools import accumulate
 from math import prod
 
 from minigrad.backend import Array, xp
-from optim.adam import Adam, PaperAdam
-from optim.hyperparameters import Betas, Schedule, power, where
-from optim.optimizer import NO_DIAGONAL, Optimizer, inplace
+from optim.engine.optimizer import NO_DIAGONAL, Optimizer, inplace
+from optim.engine.settings import Betas, Schedule, power, where
+from optim.rules.adam import Adam, PaperAdam
+
+__all__ = ["LAMB", "LARS", "SM3", "Adafactor", "AdamMini", "NovoGrad"]
 
 
 def norm(x):

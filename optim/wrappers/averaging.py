@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 from minigrad.backend import Array, scalar
 from minigrad.tensor import Tensor
-from optim.around import Closure, Wrapper
-from optim.optimizer import inplace
-from optim.passes import Pass
-from optim.state import FlatState
+from optim.engine.optimizer import Closure, inplace
+from optim.engine.passes import Pass
+from optim.engine.state import FlatState
+from optim.wrappers.base import Wrapper
 
 
 @dataclass(eq=False)

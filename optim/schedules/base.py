@@ -8,7 +8,7 @@ from typing import Any, dataclass_transform
 import numpy as np
 
 from minigrad.backend import to_host
-from optim.declared import Declared
+from optim.engine.declared import Declared
 
 LEAST = {  # the counts of steps, cycles or feeds by name, and the least that each may be
     "steps": 1,

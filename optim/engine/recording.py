@@ -14,7 +14,7 @@ import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from minigrad.backend import Array
-from optim.blocks import share
+from optim.engine.threads import share
 
 WIDTH = 2  # coordinates in the arrays to record with
 REDUCTIONS = set(

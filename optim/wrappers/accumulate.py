@@ -1,0 +1,50 @@
+"""A larger batch out of several backward passes."""
+
+from dataclasses import dataclass
+
+from minigrad.backend import scalar, xp
+from minigrad.tensor import Tensor
+from optim.engine.optimizer import Closure
+from optim.wrappers.base import Wrapper, memory_of, refuse_closures, whole_runs
+
+
+@dataclass(eq=False)
+class Accumulate(Wrapper):
+    """Steps the inner once in `every` steps, with the mean of their gradients: a larger batch.
+
+    Each step takes the gradients and leaves zeros, save the one that moves the parameters; so
+    zero_grad is needed after that one only, and does no harm after the others. t counts updates.
+    """
+
+    every: int
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        refuse_closures(self.inner, "Accumulate")
+        memory = memory_of(self.params, "accumulated")
+        self.arrays = memory.arrays
+        self._runs = [arrays for _, arrays in whole_runs(memory, "g", "accumulated")]
+
+    @property
+    def due(self) -> bool:
+        return self.count + 1 >= self.every and super().due
+
+    def step(self, closure: Closure | None = None) -> Tensor | None:
+        """Take the gradients, of the closure if there is one; the `every`-th time, update."""
+        loss = closure() if closure else None
+        self.params.settle()
+        for g, accumulated in self._runs:
+            if self.count == 0:
+                accumulated[...] = g
+            else:
+                accumulated += g
+        self.count += 1
+        if self.count < self.every:
+            self.inner.zero_grad()
+            return loss
+        count = scalar(self.count, self.params.dtype)
+        for g, accumulated in self._runs:
+            xp.divide(accumulated, count, out=g)
+        self.inner.step()
+        self.count = 0  # not where the inner refused the step
+        return loss

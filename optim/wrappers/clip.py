@@ -1,0 +1,54 @@
+"""Wrappers that clip the gradients before a rule sees them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from minigrad.backend import scalar, xp
+from optim.engine.threads import summed_length
+from optim.wrappers.base import Wrapper, memory_of
+
+
+@dataclass(eq=False)
+class ClipValue(Wrapper):
+    """Clips every coordinate of the gradient to [-value, value]."""
+
+    value: float
+
+    def edit(self) -> None:
+        bound = scalar(self.value, self.params.dtype)
+        self.params.settle()
+        for run in self.params.runs:
+            xp.maximum(run.grad, -bound, out=run.grad)
+            xp.minimum(run.grad, bound, out=run.grad)
+
+
+@dataclass(eq=False)
+class ClipNorm(Wrapper):
+    """Shrinks the gradient of all parameters together to a Euclidean norm of at most `norm`.
+
+    Pascanu, Mikolov and Bengio 2013, Algorithm 1.
+    """
+
+    norm: float
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        pieces = memory_of(self.params).pieces(("g",), summed_length(self.params))
+        self._pieces = [g for _, (g,) in pieces]
+
+    def edit(self) -> None:
+        self.params.settle()
+        try:
+            with np.errstate(over="raise", invalid="raise"):
+                # in float64, in which no square of a float32 overflows or vanishes
+                squares = [xp.square(g, dtype="float64").sum() for g in self._pieces]
+                excess = xp.sqrt(sum(squares)) / self.norm
+                factor = xp.asarray(1 / xp.maximum(excess, 1), self.params.dtype)
+                for run in self.params.runs:
+                    xp.multiply(run.grad, factor, out=run.grad)
+        except FloatingPointError as error:
+            raise FloatingPointError(
+                f"{self} at step {self.t + 1}: {error}; the gradients are infinite or their norm "
+                "is; lower lr, or scale the loss down."
+            ) from error
