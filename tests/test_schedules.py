@@ -93,7 +93,6 @@ IN_CLOSED_FORM = {
     Power,
     Inverse,
     OneMinusInverse,
-    MemoryWarmUp,
 }  # the table says all of them
 
 with np.load(Path(__file__).parent / "oracles" / "schedules.npz") as file:

@@ -3,7 +3,6 @@
 from abc import ABC, abstractmethod
 from bisect import bisect_right
 from math import cos, exp, log, pi
-from numbers import Real
 from typing import Any
 
 from optim.schedules.base import BaseSchedule, CheckedSchedule, check, is_count
@@ -254,7 +253,7 @@ class MemoryWarmUp(CheckedSchedule):
         super().__post_init__()
         for name in ("start", "end"):
             value = getattr(self, name)
-            check(self, name, isinstance(value, Real) and 0 < value < 1, "a number inside (0, 1)")
+            check(self, name, isinstance(value, float) and 0 < value < 1, "a number inside (0, 1)")
 
     def __call__(self, t: int) -> float:
         if t >= self.steps:
