@@ -65,8 +65,8 @@ def _stepwise(copies: int, steps: int) -> Any:
 
 
 def _replay(copies: int, steps: int) -> Any:
-    from experiments.problems import Periodic
-    from experiments.replay import Replay, amsgrad
+    from experiments.loops.replay import Replay, amsgrad
+    from experiments.problems.linear import Periodic
     from optim.schedules import InverseSqrt
 
     problem = Periodic(LARGE, SMALL, PERIOD)

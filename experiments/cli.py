@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import minigrad
-from experiments import data, runner
+from experiments import runner
 from experiments.experiment import Experiment
+from experiments.problems import images
+from experiments.record.directory import Store
 from experiments.registry import EXPERIMENTS
-from experiments.store import Store
 from minigrad.backend import Backend, current, instead
 from minigrad.doctor import report
 from minigrad.errors import nearest
@@ -98,7 +99,7 @@ def _plot(options: argparse.Namespace) -> int:
 
 
 def _doctor(options: argparse.Namespace) -> int:
-    return report(data.places())
+    return report(images.places())
 
 
 def _find(name: str) -> Experiment:

@@ -10,7 +10,7 @@ import numpy as np
 from minigrad.errors import nearest
 
 if TYPE_CHECKING:
-    from experiments.figure import Sheet
+    from experiments.record.figure import Sheet
 
 Traces = Mapping[str, Mapping[str, np.ndarray]]  # of each run by label: arrays by name
 

@@ -1,6 +1,6 @@
 """Every experiment by name, in the order of the paper."""
 
-from experiments import (
+from experiments.paper import (
     gamma,
     logistic,
     mlp,

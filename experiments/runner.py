@@ -26,8 +26,8 @@ from tqdm import tqdm
 
 import minigrad
 from experiments.experiment import Experiment
+from experiments.record.directory import PARTIAL, Store, StoreError, environment
 from experiments.registry import EXPERIMENTS
-from experiments.store import PARTIAL, Store, StoreError, environment
 from minigrad.checkpoint import whole_or_not
 
 CHECKPOINT_SECONDS = 10.0

@@ -210,7 +210,7 @@ MISTAKES = [
     ),
     Mistake(
         "every point that is played on the host",
-        "experiments/online.py",
+        "experiments/loops/online.py",
         "            x[i] = data\n",
         "            x[i] = xp.asarray(to_host(data))\n",
         "test_experiments_on_device.py",

@@ -15,11 +15,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from experiments import classification, data
-from experiments.data import DataError, Dataset, load, load_digits, load_mnist
+from experiments.paper import classification
+from experiments.problems import images
+from experiments.problems.images import DataError, Dataset, load, load_digits, load_mnist
 
 ROOT = Path(__file__).parents[1]
-TRAIN_X, TRAIN_Y, TEST_X, TEST_Y = data.SHA256
+TRAIN_X, TRAIN_Y, TEST_X, TEST_Y = images.SHA256
 Files = dict[str, bytes]
 Damage = Callable[[bytes], bytes]
 
@@ -46,7 +47,7 @@ def files(monkeypatch: pytest.MonkeyPatch) -> Files:
     """The IDX files of SMALL, which the loader then takes for MNIST's."""
     contents = {name: idx(array) for name, array in SMALL.items()}
     for name, content in contents.items():
-        monkeypatch.setitem(data.SHA256, name, hashlib.sha256(content).hexdigest())
+        monkeypatch.setitem(images.SHA256, name, hashlib.sha256(content).hexdigest())
     monkeypatch.delenv("MINIGRAD_DATA", raising=False)
     return contents
 
@@ -227,7 +228,7 @@ def test_labels_for_fewer_images_are_an_error(
     files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     files[TRAIN_Y] = idx(SMALL[TRAIN_Y][:-1])
-    monkeypatch.setitem(data.SHA256, TRAIN_Y, hashlib.sha256(files[TRAIN_Y]).hexdigest())
+    monkeypatch.setitem(images.SHA256, TRAIN_Y, hashlib.sha256(files[TRAIN_Y]).hexdigest())
     write(tmp_path, files)
     with pytest.raises(DataError, match=r"train_y is int64 of shape \(19,\) for 20 images"):
         load(str(tmp_path))
@@ -262,7 +263,7 @@ def test_what_was_loaded_can_be_loaded_again(
 
 
 def test_importing_does_not_import_pooch() -> None:
-    code = "import sys, experiments.data; sys.exit('pooch' in sys.modules)"
+    code = "import sys, experiments.problems.images; sys.exit('pooch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
 
 
@@ -312,7 +313,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def mirrors(files: Files, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mirrors]:
     mirrors = Mirrors(files)
-    monkeypatch.setattr(data, "MIRRORS", [f"http://{mirrors.host}/{m}/" for m in "ab"])
+    monkeypatch.setattr(images, "MIRRORS", [f"http://{mirrors.host}/{m}/" for m in "ab"])
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     yield mirrors
     mirrors.close()

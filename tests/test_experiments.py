@@ -21,9 +21,9 @@ from driving import host_only
 import minigrad
 from experiments import runner
 from experiments.cli import main
-from experiments.data import DataError
+from experiments.problems.images import DataError
+from experiments.record.directory import Store, StoreError, whole_or_not
 from experiments.registry import EXPERIMENTS
-from experiments.store import Store, StoreError, whole_or_not
 
 pytestmark = host_only  # its processes do not know the backends that tests register
 ROOT = Path(__file__).parents[1]

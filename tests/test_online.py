@@ -5,9 +5,9 @@ import pytest
 
 import minigrad
 import optim
-from experiments import online
-from experiments.online import OnlineRun
-from experiments.problems import Periodic, Stochastic
+from experiments.loops import online
+from experiments.loops.online import OnlineRun
+from experiments.problems.linear import Periodic, Stochastic
 from optim.schedules import InverseSqrt
 
 PERIODIC = Periodic(large=1010, small=10, period=101)

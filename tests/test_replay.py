@@ -14,12 +14,12 @@ from test_reddi import AT, VALUES
 
 import minigrad
 import optim
-from experiments import replay
-from experiments.online import STRETCH, OnlineRun
-from experiments.phase_diagram import drift, theorem_2
-from experiments.problems import Periodic, Stochastic
+from experiments.loops import replay
+from experiments.loops.online import STRETCH, OnlineRun
+from experiments.loops.replay import Replay
+from experiments.paper.phase_diagram import drift, theorem_2
+from experiments.problems.linear import Periodic, Stochastic
 from experiments.registry import EXPERIMENTS
-from experiments.replay import Replay
 from optim.schedules import InverseSqrt
 
 PROBLEM = Periodic(large=1010, small=10, period=101)

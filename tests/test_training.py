@@ -5,8 +5,8 @@ import pytest
 
 import minigrad
 import optim
-from experiments.data import Dataset, load_digits
-from experiments.training import Sweep
+from experiments.loops.training import Sweep
+from experiments.problems.images import Dataset, load_digits
 from models import LogisticRegression
 
 DIGITS = load_digits()

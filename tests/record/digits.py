@@ -1,4 +1,4 @@
-"""Write experiments/digits.npz from scikit-learn: uint8 images (1797, 8, 8) of 0..16, and labels.
+"""Write the embedded digits from scikit-learn: uint8 images (1797, 8, 8) of 0..16, and labels.
 
 Run from anywhere: python tests/record/digits.py
 """
@@ -12,7 +12,7 @@ digits = load_digits()
 # Stored rather than drawn when loading: NumPy may change what a seed gives, the split must stay.
 order = np.random.default_rng(0).permutation(len(digits.target))
 np.savez_compressed(
-    Path(__file__).parents[2] / "experiments" / "digits.npz",
+    Path(__file__).parents[2] / "experiments" / "problems" / "digits.npz",
     images=digits.images[order].astype(np.uint8),
     labels=digits.target[order].astype(np.uint8),
 )

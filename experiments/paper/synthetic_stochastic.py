@@ -8,10 +8,10 @@ import numpy as np
 
 import optim
 from experiments.experiment import Experiment
-from experiments.figure import Sheet
-from experiments.online import OnlineRun, OnlineSettings
-from experiments.problems import Stochastic
-from experiments.synthetic_online import PROBLEM
+from experiments.loops.online import OnlineRun, OnlineSettings
+from experiments.paper.synthetic_online import PROBLEM
+from experiments.problems.linear import Stochastic
+from experiments.record.figure import Sheet
 from optim.schedules import InverseSqrt
 
 

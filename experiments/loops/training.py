@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.data import Dataset
+from experiments.problems.images import Dataset
 from minigrad import Parameters, no_grad, ops, xp
 from models import Classifier
 from optim import Optimizer

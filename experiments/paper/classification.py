@@ -13,18 +13,18 @@ from typing import Any
 import numpy as np
 
 import optim
-from experiments import data
 from experiments.experiment import Settings, Traces
-from experiments.figure import Sheet
-from experiments.training import Sweep
+from experiments.loops.training import Sweep
+from experiments.problems import images
+from experiments.record.figure import Sheet
 from models import Classifier
 
-VALIDATION = {"mnist": 5_000, data.DIGITS: 300}  # images of the training set
-EPOCHS = {"mnist": 10, data.DIGITS: 30}
+VALIDATION = {"mnist": 5_000, images.DIGITS: 300}  # images of the training set
+EPOCHS = {"mnist": 10, images.DIGITS: 30}
 BETA2S = (0.99, 0.999)
 WIDEST = 21  # rates of a grid
 TOP = 3.0  # of the plot of validation losses: above log(10), which is guessing
-_loaded: dict[str | None, data.Dataset] = {}  # by what was asked for, and by what was found
+_loaded: dict[str | None, images.Dataset] = {}  # by what was asked for, and by what was found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +46,7 @@ class Classification(Settings):
     @property
     def images(self) -> str:
         """What the data are called in text, once they are found."""
-        return "8x8 digits in place of MNIST" if self.data == data.DIGITS else "MNIST"
+        return "8x8 digits in place of MNIST" if self.data == images.DIGITS else "MNIST"
 
 
 def prepare(s: Classification) -> Classification:
@@ -163,9 +163,9 @@ def at_edge(trace: Mapping[str, np.ndarray]) -> bool:
     return float(trace["best_rate"]) in trace["rates"][[0, -1]]
 
 
-def _load(source: str | None) -> data.Dataset:
+def _load(source: str | None) -> images.Dataset:
     if source not in _loaded:
-        found = data.load(source)
+        found = images.load(source)
         if found.note:
             print(found.note)
         _loaded[source] = _loaded[found.source] = found

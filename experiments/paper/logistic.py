@@ -3,9 +3,9 @@ Reddi, Kale and Kumar 2018 (Figure 2), with every rate tuned."""
 
 from functools import partial
 
-from experiments import classification
-from experiments.data import DIGITS
 from experiments.experiment import Experiment
+from experiments.paper import classification
+from experiments.problems.images import DIGITS
 from models import LogisticRegression
 from optim.schedules import InverseSqrt
 

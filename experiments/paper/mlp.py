@@ -3,9 +3,9 @@ Section 5 of Reddi, Kale and Kumar 2018 (Figure 2), with every rate tuned."""
 
 from functools import partial
 
-from experiments import classification
-from experiments.data import DIGITS
 from experiments.experiment import Experiment
+from experiments.paper import classification
+from experiments.problems.images import DIGITS
 from models import MLP
 
 LOWEST = {"SGD": -3.0, "AdaGrad": -3.5, "Adam": -5.0, "AMSGrad": -5.0}  # log10 of the rate

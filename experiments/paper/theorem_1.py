@@ -12,9 +12,9 @@ import numpy as np
 
 import optim
 from experiments.experiment import Experiment
-from experiments.figure import Sheet
-from experiments.online import OnlineRun, OnlineSettings
-from experiments.problems import Periodic
+from experiments.loops.online import OnlineRun, OnlineSettings
+from experiments.problems.linear import Periodic
+from experiments.record.figure import Sheet
 from optim.schedules import InverseSqrt
 
 

@@ -8,9 +8,9 @@ import numpy as np
 
 import optim
 from experiments.experiment import Experiment
-from experiments.figure import Sheet
-from experiments.online import OnlineRun, OnlineSettings
-from experiments.synthetic_online import PROBLEM
+from experiments.loops.online import OnlineRun, OnlineSettings
+from experiments.paper.synthetic_online import PROBLEM
+from experiments.record.figure import Sheet
 from optim.schedules import Power
 
 RULES = (

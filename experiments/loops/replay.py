@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.online import STRETCH, recorded_times
+from experiments.loops.online import STRETCH, recorded_times
 
 Array = np.ndarray
 Values = float | Array  # a number, or one per copy

@@ -10,13 +10,13 @@ from functools import partial
 
 import numpy as np
 
-from experiments import replay
 from experiments.experiment import Experiment
-from experiments.figure import Sheet
-from experiments.online import OnlineSettings
-from experiments.problems import Periodic
-from experiments.replay import Replay
-from experiments.synthetic_online import PROBLEM
+from experiments.loops import replay
+from experiments.loops.online import OnlineSettings
+from experiments.loops.replay import Replay
+from experiments.paper.synthetic_online import PROBLEM
+from experiments.problems.linear import Periodic
+from experiments.record.figure import Sheet
 from optim.schedules import InverseSqrt
 
 BETA1 = 1 - np.geomspace(1, 1e-4, 121)

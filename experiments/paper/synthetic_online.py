@@ -6,9 +6,9 @@ from functools import partial
 
 import optim
 from experiments.experiment import Experiment
-from experiments.figure import Sheet
-from experiments.online import OnlineRun, OnlineSettings
-from experiments.problems import Periodic
+from experiments.loops.online import OnlineRun, OnlineSettings
+from experiments.problems.linear import Periodic
+from experiments.record.figure import Sheet
 from optim.schedules import InverseSqrt
 
 WORST = 20 / 101  # the average regret of staying at x = +1: twice the mean slope, 10/101

@@ -1,0 +1,1 @@
+"""What advances a trial: online problems step by step or replayed, and training of classifiers."""
