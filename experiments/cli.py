@@ -40,11 +40,6 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
 
 
-def script(experiment: Experiment) -> None:
-    """Run one experiment with the options of `run`, from its own file, and exit."""
-    raise SystemExit(main(["run", experiment.name, *sys.argv[1:]]))
-
-
 def _list(options: argparse.Namespace) -> int:
     for experiment in EXPERIMENTS.values():
         s = experiment.settings
@@ -68,7 +63,7 @@ def _run(options: argparse.Namespace) -> int:
                 make_run()  # raises for bad settings, before anything is written
         settled.append((experiment, settings))
     tasks = [
-        runner.Task(experiment, settings, Store.create(options.out, experiment, settings))
+        runner.Task(experiment, settings, Store.create(options.out, experiment.name, settings))
         for experiment, settings in settled
     ]
     return _execute(tasks, options)
@@ -92,7 +87,7 @@ def _plot(options: argparse.Namespace) -> int:
     manifest = store.manifest
     experiment = _find(manifest["experiment"])
     settings = experiment.configured(manifest["settings"])
-    for path in store.draw(experiment, settings, store.traces()):
+    for path in experiment.draw(store.traces(), settings).save(store.path):
         print(path)
     store.seal()
     return 0

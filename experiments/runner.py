@@ -26,7 +26,8 @@ from tqdm import tqdm
 
 import minigrad
 from experiments.experiment import Experiment
-from experiments.record.directory import PARTIAL, Store, StoreError, environment
+from experiments.record.directory import PARTIAL, Store, StoreError
+from experiments.record.environment import environment
 from experiments.registry import EXPERIMENTS
 from minigrad.checkpoint import whole_or_not
 
@@ -118,7 +119,7 @@ def _conclude(task: Task, ended: dict[str, Future[float]]) -> bool:
         store.write_manifest(seconds=seconds)
         if not errors:
             traces = store.gather(list(experiment.runs(task.settings)))
-            store.draw(experiment, task.settings, traces)
+            experiment.draw(traces, task.settings).save(store.path)
             store.finish()
     except Exception as error:
         errors.append(error)

@@ -1,5 +1,6 @@
 """The command line and what it leaves on disk, as a user sees them."""
 
+import ast
 import csv
 import hashlib
 import json
@@ -12,6 +13,7 @@ import sys
 import time
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import numpy as np
@@ -22,8 +24,10 @@ import minigrad
 from experiments import runner
 from experiments.cli import main
 from experiments.problems.images import DataError
-from experiments.record.directory import Store, StoreError, whole_or_not
+from experiments.record.directory import Store, StoreError
+from experiments.record.figure import Sheet
 from experiments.registry import EXPERIMENTS
+from minigrad.checkpoint import whole_or_not
 
 pytestmark = host_only  # its processes do not know the backends that tests register
 ROOT = Path(__file__).parents[1]
@@ -145,7 +149,7 @@ def test_an_interrupted_run_resumes_to_the_same_numbers(
 ):
     experiment = EXPERIMENTS[name]
     settings = experiment.prepare(experiment.configured(changes))
-    store = Store.create(tmp_path, experiment, settings)
+    store = Store.create(tmp_path, experiment.name, settings)
     first, *_ = experiment.runs(settings)
     monkeypatch.setattr(runner, "_stop", StopAt(1 + pieces))
     with pytest.raises(runner.Interrupted):
@@ -165,7 +169,7 @@ def test_an_interrupted_run_resumes_to_the_same_numbers(
 def test_the_seconds_of_a_run_are_those_of_all_its_parts(tmp_path, monkeypatch):
     experiment = EXPERIMENTS["theorem-1"]
     settings = experiment.configured({"steps": 9000})
-    store = Store.create(tmp_path, experiment, settings)
+    store = Store.create(tmp_path, experiment.name, settings)
     store.write_manifest(seconds={"PaperAdam": 12.5})
     task = runner.Task(experiment, settings, store)
     with store.part("PaperAdam").open("wb") as file:
@@ -196,7 +200,7 @@ def test_the_seconds_of_a_run_are_those_of_all_its_parts(tmp_path, monkeypatch):
 )
 def test_an_unfinished_run_says_why_and_how_to_go_on(tmp_path, capsys, error, status, advice):
     theorem_1 = EXPERIMENTS["theorem-1"]
-    store = Store.create(tmp_path / "a place", theorem_1, theorem_1.settings)
+    store = Store.create(tmp_path / "a place", theorem_1.name, theorem_1.settings)
     runner._leave(store, error)
     assert store.manifest["status"].startswith(status)
     printed = capsys.readouterr().out
@@ -206,7 +210,7 @@ def test_an_unfinished_run_says_why_and_how_to_go_on(tmp_path, capsys, error, st
 
 def test_a_mistake_in_the_program_is_not_hidden(tmp_path):
     theorem_1 = EXPERIMENTS["theorem-1"]
-    store = Store.create(tmp_path, theorem_1, theorem_1.settings)
+    store = Store.create(tmp_path, theorem_1.name, theorem_1.settings)
     with pytest.raises(KeyError):
         runner._leave(store, KeyError("x"))
     assert store.manifest["status"] == "failed: 'x'"
@@ -214,7 +218,7 @@ def test_a_mistake_in_the_program_is_not_hidden(tmp_path):
 
 def test_a_failure_goes_before_an_interruption(tmp_path, capsys):
     theorem_1 = EXPERIMENTS["theorem-1"]
-    store = Store.create(tmp_path, theorem_1, theorem_1.settings)
+    store = Store.create(tmp_path, theorem_1.name, theorem_1.settings)
     ended = {label: Future() for label in "ab"}
     ended["a"].set_exception(runner.Interrupted("a"))
     ended["b"].set_exception(OSError("full"))
@@ -224,7 +228,7 @@ def test_a_failure_goes_before_an_interruption(tmp_path, capsys):
 
 def test_a_directory_is_run_by_one_process_at_a_time(tmp_path, capsys):
     theorem_1 = EXPERIMENTS["theorem-1"]
-    store = Store.create(tmp_path, theorem_1, theorem_1.settings)
+    store = Store.create(tmp_path, theorem_1.name, theorem_1.settings)
     for command in (["run", "theorem-1", "--out", tmp_path, "--force"], ["resume", store.path]):
         refused = cli(*command)
         assert refused.returncode == 2 and "is being run by another process" in refused.stderr
@@ -233,17 +237,17 @@ def test_a_directory_is_run_by_one_process_at_a_time(tmp_path, capsys):
 
 def test_a_directory_that_another_process_has_just_made_is_left_alone(tmp_path, monkeypatch):
     theorem_1 = EXPERIMENTS["theorem-1"]
-    store = Store.create(tmp_path, theorem_1, theorem_1.settings)
+    store = Store.create(tmp_path, theorem_1.name, theorem_1.settings)
     with monkeypatch.context() as patch:
         patch.setattr(Path, "exists", lambda path: False)  # so it was a moment ago
         with pytest.raises(StoreError, match="another process"):
-            Store.create(tmp_path, theorem_1, theorem_1.settings)
+            Store.create(tmp_path, theorem_1.name, theorem_1.settings)
     assert store.manifest["status"] == "running"
 
 
 def test_what_others_put_into_a_directory_stays(tmp_path, capsys):
     theorem_1 = EXPERIMENTS["theorem-1"]
-    store = Store.create(tmp_path, theorem_1, theorem_1.configured({"steps": 30}))
+    store = Store.create(tmp_path, theorem_1.name, theorem_1.configured({"steps": 30}))
     store.unlock()
     (store.path / "notes.txt").write_text("mine")
     (store.path / "more").mkdir()
@@ -256,7 +260,7 @@ def test_what_others_put_into_a_directory_stays(tmp_path, capsys):
 
 def test_resume_takes_only_what_is_called_unfinished(tmp_path, capsys, monkeypatch):
     theorem_1 = EXPERIMENTS["theorem-1"]
-    store = Store.create(tmp_path, theorem_1, theorem_1.configured({"steps": 30}))
+    store = Store.create(tmp_path, theorem_1.name, theorem_1.configured({"steps": 30}))
     store.unlock()
     shutil.copytree(store.path, tmp_path / "mine")
     assert main(["resume", str(tmp_path / "mine")]) == 2
@@ -345,7 +349,7 @@ def test_a_figure_that_cannot_be_written_is_a_failure_that_resume_mends(
     tmp_path, capsys, monkeypatch
 ):
     with monkeypatch.context() as patch:
-        patch.setattr(Store, "draw", full_disk)
+        patch.setattr(Sheet, "save", full_disk)
         assert main(["run", "theorem-1", "--steps", "30", "--out", str(tmp_path)]) == 1
     partial = tmp_path / "theorem-1.partial"
     assert f"resume {partial}" in capsys.readouterr().out
@@ -469,15 +473,41 @@ def test_list_names_every_experiment_and_its_settings(capsys):
     assert gamma[1:] == ["", "steps=300000", "lr=0.5", "x1=0.0", "betas=(0.9, 0.99)", "rho=0.9999"]
 
 
-def test_each_file_runs_as_a_script(tmp_path):
-    script = ROOT / "experiments" / "theorem_1.py"
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        [sys.executable, script, "--steps", "60"],
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    assert Store(tmp_path / "runs" / "theorem-1").manifest["settings"]["steps"] == 60
+STOREYS = (
+    ("problems", "record"),
+    ("loops",),
+    ("experiment",),
+    ("paper",),
+    ("registry",),
+    ("runner",),
+    ("cli",),
+    ("__main__",),
+)
+
+
+def imported(file):
+    """The modules of the package that a file imports, at its top or inside a function."""
+    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        yield from (name.split(".")[1:] for name in names if name.startswith("experiments."))
+
+
+def test_each_storey_of_the_package_knows_only_those_below_it():
+    level = {name: height for height, names in enumerate(STOREYS) for name in names}
+    package, within = ROOT / "experiments", {}
+    for file in package.rglob("*.py"):
+        place = file.relative_to(package).with_suffix("").parts
+        if place[-1] == "__init__":
+            assert not [*imported(file)], file
+            continue
+        for name in imported(file):
+            if name[0] == place[0]:
+                within.setdefault(place, set()).add(tuple(name[:2]))
+            else:
+                assert level[name[0]] < level[place[0]], f"{file} imports {'.'.join(name)}"
+    TopologicalSorter(within).prepare()  # raises CycleError for files that import each other

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.experiment import Settings
+from experiments.record.settings import Settings
 from minigrad import Parameters, Tensor, to_host, xp
 from optim import Box, Optimizer
 

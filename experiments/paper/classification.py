@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 
 import optim
-from experiments.experiment import Settings, Traces
 from experiments.loops.training import Sweep
 from experiments.problems import images
+from experiments.record.directory import Traces
 from experiments.record.figure import Sheet
+from experiments.record.settings import Settings
 from models import Classifier
 
 VALIDATION = {"mnist": 5_000, images.DIGITS: 300}  # images of the training set

@@ -26,8 +26,3 @@ EXPERIMENT = Experiment(
     draw=partial(classification.draw, title="softmax regression, alpha / sqrt(t)"),
     findings=classification.findings,
 )
-
-if __name__ == "__main__":
-    from experiments.cli import script
-
-    script(EXPERIMENT)

@@ -25,8 +25,3 @@ EXPERIMENT = Experiment(
     draw=partial(classification.draw, title="one hidden layer of 100 ReLU, constant alpha"),
     findings=classification.findings,
 )
-
-if __name__ == "__main__":
-    from experiments.cli import script
-
-    script(EXPERIMENT)

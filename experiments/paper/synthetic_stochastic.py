@@ -102,8 +102,3 @@ EXPERIMENT = Experiment(
     draw=draw,
     findings=findings,
 )
-
-if __name__ == "__main__":
-    from experiments.cli import script
-
-    script(EXPERIMENT)

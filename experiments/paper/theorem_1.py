@@ -91,8 +91,3 @@ EXPERIMENT = Experiment(
     draw=draw,
     findings=findings,
 )
-
-if __name__ == "__main__":
-    from experiments.cli import script
-
-    script(EXPERIMENT)

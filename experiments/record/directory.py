@@ -8,25 +8,23 @@ import fcntl
 import hashlib
 import json
 import os
-import platform
 import shutil
 import time
+from collections.abc import Mapping
 from dataclasses import asdict
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from threadpoolctl import threadpool_info
 
-from experiments.experiment import Experiment, Traces
 from minigrad.checkpoint import read_arrays, whole_or_not
-from minigrad.doctor import driver, wheels
 
 MANIFEST = "manifest.json"
 KEYS = {"experiment", "status", "settings"}  # that every manifest has
 TRACES = "traces.npz"
 PARTIAL = ".partial"
+
+Traces = Mapping[str, Mapping[str, np.ndarray]]  # of each trial by label: arrays by name
 
 
 class StoreError(ValueError):
@@ -53,16 +51,16 @@ class Store:
             )
 
     @classmethod
-    def create(cls, out: Path, experiment: Experiment, settings: Any) -> "Store":
+    def create(cls, out: Path, name: str, settings: Any) -> "Store":
         """Make out/NAME.partial, empty but for the manifest; raises StoreError where it cannot."""
-        store = cls(out / (experiment.name + PARTIAL))
+        store = cls(out / (name + PARTIAL))
         try:
             store.path.mkdir(parents=True, exist_ok=True)
             store.lock()
             for path in store.path.iterdir():
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
             store.write_manifest(
-                experiment=experiment.name,
+                experiment=name,
                 status="running",
                 settings=asdict(settings),
                 started=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
@@ -146,10 +144,6 @@ class Store:
             ) from error
         return traces
 
-    def draw(self, experiment: Experiment, settings: Any, traces: Traces) -> list[Path]:
-        """Draw the figure from the traces."""
-        return experiment.draw(traces, settings).save(self.path)
-
     def seal(self) -> None:
         """Write the SHA-256 of every file into the manifest."""
         files = filter(Path.is_file, self.path.iterdir())
@@ -168,28 +162,3 @@ class Store:
         if whole.exists():
             shutil.rmtree(whole)
         self.path = self.path.rename(whole)
-
-
-def environment(backend: str) -> dict[str, Any]:
-    """What the numbers may depend on, for the manifest."""
-    device = backend == "cupy"
-    return {
-        "backend": backend,
-        "device": [row.found for row in driver()] if device else [],
-        "python": platform.python_version(),
-        "versions": {
-            name: version(name) for name in ("numpy", "matplotlib", *(wheels() if device else ()))
-        },
-        "machine": f"{platform.system()} {platform.machine()}",
-        "processor": _processor(),
-        "blas": [f"{lib['internal_api']} {lib['version']}" for lib in threadpool_info()],
-        "blas_threads": 1,
-    }
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
-    except OSError:
-        return platform.processor()
-    return next((line.split(": ")[1] for line in lines if line.startswith("model name")), "")

@@ -1,0 +1,54 @@
+"""The settings of an experiment, and how changes to them are checked."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from types import UnionType
+from typing import Any, Self, get_args, get_origin
+
+from minigrad.errors import nearest
+
+LARGEST = 10**12  # no run could take more steps, or hold more of anything
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Base of an experiment's settings: what `--set KEY=VALUE` may change."""
+
+    def __post_init__(self) -> None:
+        for f in fields(self):
+            value, least = getattr(self, f.name), 0 if f.name == "seed" else 1
+            if type(value) is int and not least <= value <= LARGEST:
+                size = "small" if value < least else "large"
+                raise ValueError(f"{f.name}={value} is too {size}; give {least} to {LARGEST:,}.")
+
+    def changed(self, changes: Mapping[str, Any]) -> Self:
+        """A copy with other values; raises ValueError for unknown names and for wrong types."""
+        known = {f.name: f for f in fields(self)}
+        values = {}
+        for name, value in changes.items():
+            if name not in known:
+                raise ValueError(f"there is no setting {name!r}; {nearest(name, known)}")
+            kind, default = known[name].type, known[name].default
+            try:
+                values[name] = _as(kind, value)
+            except (TypeError, OverflowError):
+                expected = kind.__name__ if isinstance(kind, type) else kind
+                raise ValueError(
+                    f"{name}={value!r:.60}: give {expected}, like the default, {default!r}."
+                ) from None
+        return replace(self, **values)
+
+
+def _as(kind: Any, value: Any) -> Any:
+    """`value` as an annotation says; raises TypeError where that would lose something."""
+    if isinstance(kind, UnionType):  # of a type and None
+        return None if value is None else _as(get_args(kind)[0], value)
+    if get_origin(kind) is tuple and isinstance(value, (list, tuple)):
+        inner, last = get_args(kind)
+        if len(value) == 2 or (last is ... and value):
+            return tuple(_as(inner, item) for item in value)
+    if kind is float and type(value) is int:
+        return float(value)
+    if type(value) is not kind:
+        raise TypeError
+    return value
