@@ -15,13 +15,13 @@ import minigrad
 from experiments import runner
 from experiments.experiment import Experiment
 from experiments.problems import images
-from experiments.record.directory import Store
+from experiments.record.directory import RunDirectory
 from experiments.registry import EXPERIMENTS
 from minigrad.backend import Backend, current, instead
 from minigrad.doctor import report
 from minigrad.errors import nearest
 
-WORKERS_OF_A_DEVICE = 2  # each has a context and data of its own there
+WORKERS_ON_DEVICE = 2  # each has a context and data of its own there
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -55,41 +55,41 @@ def _run(options: argparse.Namespace) -> int:
     settled = []
     for experiment in experiments:
         if not options.force:
-            Store.check_free(options.out, experiment.name)
+            RunDirectory.check_free(options.out, experiment.name)
         mine = {k: v for k, v in changes.items() if k in vars(experiment.settings)}
         settings = experiment.prepare(experiment.configured(mine, options.quick))
         with instead(Backend()):  # a device is for the workers
-            for make_run in experiment.runs(settings).values():
-                make_run()  # raises for bad settings, before anything is written
+            for make_trial in experiment.trials(settings).values():
+                make_trial()  # raises for bad settings, before anything is written
         settled.append((experiment, settings))
-    tasks = [
-        runner.Task(experiment, settings, Store.create(options.out, experiment.name, settings))
-        for experiment, settings in settled
+    runs = [
+        runner.Run(e, settings, RunDirectory.create(options.out, e.name, settings))
+        for e, settings in settled
     ]
-    return _execute(tasks, options)
+    return _execute(runs, options)
 
 
 def _resume(options: argparse.Namespace) -> int:
-    task = runner.resume(options.directory)
+    run = runner.unfinished(options.directory)
     if not options.backend:
-        minigrad.use(task.store.manifest.get("backend") or current().name)
-    return _execute([task], options)
+        minigrad.use(run.directory.manifest.get("backend") or current().name)
+    return _execute([run], options)
 
 
-def _execute(tasks: list[runner.Task], options: argparse.Namespace) -> int:
+def _execute(runs: list[runner.Run], options: argparse.Namespace) -> int:
     here = current()
-    workers = options.workers or (os.cpu_count() if here.on_host else WORKERS_OF_A_DEVICE)
-    return 0 if runner.execute(tasks, here.name, workers) else 1
+    workers = options.workers or (os.cpu_count() if here.on_host else WORKERS_ON_DEVICE)
+    return 0 if runner.execute(runs, here.name, workers) else 1
 
 
 def _plot(options: argparse.Namespace) -> int:
-    store = Store(options.directory)
-    manifest = store.manifest
+    directory = RunDirectory(options.directory)
+    manifest = directory.manifest
     experiment = _find(manifest["experiment"])
     settings = experiment.configured(manifest["settings"])
-    for path in experiment.draw(store.traces(), settings).save(store.path):
+    for path in experiment.draw(directory.traces(), settings).save(directory.path):
         print(path)
-    store.seal()
+    directory.write_checksums()
     return 0
 
 
@@ -123,7 +123,7 @@ def _changes(options: argparse.Namespace, experiments: list[Experiment]) -> dict
     return changes
 
 
-def _whole(text: str) -> int:
+def _integer(text: str) -> int:
     try:
         return int(text)
     except ValueError:
@@ -132,7 +132,7 @@ def _whole(text: str) -> int:
 
 
 def _positive(text: str) -> int:
-    if (number := _whole(text)) < 1:
+    if (number := _integer(text)) < 1:
         raise argparse.ArgumentTypeError(f"{text} is too small; give 1 or more")
     return number
 
@@ -153,22 +153,22 @@ def _parser() -> argparse.ArgumentParser:
     every = command("all", _run, "run all experiments")
     every.set_defaults(names=[])
     setting = "a setting of the experiment, by its name in `list`; may be repeated"
-    again = command("resume", _resume, "continue an interrupted run, to the same numbers")
+    resume = command("resume", _resume, "continue an interrupted run, to the same numbers")
     for one in (run, every):
-        one.add_argument("--seed", type=_whole, help="of every random draw")
-        one.add_argument("--seeds", type=_whole, help="how many seeds to repeat over")
-        one.add_argument("--steps", type=_whole, help="length of the online problems")
+        one.add_argument("--seed", type=_integer, help="of every random draw")
+        one.add_argument("--seeds", type=_integer, help="how many seeds to repeat over")
+        one.add_argument("--steps", type=_integer, help="length of the online problems")
         one.add_argument("--data", help="directory of MNIST's files, or 'digits' (the embedded)")
         one.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help=setting)
         one.add_argument("--quick", action="store_true", help="in seconds, on the digits")
         one.add_argument("--out", type=Path, default=Path("runs"), help="default: %(default)s")
         one.add_argument("--force", action="store_true", help="replace an earlier run")
-    for one in (run, every, again):
+    for one in (run, every, resume):
         one.add_argument("--backend", help="numpy or cupy; default: MINIGRAD_BACKEND, or numpy")
-        help_ = f"processes; default: as many as cores, on a device {WORKERS_OF_A_DEVICE}"
+        help_ = f"processes; default: as many as cores, on a device {WORKERS_ON_DEVICE}"
         one.add_argument("--workers", type=_positive, help=help_)
     plot = command("plot", _plot, "draw a run's figure again, from its traces")
-    for one in (plot, again):
+    for one in (plot, resume):
         one.add_argument("directory", type=Path, metavar="DIR")
     command("doctor", _doctor, "report on NumPy, CuPy, the device and the data")
     return parser

@@ -11,8 +11,8 @@ from experiments.record.figure import Sheet
 from experiments.record.settings import Settings
 
 
-class Run(Protocol):
-    """Something that advances in short pieces, and can be put down and taken up between two."""
+class Trial(Protocol):
+    """One label's part of an experiment: it advances in short pieces, and can resume after each."""
 
     done: bool
 
@@ -29,7 +29,7 @@ class Run(Protocol):
 class Experiment:
     """One figure: how to compute its traces, draw them, and say what they show.
 
-    `runs` gives a function per label that makes the run; runs are independent of each other.
+    `trials` gives a function per label that makes the trial; trials are independent of each other.
     `prepare` settles, once and before anything runs, what depends on the machine.
     """
 
@@ -37,7 +37,7 @@ class Experiment:
     summary: str
     settings: Settings
     quick: Mapping[str, Any]
-    runs: Callable[[Any], Mapping[str, Callable[[], Run]]]
+    trials: Callable[[Any], Mapping[str, Callable[[], Trial]]]
     draw: Callable[[Traces, Any], Sheet]
     findings: Callable[[Traces, Any], list[str]]
     prepare: Callable[[Any], Any] = field(default=lambda settings: settings)

@@ -1,5 +1,6 @@
 """Every experiment by name, in the order of the paper."""
 
+from experiments.experiment import Experiment
 from experiments.paper import (
     gamma,
     logistic,
@@ -10,7 +11,7 @@ from experiments.paper import (
     theorem_1,
 )
 
-EXPERIMENTS = {
+EXPERIMENTS: dict[str, Experiment] = {
     module.EXPERIMENT.name: module.EXPERIMENT
     for module in (
         synthetic_online,

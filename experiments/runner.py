@@ -1,7 +1,7 @@
 """Runs experiments in parallel processes, so that each can be interrupted and resumed.
 
-A run advances in short pieces; between two it looks whether to stop, and every few seconds it
-writes a checkpoint. All processes use one BLAS thread, which makes resuming exact.
+A trial advances in short pieces. After each one the process looks whether to stop, and every few
+seconds it writes a checkpoint. All processes use one BLAS thread, which makes resuming exact.
 """
 
 import multiprocessing
@@ -26,114 +26,115 @@ from tqdm import tqdm
 
 import minigrad
 from experiments.experiment import Experiment
-from experiments.record.directory import PARTIAL, Store, StoreError
+from experiments.record.directory import PARTIAL, RunDirectory, RunDirectoryError
 from experiments.record.environment import environment
 from experiments.registry import EXPERIMENTS
 from minigrad.checkpoint import whole_or_not
 
 CHECKPOINT_SECONDS = 10.0
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
-_stop: Any = SimpleNamespace(value=0)  # in a worker, what it shares with who started it
+_stop: Any = SimpleNamespace(value=0)  # in a worker, shared with the process that started it
 
 
 class Interrupted(Exception):
-    """The run was asked to stop, and has kept what continuing needs."""
+    """The trial was asked to stop, and has kept what continuing needs."""
 
 
 @dataclass(frozen=True)
-class Task:
+class Run:
     """One experiment with its settings and its directory."""
 
     experiment: Experiment
     settings: Any
-    store: Store
+    directory: RunDirectory
 
 
-def execute(tasks: list[Task], backend: str, workers: int) -> bool:
-    """Run the tasks, each as its runs; print what they found; say whether all are whole."""
-    jobs = [(task, label) for task in tasks for label in task.experiment.runs(task.settings)]
+def execute(runs: list[Run], backend: str, workers: int) -> bool:
+    """Advance every trial of the runs; print what they found; say whether all are whole."""
+    jobs = [(run, label) for run in runs for label in run.experiment.trials(run.settings)]
     jobs.sort(key=lambda job: -getattr(job[0].settings, "steps", 0))  # the long ones first
-    ended: dict[str, dict[str, Future[float]]] = {task.experiment.name: {} for task in tasks}
-    for task in tasks:
-        task.store.write_manifest(**environment(backend))
+    ended: dict[str, dict[str, Future[float]]] = {run.experiment.name: {} for run in runs}
+    for run in runs:
+        run.directory.write_manifest(**environment(backend))
     whole = True
-    with _running(jobs, backend, workers) as futures:
-        bar = tqdm(as_completed(futures), total=len(futures), unit="run", disable=None)
+    with _submitted(jobs, backend, workers) as futures:
+        bar = tqdm(as_completed(futures), total=len(futures), unit="trial", disable=None)
         for future in bar:
-            task, label = futures[future]
-            runs = ended[task.experiment.name]
-            runs[label] = future
-            if len(runs) == len(task.experiment.runs(task.settings)):
+            run, label = futures[future]
+            trials = ended[run.experiment.name]
+            trials[label] = future
+            if len(trials) == len(run.experiment.trials(run.settings)):
                 with bar.external_write_mode():
-                    whole &= _conclude(task, runs)
-                task.store.unlock()
+                    whole &= _conclude(run, trials)
+                run.directory.unlock()
     return whole
 
 
-def _run(name: str, settings: Any, label: str, directory: Path) -> float:
-    """In a worker: advance one run to its end, from its checkpoint if there is one.
+def _advance_to_end(name: str, settings: Any, label: str, path: Path) -> float:
+    """In a worker: advance one trial to its end, from its checkpoint if there is one.
 
-    Returns the seconds that it took, those up to the checkpoint included; 0 if it was whole.
+    Returns the seconds that it took, those before the checkpoint included; 0 if it had ended.
     """
-    store, began = Store(directory), time.monotonic()
-    if store.part(label).exists():
+    directory, began = RunDirectory(path), time.monotonic()
+    if directory.traces_path(label).exists():
         return 0.0
     if _stop.value:
         raise Interrupted(label)
-    run = EXPERIMENTS[name].runs(settings)[label]()
-    checkpoint = store.checkpoint(label)
+    trial = EXPERIMENTS[name].trials(settings)[label]()
+    checkpoint = directory.checkpoint_path(label)
     if checkpoint.exists():
         kept = minigrad.load(checkpoint)
-        run.load_state_dict(kept["run"])
+        trial.load_state_dict(kept["trial"])
         began -= kept["seconds"]
     saved = time.monotonic()
-    while not run.done:
+    while not trial.done:
         stop = _stop.value
         if stop or time.monotonic() - saved > CHECKPOINT_SECONDS:
             saved = time.monotonic()
-            minigrad.save(checkpoint, run=run, seconds=saved - began)
+            minigrad.save(checkpoint, trial=trial, seconds=saved - began)
         if stop:
             raise Interrupted(label)
         try:
-            run.advance()
+            trial.advance()
         except FloatingPointError as error:
-            np.savez(directory / f"{label}.failed.npz", **run.traces())
+            np.savez(path / f"{label}.failed.npz", **trial.traces())
             raise FloatingPointError(f"{label}: {error}") from error
-    with whole_or_not(store.part(label)) as file:
-        np.savez(file, **run.traces())
+    with whole_or_not(directory.traces_path(label)) as file:
+        np.savez(file, **trial.traces())
     checkpoint.unlink(missing_ok=True)
     return time.monotonic() - began
 
 
-def _conclude(task: Task, ended: dict[str, Future[float]]) -> bool:
+def _conclude(run: Run, ended: dict[str, Future[float]]) -> bool:
     """Draw and name a whole run, or leave an unfinished one resumable; say which it was."""
-    experiment, store = task.experiment, task.store
+    experiment, directory = run.experiment, run.directory
     print(f"\n{experiment.name}: {experiment.summary}")
-    seconds, errors = store.manifest.get("seconds", {}), []
-    for label, run in ended.items():
-        if error := run.exception():
+    seconds, errors = directory.manifest.get("seconds", {}), []
+    for label, trial in ended.items():
+        if error := trial.exception():
             errors.append(error)
-        elif spent := run.result():
+        elif spent := trial.result():
             seconds[label] = round(spent, 1)
     try:
-        store.write_manifest(seconds=seconds)
+        directory.write_manifest(seconds=seconds)
         if not errors:
-            traces = store.gather(list(experiment.runs(task.settings)))
-            experiment.draw(traces, task.settings).save(store.path)
-            store.finish()
+            traces = directory.gather(list(experiment.trials(run.settings)))
+            experiment.draw(traces, run.settings).save(directory.path)
+            directory.finish()
     except Exception as error:
         errors.append(error)
     if errors:
-        _leave(store, next((e for e in errors if not isinstance(e, Interrupted)), errors[0]))
+        first = next((e for e in errors if not isinstance(e, Interrupted)), errors[0])
+        _report_failure(directory, first)
         return False
-    for line in experiment.findings(traces, task.settings):
+    for line in experiment.findings(traces, run.settings):
         print(f"  {line}")
-    print(f"  figure: {store.path / 'figure.png'} (and .svg, .csv)", flush=True)
+    print(f"  figure: {directory.path / 'figure.png'} (and .svg, .csv)", flush=True)
     return True
 
 
-def _leave(store: Store, error: BaseException) -> None:
-    """Say why a run is unfinished, and how to go on; raises what is no fault of the run."""
+def _report_failure(directory: RunDirectory, error: BaseException) -> None:
+    """Say why a run is unfinished, and how to go on; raises a mistake of the program."""
     match error:
         case Interrupted():
             why = "interrupted"
@@ -142,28 +143,29 @@ def _leave(store: Store, error: BaseException) -> None:
         case _:
             why = f"failed: {error}"
     with suppress(OSError):  # on a full disk
-        store.write_manifest(status=why)
-    said = Interrupted, RuntimeError, OSError, MemoryError, ArithmeticError, ValueError
-    if not isinstance(error, said):
+        directory.write_manifest(status=why)
+    explained = Interrupted, RuntimeError, OSError, MemoryError, ArithmeticError, ValueError
+    if not isinstance(error, explained):
         raise error
-    print(f"  {why}\n  what was recorded is in {store.path}")
+    print(f"  {why}\n  what was recorded is in {directory.path}")
     if isinstance(error, ArithmeticError):
         print("  it would fail again: run it with other settings, and --force", flush=True)
     else:
-        where = shlex.quote(str(store.path))
+        where = shlex.quote(str(directory.path))
         print(f"  continue with: python -m experiments resume {where}", flush=True)
 
 
 @contextmanager
-def _running(
-    jobs: list[tuple[Task, str]], backend: str, workers: int
-) -> Iterator[dict[Future[float], tuple[Task, str]]]:
-    """The jobs in processes, by future; each stops at its next piece when this one is asked to.
+def _submitted(
+    jobs: list[tuple[Run, str]], backend: str, workers: int
+) -> Iterator[dict[Future[float], tuple[Run, str]]]:
+    """The trials in worker processes, by future.
 
-    Asked a second time, this one stops at once.
+    At the first signal to stop, each worker stops after its present piece; a second one ends this
+    process at once.
     """
     context = multiprocessing.get_context("spawn")
-    stop = context.RawValue("b")  # without a lock, which a signal or a kill could leave taken
+    stop = context.RawValue("b")  # no lock, which a signal or a kill could leave taken
     before: dict[Any, Any] = {}
 
     def ask(*_: object) -> None:
@@ -177,20 +179,20 @@ def _running(
 
     try:
         with ProcessPoolExecutor(workers, context, _start_worker, (stop, backend)) as pool:
-            # Blocked also in what is started here, since a terminal sends Ctrl-C to all
+            # Workers inherit this and never see the Ctrl-C that a terminal sends to all processes
             signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
             try:
                 before.update({number: signal.signal(number, ask) for number in STOP_SIGNALS})
                 futures = {}
-                for task, label in jobs:
-                    of = task.experiment.name, task.settings, label, task.store.path
-                    futures[pool.submit(_run, *of)] = task, label
+                for run, label in jobs:
+                    what = run.experiment.name, run.settings, label, run.directory.path
+                    futures[pool.submit(_advance_to_end, *what)] = run, label
             finally:
                 signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
             try:
                 yield futures
             finally:
-                stop.value = 1  # after an error here the others need not go on
+                stop.value = 1  # after an error here the workers need not go on
     finally:
         restore()
 
@@ -198,26 +200,27 @@ def _running(
 def _start_worker(stop: Any, backend: str) -> None:
     global _stop
     _stop = stop
-    threading.Thread(target=_follow, args=(multiprocessing.parent_process(),), daemon=True).start()
-    threadpool_limits(1)  # of the BLAS, which read its environment when it was loaded
-    os.environ["OMP_NUM_THREADS"] = "1"  # of the optimizers
+    parent = multiprocessing.parent_process()
+    threading.Thread(target=_die_with_parent, args=(parent,), daemon=True).start()
+    threadpool_limits(1)  # for the BLAS, which read the environment when it was loaded
+    os.environ["OMP_NUM_THREADS"] = "1"  # for the optimizers
     minigrad.use(backend)
 
 
-def _follow(parent: Any) -> None:
+def _die_with_parent(parent: Any) -> None:
     """End this process with its parent, which may be killed."""
     parent.join()
     os._exit(1)
 
 
-def resume(directory: Path) -> Task:
-    """The task of an unfinished run; raises StoreError for anything else."""
-    store = Store(directory.resolve())
-    manifest = store.manifest
-    if not store.path.name.endswith(PARTIAL):
-        raise StoreError(f"{directory} is not called NAME{PARTIAL}; there is nothing to resume.")
+def unfinished(path: Path) -> Run:
+    """The unfinished run at that path; raises RunDirectoryError where there is none."""
+    directory = RunDirectory(path.resolve())
+    manifest = directory.manifest
+    if not directory.path.name.endswith(PARTIAL):
+        raise RunDirectoryError(f"{path} is not called NAME{PARTIAL}; there is nothing to resume.")
     if manifest["experiment"] not in EXPERIMENTS:
-        raise StoreError(f"{directory} is of the unknown experiment {manifest['experiment']!r}.")
-    store.lock()
+        raise RunDirectoryError(f"{path} is of the unknown experiment {manifest['experiment']!r}.")
+    directory.lock()
     experiment = EXPERIMENTS[manifest["experiment"]]
-    return Task(experiment, experiment.configured(manifest["settings"]), store)
+    return Run(experiment, experiment.configured(manifest["settings"]), directory)

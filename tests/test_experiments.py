@@ -24,7 +24,7 @@ import minigrad
 from experiments import runner
 from experiments.cli import main
 from experiments.problems.images import DataError
-from experiments.record.directory import Store, StoreError
+from experiments.record.directory import RunDirectory, RunDirectoryError
 from experiments.record.figure import Sheet
 from experiments.registry import EXPERIMENTS
 from minigrad.checkpoint import whole_or_not
@@ -149,42 +149,43 @@ def test_an_interrupted_run_resumes_to_the_same_numbers(
 ):
     experiment = EXPERIMENTS[name]
     settings = experiment.prepare(experiment.configured(changes))
-    store = Store.create(tmp_path, experiment.name, settings)
-    first, *_ = experiment.runs(settings)
+    directory = RunDirectory.create(tmp_path, experiment.name, settings)
+    first, *_ = experiment.trials(settings)
     monkeypatch.setattr(runner, "_stop", StopAt(1 + pieces))
     with pytest.raises(runner.Interrupted):
-        runner._run(name, settings, first, store.path)
-    assert store.checkpoint(first).exists()
-    store.unlock()
+        runner._advance_to_end(name, settings, first, directory.path)
+    assert directory.checkpoint_path(first).exists()
+    directory.unlock()
 
-    resumed = cli("resume", store.path)
+    resumed = cli("resume", directory.path)
     assert resumed.returncode == 0, resumed.stderr
     sets = [f"{key}={value}" for key, value in changes.items()]
     whole = cli("run", name, *(f"--set={pair}" for pair in sets), "--out", tmp_path / "whole")
     assert whole.returncode == 0, whole.stderr
     same(tmp_path / "whole" / name, tmp_path / name)
-    assert not store.path.exists()
+    assert not directory.path.exists()
 
 
 def test_the_seconds_of_a_run_are_those_of_all_its_parts(tmp_path, monkeypatch):
     experiment = EXPERIMENTS["theorem-1"]
     settings = experiment.configured({"steps": 9000})
-    store = Store.create(tmp_path, experiment.name, settings)
-    store.write_manifest(seconds={"PaperAdam": 12.5})
-    task = runner.Task(experiment, settings, store)
-    with store.part("PaperAdam").open("wb") as file:
+    directory = RunDirectory.create(tmp_path, experiment.name, settings)
+    directory.write_manifest(seconds={"PaperAdam": 12.5})
+    run = runner.Run(experiment, settings, directory)
+    with directory.traces_path("PaperAdam").open("wb") as file:
         np.savez(file, t=np.arange(3))  # done before
-    assert runner._run("theorem-1", settings, "PaperAdam", store.path) == 0
+    assert runner._advance_to_end("theorem-1", settings, "PaperAdam", directory.path) == 0
     monkeypatch.setattr(runner, "_stop", StopAt(2))
     with pytest.raises(runner.Interrupted):
-        runner._run("theorem-1", settings, "AMSGrad", store.path)
-    kept = minigrad.load(store.checkpoint("AMSGrad"))
-    minigrad.save(store.checkpoint("AMSGrad"), run=kept["run"], seconds=kept["seconds"] + 100)
+        runner._advance_to_end("theorem-1", settings, "AMSGrad", directory.path)
+    checkpoint = directory.checkpoint_path("AMSGrad")
+    kept = minigrad.load(checkpoint)
+    minigrad.save(checkpoint, trial=kept["trial"], seconds=kept["seconds"] + 100)
     monkeypatch.undo()
-    monkeypatch.setattr(Store, "gather", full_disk)
-    assert not runner.execute([task], "numpy", 1)
-    assert Store(store.path).manifest["seconds"]["PaperAdam"] == 12.5
-    assert 100 < Store(store.path).manifest["seconds"]["AMSGrad"] < 200
+    monkeypatch.setattr(RunDirectory, "gather", full_disk)
+    assert not runner.execute([run], "numpy", 1)
+    assert RunDirectory(directory.path).manifest["seconds"]["PaperAdam"] == 12.5
+    assert 100 < RunDirectory(directory.path).manifest["seconds"]["AMSGrad"] < 200
 
 
 @pytest.mark.parametrize(
@@ -200,59 +201,59 @@ def test_the_seconds_of_a_run_are_those_of_all_its_parts(tmp_path, monkeypatch):
 )
 def test_an_unfinished_run_says_why_and_how_to_go_on(tmp_path, capsys, error, status, advice):
     theorem_1 = EXPERIMENTS["theorem-1"]
-    store = Store.create(tmp_path / "a place", theorem_1.name, theorem_1.settings)
-    runner._leave(store, error)
-    assert store.manifest["status"].startswith(status)
+    directory = RunDirectory.create(tmp_path / "a place", theorem_1.name, theorem_1.settings)
+    runner._report_failure(directory, error)
+    assert directory.manifest["status"].startswith(status)
     printed = capsys.readouterr().out
     assert status in printed and advice in printed
-    assert ("continue" in advice) == (f"resume '{store.path}'" in printed)
+    assert ("continue" in advice) == (f"resume '{directory.path}'" in printed)
 
 
 def test_a_mistake_in_the_program_is_not_hidden(tmp_path):
     theorem_1 = EXPERIMENTS["theorem-1"]
-    store = Store.create(tmp_path, theorem_1.name, theorem_1.settings)
+    directory = RunDirectory.create(tmp_path, theorem_1.name, theorem_1.settings)
     with pytest.raises(KeyError):
-        runner._leave(store, KeyError("x"))
-    assert store.manifest["status"] == "failed: 'x'"
+        runner._report_failure(directory, KeyError("x"))
+    assert directory.manifest["status"] == "failed: 'x'"
 
 
 def test_a_failure_goes_before_an_interruption(tmp_path, capsys):
     theorem_1 = EXPERIMENTS["theorem-1"]
-    store = Store.create(tmp_path, theorem_1.name, theorem_1.settings)
+    directory = RunDirectory.create(tmp_path, theorem_1.name, theorem_1.settings)
     ended = {label: Future() for label in "ab"}
     ended["a"].set_exception(runner.Interrupted("a"))
     ended["b"].set_exception(OSError("full"))
-    assert not runner._conclude(runner.Task(theorem_1, theorem_1.settings, store), ended)
-    assert store.manifest["status"] == "failed: full"
+    assert not runner._conclude(runner.Run(theorem_1, theorem_1.settings, directory), ended)
+    assert directory.manifest["status"] == "failed: full"
 
 
 def test_a_directory_is_run_by_one_process_at_a_time(tmp_path, capsys):
     theorem_1 = EXPERIMENTS["theorem-1"]
-    store = Store.create(tmp_path, theorem_1.name, theorem_1.settings)
-    for command in (["run", "theorem-1", "--out", tmp_path, "--force"], ["resume", store.path]):
+    directory = RunDirectory.create(tmp_path, theorem_1.name, theorem_1.settings)
+    for command in (["run", "theorem-1", "--out", tmp_path, "--force"], ["resume", directory.path]):
         refused = cli(*command)
         assert refused.returncode == 2 and "is being run by another process" in refused.stderr
-    assert store.manifest["status"] == "running"
+    assert directory.manifest["status"] == "running"
 
 
 def test_a_directory_that_another_process_has_just_made_is_left_alone(tmp_path, monkeypatch):
     theorem_1 = EXPERIMENTS["theorem-1"]
-    store = Store.create(tmp_path, theorem_1.name, theorem_1.settings)
+    directory = RunDirectory.create(tmp_path, theorem_1.name, theorem_1.settings)
     with monkeypatch.context() as patch:
         patch.setattr(Path, "exists", lambda path: False)  # so it was a moment ago
-        with pytest.raises(StoreError, match="another process"):
-            Store.create(tmp_path, theorem_1.name, theorem_1.settings)
-    assert store.manifest["status"] == "running"
+        with pytest.raises(RunDirectoryError, match="another process"):
+            RunDirectory.create(tmp_path, theorem_1.name, theorem_1.settings)
+    assert directory.manifest["status"] == "running"
 
 
 def test_what_others_put_into_a_directory_stays(tmp_path, capsys):
     theorem_1 = EXPERIMENTS["theorem-1"]
-    store = Store.create(tmp_path, theorem_1.name, theorem_1.configured({"steps": 30}))
-    store.unlock()
-    (store.path / "notes.txt").write_text("mine")
-    (store.path / "more").mkdir()
-    (store.path / "PaperAdam.npz.1.1.tmp").write_bytes(b"a half")
-    assert main(["resume", str(store.path)]) == 0
+    directory = RunDirectory.create(tmp_path, theorem_1.name, theorem_1.configured({"steps": 30}))
+    directory.unlock()
+    (directory.path / "notes.txt").write_text("mine")
+    (directory.path / "more").mkdir()
+    (directory.path / "PaperAdam.npz.1.1.tmp").write_bytes(b"a half")
+    assert main(["resume", str(directory.path)]) == 0
     whole = tmp_path / "theorem-1"
     assert {path.name for path in whole.iterdir()} == FILES | {"notes.txt", "more"}
     assert main(["plot", str(whole)]) == 0
@@ -260,12 +261,12 @@ def test_what_others_put_into_a_directory_stays(tmp_path, capsys):
 
 def test_resume_takes_only_what_is_called_unfinished(tmp_path, capsys, monkeypatch):
     theorem_1 = EXPERIMENTS["theorem-1"]
-    store = Store.create(tmp_path, theorem_1.name, theorem_1.configured({"steps": 30}))
-    store.unlock()
-    shutil.copytree(store.path, tmp_path / "mine")
+    directory = RunDirectory.create(tmp_path, theorem_1.name, theorem_1.configured({"steps": 30}))
+    directory.unlock()
+    shutil.copytree(directory.path, tmp_path / "mine")
     assert main(["resume", str(tmp_path / "mine")]) == 2
     assert "not called NAME.partial" in capsys.readouterr().err
-    monkeypatch.chdir(store.path)
+    monkeypatch.chdir(directory.path)
     assert main(["resume", "."]) == 0
     assert (tmp_path / "theorem-1" / "figure.png").exists()
 
@@ -307,7 +308,7 @@ def test_ctrl_c_keeps_what_was_recorded(tmp_path, seconds):
     os.killpg(running.pid, signal.SIGINT)  # to every process, as a terminal does
     printed, complaint = running.communicate(timeout=60)
     assert running.returncode == 1 and "Traceback" not in complaint
-    assert Store(partial).manifest["status"] == "interrupted"
+    assert RunDirectory(partial).manifest["status"] == "interrupted"
     assert f"resume {partial}" in printed
     assert not (tmp_path / "synthetic-stochastic").exists()
     assert main([*LONG, "--out", str(tmp_path)]) == 2  # not over the unfinished one
@@ -353,9 +354,9 @@ def test_a_figure_that_cannot_be_written_is_a_failure_that_resume_mends(
         assert main(["run", "theorem-1", "--steps", "30", "--out", str(tmp_path)]) == 1
     partial = tmp_path / "theorem-1.partial"
     assert f"resume {partial}" in capsys.readouterr().out
-    assert "No space left" in Store(partial).manifest["status"]
+    assert "No space left" in RunDirectory(partial).manifest["status"]
     assert main(["resume", str(partial)]) == 0
-    assert Store(tmp_path / "theorem-1").manifest["status"] == "complete"
+    assert RunDirectory(tmp_path / "theorem-1").manifest["status"] == "complete"
 
 
 def test_resuming_is_not_offered_for_what_would_fail_again(tmp_path, capsys):
@@ -438,7 +439,7 @@ def test_a_place_that_cannot_be_written_to_is_named_and_left_clean(tmp_path, cap
     assert main(["run", "theorem-1", "--out", str(tmp_path / "file")]) == 2
     assert f"--out {tmp_path / 'file'} cannot be used" in capsys.readouterr().err
 
-    monkeypatch.setattr(Store, "write_manifest", full_disk)
+    monkeypatch.setattr(RunDirectory, "write_manifest", full_disk)
     assert main(["run", "theorem-1", "--out", str(tmp_path / "full")]) == 2
     assert "No space left on device" in capsys.readouterr().err
     assert not list((tmp_path / "full").iterdir())

@@ -6,7 +6,7 @@ import pytest
 import minigrad
 import optim
 from experiments.loops import online
-from experiments.loops.online import OnlineRun
+from experiments.loops.online import OnlineTrial
 from experiments.problems.linear import Periodic, Stochastic
 from optim.schedules import InverseSqrt
 
@@ -21,7 +21,7 @@ def finished(run):
 
 def make(steps=3000, **options):
     options = {"x1": 0.0, "lr": InverseSqrt(0.5), "betas": (0.9, 0.99), **options}
-    return OnlineRun(PERIODIC, optim.AMSGrad, steps=steps, **options)
+    return OnlineTrial(PERIODIC, optim.AMSGrad, steps=steps, **options)
 
 
 def test_periodic_slopes_are_those_of_the_paper():
@@ -74,7 +74,7 @@ def test_stretches_change_nothing(monkeypatch):
 
 
 def test_gamma_is_counted_once_for_every_step_but_the_first():
-    run = OnlineRun(
+    run = OnlineTrial(
         PERIODIC, optim.PaperAdam, steps=1500, x1=0.0, watch_metric=True, lr=0.5, betas=(0.9, 0.99)
     )
     traces = finished(run)
@@ -97,7 +97,7 @@ def test_gamma_is_counted_once_for_every_step_but_the_first():
 
 
 def test_copies_are_separate_runs():
-    both = OnlineRun(
+    both = OnlineTrial(
         Periodic(large=np.array([3.0, 10.0]), small=1, period=3),
         optim.PaperAdam,
         steps=500,
@@ -108,7 +108,7 @@ def test_copies_are_separate_runs():
     )
     traces = finished(both)
     for copy, (large, beta2) in enumerate([(3.0, 0.1), (10.0, 1 / 101)]):
-        alone = OnlineRun(
+        alone = OnlineTrial(
             Periodic(large=large, small=1, period=3),
             optim.PaperAdam,
             steps=500,

@@ -15,7 +15,7 @@ from test_reddi import AT, VALUES
 import minigrad
 import optim
 from experiments.loops import replay
-from experiments.loops.online import STRETCH, OnlineRun
+from experiments.loops.online import STRETCH, OnlineTrial
 from experiments.loops.replay import Replay
 from experiments.paper.phase_diagram import drift, theorem_2
 from experiments.problems.linear import Periodic, Stochastic
@@ -56,7 +56,7 @@ def same(one, two, tolerance=1e-12):
 def test_a_replay_is_the_stepwise_run(name):
     rule, settings = RULES[name]
     options = {"steps": 2 * STRETCH + 9000, "x1": 0.25, "copies": 4}
-    steps = OnlineRun(PROBLEM, optim.RULES[name.lower()], **options, **settings)
+    steps = OnlineTrial(PROBLEM, optim.RULES[name.lower()], **options, **settings)
     same(finished(Replay(PROBLEM, rule, **options, **settings)), finished(steps))
 
 
@@ -64,7 +64,7 @@ def test_a_replay_is_the_stepwise_run(name):
 def test_a_stochastic_problem_is_replayed_on_the_same_draws(copies):
     problem = Stochastic(1010, 10, 0.01, copies, seed=1)
     options = {"steps": 11_000, "x1": 0.0, "copies": copies, "lr": ROOT, "betas": (0.9, 0.99)}
-    steps = OnlineRun(problem, optim.AMSGrad, **options)
+    steps = OnlineTrial(problem, optim.AMSGrad, **options)
     same(finished(Replay(problem, replay.amsgrad, **options)), finished(steps))
 
 
@@ -127,7 +127,7 @@ def test_how_time_is_cut_changes_nothing(monkeypatch, name, stretch, values, lan
     whole = traces()
     monkeypatch.setattr(replay, "STRETCH", stretch)
     monkeypatch.setattr(replay, "VALUES", values)
-    monkeypatch.setattr(replay, "LANE", lane)
+    monkeypatch.setattr(replay, "CHUNK", lane)
     same(traces(), whole)
 
 
@@ -150,9 +150,9 @@ def test_means_neither_overflow_nor_forget():
     """Of ones it is 1 - beta^t; at beta = 0 it is the last value."""
 
     def mean(values, beta):
-        past = replay.Past()
-        past.last = (-1, -1)
-        y = past.mean("m", replay.lanes(values), beta)
+        filters = replay.FilterState()
+        filters.last = (-1, -1)
+        y = filters.mean("m", replay.chunks(values), beta)
         return y.swapaxes(0, 1).reshape(-1, y.shape[2])[: len(values)]
 
     ones, betas = np.ones((5000, 1)), np.array([0.0, 1e-9, 0.5, 0.9, 0.999, 0.999999])

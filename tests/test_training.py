@@ -5,7 +5,7 @@ import pytest
 
 import minigrad
 import optim
-from experiments.loops.training import Sweep
+from experiments.loops.training import RateSearch
 from experiments.problems.images import Dataset, load_digits
 from models import LogisticRegression
 
@@ -17,7 +17,7 @@ SMALL = Dataset(
 
 def sweep(rates=(0.01, 0.1, 1.0), rule=optim.Adam, **options):
     options = {"epochs": 3, "batch": 64, "tuning_seeds": 2, "seeds": 2, "seed": 0, **options}
-    return Sweep(
+    return RateSearch(
         SMALL,
         100,
         lambda seed: LogisticRegression(64, 10, rng=seed),

@@ -1,1 +1,1 @@
-"""What advances a trial: online problems step by step or replayed, and training of classifiers."""
+"""What advances a trial: steps on the online problems, their replay, training of classifiers."""

@@ -17,10 +17,10 @@ POINTS = 400  # recorded steps, evenly spaced in log t
 
 @dataclass(frozen=True, kw_only=True)
 class OnlineSettings(Settings):
-    """What the experiments on these problems share."""
+    """What the experiments on the online problems share."""
 
     steps: int
-    lr: float = 0.5  # alpha_t = lr / sqrt(t), and in gamma lr too
+    lr: float = 0.5  # alpha_t is lr / sqrt(t); gamma also holds it constant at lr
     x1: float = 0.0
 
     def __post_init__(self) -> None:
@@ -32,11 +32,11 @@ class OnlineSettings(Settings):
 
 
 def recorded_times(steps: int) -> np.ndarray:
-    """The steps of which a run keeps what it played."""
+    """The steps of which a trial records the point played and the average regret."""
     return np.unique(np.geomspace(1, steps, POINTS).round().astype(int))
 
 
-class OnlineRun:
+class OnlineTrial:
     """One rule on all copies of a problem, in float64, each copy a coordinate of one arena.
 
     Records x_t before the step and the average regret R_t / t, both (times, copies). With
@@ -61,7 +61,7 @@ class OnlineRun:
         self.opt = rule(self.params, projection=Box(-1, 1), **hyperparameters)
         self.times = recorded_times(steps)
         self.regret = np.zeros(copies)
-        self.metric = np.full(copies, np.nan)  # of the step before
+        self.metric = np.full(copies, np.nan)  # after the last step; NaN before any
         self.recorded: dict[str, Any] = {"x": [], "average_regret": []}
         if watch_metric:
             self.recorded |= {"gamma_min": [], "gamma_max": [], "gamma_negative": []}
@@ -87,7 +87,7 @@ class OnlineRun:
             self._record_gamma(metrics, recorded - start)
 
     def _play(self, slopes: Any) -> tuple[np.ndarray, np.ndarray]:
-        """The x played and the metric of every step, on the host."""
+        """On the host, the x before each step, and the metric after it if it is watched."""
         x = xp.empty((len(slopes), self.params.size))
         metrics = xp.empty_like(x)
         data, grad, step = self.params.data, self.params.grad, self.opt.step
@@ -99,12 +99,13 @@ class OnlineRun:
                 metrics[i] = self.opt.metric()
         return to_host(x), to_host(metrics)
 
-    def _record_gamma(self, metrics: np.ndarray, at: np.ndarray) -> None:
+    def _record_gamma(self, metrics: np.ndarray, recorded: np.ndarray) -> None:
+        """Record each window of Gamma_t that ends at an index in `recorded`, and keep the rest."""
         gammas = np.vstack([self.gammas, np.diff(np.vstack([self.metric, metrics]), axis=0)])
         self.metric = metrics[-1]
-        *windows, self.gammas = np.split(gammas, len(self.gammas) + at + 1)
+        *windows, self.gammas = np.split(gammas, len(self.gammas) + recorded + 1)
         for window in windows:
-            # Gamma_1 has no predecessor and is NaN; fmin and fmax pass over it
+            # Gamma_1 has no predecessor and is NaN, which fmin and fmax pass over
             self.recorded["gamma_min"].append(np.fmin.reduce(window))
             self.recorded["gamma_max"].append(np.fmax.reduce(window))
             self.recorded["gamma_negative"].append((window < 0).sum(axis=0))

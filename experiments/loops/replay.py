@@ -1,11 +1,11 @@
-"""Runs on the online problems in time-parallel form, without the rules of `optim`: a second
-derivation of the stepwise run, and the way to more steps than a loop can take.
+"""Trials on the online problems in time-parallel form, without the rules of `optim`: a second
+derivation of the stepwise trial, and the way to more steps than a loop can take.
 
 The slopes of a linear problem do not depend on x, so those of many steps are known at once. Then
 moments are linear filters in time, and the projected sum of steps is a composition of clips. Both
-are associative, so time is cut into lanes, and an array operation takes a step in every lane. Each
-lane begins as if nothing came before it; what did is found by doubling: once the end of every lane
-knows the `shift` lanes up to it, one operation makes it know 2 * shift.
+are associative, so time is cut into chunks, and an array operation takes a step in every chunk.
+Each chunk begins as if nothing came before it; what did is found by doubling: once the end of every
+chunk knows the `shift` chunks up to it, one operation makes it know 2 * shift.
 """
 
 from collections.abc import Callable, Iterator
@@ -18,33 +18,33 @@ from experiments.loops.online import STRETCH, recorded_times
 
 Array = np.ndarray
 Values = float | Array  # a number, or one per copy
-VALUES = 2**18  # at a time, about: more leave the cache, fewer keep Python busier
-LANE = 64  # steps
+VALUES = 2**18  # of an array, about: more would leave the cache, fewer would take more calls
+CHUNK = 64  # steps
 TINY = np.finfo(float).tiny
 
 
-class Past(dict[str, Values]):
-    """The filters in time, and by name the value of each at `last`, the newest step so far.
+class FilterState(dict[str, Values]):
+    """Filters in time, and by name the value of each at `last`, the newest step so far.
 
-    They map arrays of shape (steps of a lane, lanes, copies): time goes down the first lane, and on
-    at the top of the next.
+    A filter maps an array of shape (steps of a chunk, chunks, copies) to another: time goes down
+    the first chunk, and on at the top of the next.
     """
 
-    last: tuple[int, int]  # (step of its lane, lane); what comes after only fills the last lane
+    last: tuple[int, int]  # (step of its chunk, chunk); what comes after pads the last chunk
 
     def mean(self, name: str, values: Array, beta: Values) -> Array:
         """y_t = beta y_{t-1} + (1 - beta) values_t."""
-        return self._folded(np.add, name, (1 - beta) * values, beta)
+        return self._scan(np.add, name, (1 - beta) * values, beta)
 
-    def largest(self, name: str, values: Array, rho: Values = 1.0) -> Array:
+    def maximum(self, name: str, values: Array, rho: Values = 1.0) -> Array:
         """y_t = max(rho y_{t-1}, values_t), of values that are not negative."""
-        return self._folded(np.maximum, name, values, rho)
+        return self._scan(np.maximum, name, values, rho)
 
-    def total(self, name: str, values: Array) -> Array:
+    def sum(self, name: str, values: Array) -> Array:
         """y_t = y_{t-1} + values_t."""
-        return self._folded(np.add, name, values, 1.0)
+        return self._scan(np.add, name, values, 1.0)
 
-    def _folded(self, op: np.ufunc, name: str, values: Array, keep: Values) -> Array:
+    def _scan(self, op: np.ufunc, name: str, values: Array, keep: Values) -> Array:
         """y_t = op(keep y_{t-1}, values_t), for an op that scaling both arguments scales."""
         y = np.broadcast_arrays(values, keep)[0].copy()
         for before, now in pairwise(y):
@@ -60,8 +60,8 @@ class Past(dict[str, Values]):
     def clipped(self, name: str, steps: Array, lo: float, hi: float) -> Array:
         """y_{t-1}, where y_t = clip(y_{t-1} - steps_t, lo, hi).
 
-        Of the steps up to t in a row, what they make of y is clip(y + by_t, low_t, high_t): the
-        first has the ends of the box for low and high, and each later one moves and clips these.
+        Several steps in a row turn y into clip(y + by, low, high): for the first of them low and
+        high are the ends of the box, and each later one moves and clips these.
         """
         by, low, high = -steps, np.full_like(steps, lo), np.full_like(steps, hi)
         for row in range(1, len(by)):
@@ -105,7 +105,7 @@ def _shifts(rows: Array) -> Iterator[int]:
 
 
 class Replay:
-    """As OnlineRun, by one of the rules below, thousands of steps at a time."""
+    """An OnlineTrial under one of the rules below, thousands of steps at a time."""
 
     def __init__(
         self,
@@ -125,7 +125,7 @@ class Replay:
         self.times = recorded_times(steps) if times is None else times
         self.stretches = max(1, VALUES // (STRETCH * copies))
         self.t = 0
-        self.past = Past(x=np.full(copies, x1), regret=np.zeros(copies))
+        self.filters = FilterState(x=np.full(copies, x1), regret=np.zeros(copies))
         self.recorded: dict[str, list[Array]] = {"x": [], "average_regret": []}
 
     @property
@@ -133,19 +133,19 @@ class Replay:
         return self.t >= self.steps
 
     def advance(self) -> None:
-        """Play a few of OnlineRun's stretches, of which each has its own draws."""
+        """Play a few of the stretches of an OnlineTrial, with the same draws in each."""
         start, stop = self.t + 1, min(self.t + self.stretches * STRETCH, self.steps) + 1
         edges = [*range(start, stop, STRETCH), stop]
         rows = np.vstack([self.problem.slopes(*ends) for ends in pairwise(edges)])
-        g, t = lanes(rows), lanes(np.arange(start, stop)[:, None])
-        self.past.last = _place(len(rows) - 1)
+        g, t = chunks(rows), chunks(np.arange(start, stop)[:, None])
+        self.filters.last = _position(len(rows) - 1)
 
         lr = self.lr(t) if callable(self.lr) else self.lr
-        steps = lr * self.rule(self.past, t, g, **self.settings)
-        copies = np.shape(self.past["x"])
-        x = self.past.clipped("x", np.broadcast_to(steps, g.shape[:2] + copies), *self.box)
-        average = self.past.total("regret", self.problem.regret(g, x)) / t
-        at = _place(self.times[(start <= self.times) & (self.times < stop)] - start)
+        steps = lr * self.rule(self.filters, t, g, **self.settings)
+        copies = np.shape(self.filters["x"])
+        x = self.filters.clipped("x", np.broadcast_to(steps, g.shape[:2] + copies), *self.box)
+        average = self.filters.sum("regret", self.problem.regret(g, x)) / t
+        at = _position(self.times[(start <= self.times) & (self.times < stop)] - start)
         self.recorded["x"] += list(x[at])
         self.recorded["average_regret"] += list(average[at])
         self.t = stop - 1
@@ -158,76 +158,76 @@ class Replay:
     def state_dict(self) -> dict[str, Any]:
         """Everything that continuing needs."""
         recorded = {name: np.array(values) for name, values in self.recorded.items()}
-        return {"t": self.t, "past": dict(self.past), "recorded": recorded}
+        return {"t": self.t, "filters": dict(self.filters), "recorded": recorded}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from there."""
-        self.t, self.past = state["t"], Past(state["past"])
+        self.t, self.filters = state["t"], FilterState(state["filters"])
         self.recorded = {name: list(values) for name, values in state["recorded"].items()}
 
 
-def lanes(rows: Array) -> Array:
-    """Rows of one step each, (steps, copies), as the filters take them; the last fills its lane."""
-    whole = np.pad(rows, ((0, -len(rows) % LANE), (0, 0)), mode="edge")
-    return whole.reshape(-1, LANE, rows.shape[1]).swapaxes(0, 1).astype(float, order="C")
+def chunks(rows: Array) -> Array:
+    """Rows of one step each, (steps, copies), as filters take them; the last row is the padding."""
+    whole = np.pad(rows, ((0, -len(rows) % CHUNK), (0, 0)), mode="edge")
+    return whole.reshape(-1, CHUNK, rows.shape[1]).swapaxes(0, 1).astype(float, order="C")
 
 
-def _place(row: Any) -> Any:
-    """Where the filters have that row."""
-    lane, step = divmod(row, LANE)
-    return step, lane
+def _position(row: Any) -> Any:
+    """The step of its chunk and the chunk that a row is put at."""
+    chunk, step = divmod(row, CHUNK)
+    return step, chunk
 
 
 # The rules: what x moves against, in units of alpha, at each step t given its slope g.
 
 
-def sgd(past: Past, t: Array, g: Array) -> Array:
+def sgd(filters: FilterState, t: Array, g: Array) -> Array:
     return g
 
 
-def adagrad(past: Past, t: Array, g: Array, eps: float = 0.0) -> Array:
-    return g / _root(past.total("s", g * g), eps)
+def adagrad(filters: FilterState, t: Array, g: Array, eps: float = 0.0) -> Array:
+    return g / _root(filters.sum("s", g * g), eps)
 
 
-def paper_adam(past: Past, t: Array, g: Array, betas: Any, eps: float = 0.0) -> Array:
-    return past.mean("m", g, betas[0]) / _root(past.mean("v", g * g, betas[1]), eps)
+def paper_adam(filters: FilterState, t: Array, g: Array, betas: Any, eps: float = 0.0) -> Array:
+    return filters.mean("m", g, betas[0]) / _root(filters.mean("v", g * g, betas[1]), eps)
 
 
-def adam(past: Past, t: Array, g: Array, betas: Any, eps: float = 0.0) -> Array:
-    m_hat = past.mean("m", g, betas[0]) / (1 - betas[0] ** t)
-    return m_hat / _root(past.mean("v", g * g, betas[1]) / (1 - betas[1] ** t), eps)
+def adam(filters: FilterState, t: Array, g: Array, betas: Any, eps: float = 0.0) -> Array:
+    m_hat = filters.mean("m", g, betas[0]) / (1 - betas[0] ** t)
+    return m_hat / _root(filters.mean("v", g * g, betas[1]) / (1 - betas[1] ** t), eps)
 
 
-def adamnc(past: Past, t: Array, g: Array, betas: Any, eps: float = 0.0) -> Array:
+def adamnc(filters: FilterState, t: Array, g: Array, betas: Any, eps: float = 0.0) -> Array:
     """betas[1] is 1 - 1/t, by which v is the mean of all squares."""
-    return past.mean("m", g, betas[0]) / _root(past.total("s", g * g) / t, eps)
+    return filters.mean("m", g, betas[0]) / _root(filters.sum("s", g * g) / t, eps)
 
 
 def amsgrad(
-    past: Past, t: Array, g: Array, betas: Any, eps: float = 0.0, rho: Values = 1.0
+    filters: FilterState, t: Array, g: Array, betas: Any, eps: float = 0.0, rho: Values = 1.0
 ) -> Array:
     """With rho < 1 it is LeakyAMSGrad."""
-    v_max = past.largest("v_max", past.mean("v", g * g, betas[1]), rho)
-    return past.mean("m", g, betas[0]) / _root(v_max, eps)
+    v_max = filters.maximum("v_max", filters.mean("v", g * g, betas[1]), rho)
+    return filters.mean("m", g, betas[0]) / _root(v_max, eps)
 
 
-def amsgrad_torch(past: Past, t: Array, g: Array, betas: Any, eps: float = 0.0) -> Array:
-    v_max = past.largest("v_max", past.mean("v", g * g, betas[1]))
-    m_hat = past.mean("m", g, betas[0]) / (1 - betas[0] ** t)
+def amsgrad_torch(filters: FilterState, t: Array, g: Array, betas: Any, eps: float = 0.0) -> Array:
+    v_max = filters.maximum("v_max", filters.mean("v", g * g, betas[1]))
+    m_hat = filters.mean("m", g, betas[0]) / (1 - betas[0] ** t)
     return m_hat / _root(v_max / (1 - betas[1] ** t), eps)
 
 
-def amsgrad_keras(past: Past, t: Array, g: Array, betas: Any, eps: float = 0.0) -> Array:
+def amsgrad_keras(filters: FilterState, t: Array, g: Array, betas: Any, eps: float = 0.0) -> Array:
     corrections = np.sqrt(1 - betas[1] ** t) / (1 - betas[0] ** t)
-    return corrections * amsgrad(past, t, g, betas, eps)
+    return corrections * amsgrad(filters, t, g, betas, eps)
 
 
-def amsgrad_optax(past: Past, t: Array, g: Array, betas: Any, eps: float = 0.0) -> Array:
-    v_hat = past.mean("v", g * g, betas[1]) / (1 - betas[1] ** t)
-    m_hat = past.mean("m", g, betas[0]) / (1 - betas[0] ** t)
-    return m_hat / _root(past.largest("v_max", v_hat), eps)
+def amsgrad_optax(filters: FilterState, t: Array, g: Array, betas: Any, eps: float = 0.0) -> Array:
+    v_hat = filters.mean("v", g * g, betas[1]) / (1 - betas[1] ** t)
+    m_hat = filters.mean("m", g, betas[0]) / (1 - betas[0] ** t)
+    return m_hat / _root(filters.maximum("v_max", v_hat), eps)
 
 
 def _root(v: Array, eps: float) -> Array:
-    """sqrt(v) + eps; without eps, 0/0 is to be 0, and nothing else to change."""
+    """sqrt(v) + eps; sqrt(TINY) in place of eps = 0 makes 0/0 be 0, and changes nothing else."""
     return np.sqrt(v) + (eps or np.sqrt(TINY))

@@ -10,16 +10,17 @@ from minigrad import Parameters, no_grad, ops, xp
 from models import Classifier
 from optim import Optimizer
 
-CHUNK = 5_000  # images evaluated at a time
+EVALUATION_BATCH = 5_000  # images
 MEASURES = ("train_loss", "test_loss", "test_accuracy")
 
 
-class Sweep:
+class RateSearch:
     """One optimizer over a grid of rates, then its best rate over more seeds; a piece is an epoch.
 
-    A lane is one training from scratch: first each rate with each tuning seed, judged by the loss
-    on the last `validation` images of the training set; then the best rate with each seed. Rates
-    that diverge score infinity; a final lane that diverges raises FloatingPointError.
+    Each training is from scratch: first those of each rate with each tuning seed, judged by the
+    loss on the last `validation` images of the training set; then the final ones, of the best rate
+    with each seed. A rate that diverges scores infinity; a final training that diverges raises
+    FloatingPointError.
     """
 
     def __init__(
@@ -48,23 +49,23 @@ class Sweep:
             "validation_loss": np.full((len(rates), tuning_seeds), np.nan),
             **{name: np.full((seeds, epochs + 1), np.nan) for name in MEASURES},
         }
-        self.lane = self.epoch = 0
+        self.training_index = self.epoch = 0
 
     @property
     def done(self) -> bool:
         tuning, final = self.results["validation_loss"].size, len(self.results["test_loss"])
-        return self.lane == tuning + final
+        return self.training_index == tuning + final
 
     @property
     def best_rate(self) -> float:
-        """The rate of the least mean validation loss; only what has been tried counts."""
+        """The rate of the least mean validation loss among those tried so far."""
         mean = self.results["validation_loss"].mean(axis=1)
         return float(self.rates[np.nan_to_num(mean, nan=np.inf).argmin()])
 
     def advance(self) -> None:
         """Train for one epoch, and measure."""
         losses = self.results["validation_loss"]
-        tuning = self.lane < losses.size
+        tuning = self.training_index < losses.size
         if self.epoch == 0:
             self._begin()
             if not tuning:
@@ -76,32 +77,32 @@ class Sweep:
                 if not tuning:
                     self._measure()
                 elif self.epoch == self.epochs:
-                    losses.flat[self.lane], _ = self._evaluate(*self.validation)
+                    losses.flat[self.training_index], _ = self._evaluate(*self.validation)
         except FloatingPointError as error:
             if not tuning:
                 raise FloatingPointError(
                     f"{self.opt} at step {self.opt.t}, epoch {self.epoch}: {error}; "
                     f"{self._first_bad_parameter()}; try lower rates."
                 ) from error
-            losses.flat[self.lane] = np.inf
+            losses.flat[self.training_index] = np.inf
             self.epoch = self.epochs
         if self.epoch == self.epochs:
-            self.lane, self.epoch = self.lane + 1, 0
+            self.training_index, self.epoch = self.training_index + 1, 0
 
     def _begin(self) -> None:
-        """The model and the optimizer of this lane, as they start."""
+        """Make the model and the optimizer of this training, as they start."""
         losses = self.results["validation_loss"]
-        if self.lane < losses.size:
-            rate_index, self.repeat = divmod(self.lane, losses.shape[1])
+        if self.training_index < losses.size:
+            rate_index, self.seed_index = divmod(self.training_index, losses.shape[1])
             rate = float(self.rates[rate_index])
         else:
-            rate, self.repeat = self.best_rate, self.lane - losses.size
-        self.model = self.make_model(self.seed + self.repeat)
+            rate, self.seed_index = self.best_rate, self.training_index - losses.size
+        self.model = self.make_model(self.seed + self.seed_index)
         self.opt = self.make_optimizer(self.model.parameters(), rate)
 
     def _train(self) -> None:
         x, y = self.train
-        rng = np.random.default_rng([self.seed + self.repeat, self.epoch])
+        rng = np.random.default_rng([self.seed + self.seed_index, self.epoch])
         order = xp.asarray(rng.permutation(len(x)))
         for start in range(0, len(x), self.batch):
             index = order[start : start + self.batch]
@@ -113,17 +114,18 @@ class Sweep:
     def _measure(self) -> None:
         train_loss, _ = self._evaluate(*self.train)
         for name, value in zip(MEASURES, (train_loss, *self._evaluate(*self.test)), strict=True):
-            self.results[name][self.repeat, self.epoch] = value
+            self.results[name][self.seed_index, self.epoch] = value
 
     @no_grad()
     def _evaluate(self, x: Any, y: Any) -> tuple[float, float]:
         """Mean loss and accuracy; raises FloatingPointError where the loss is not finite."""
         loss = correct = 0.0
         with self.opt.averaged():
-            for start in range(0, len(x), CHUNK):
-                part, labels = x[start : start + CHUNK], y[start : start + CHUNK]
-                logits = self.model(part)
-                loss += len(part) * ops.softmax_cross_entropy(logits, labels).item()
+            for start in range(0, len(x), EVALUATION_BATCH):
+                batch = slice(start, start + EVALUATION_BATCH)
+                images, labels = x[batch], y[batch]
+                logits = self.model(images)
+                loss += len(images) * ops.softmax_cross_entropy(logits, labels).item()
                 correct += int((logits.data.argmax(axis=1) == labels).sum())
         if not np.isfinite(loss):
             raise FloatingPointError(f"the loss is {loss}")
@@ -136,19 +138,24 @@ class Sweep:
         return "all parameters are finite"
 
     def traces(self) -> dict[str, np.ndarray]:
-        """The measures of every final lane and epoch, and how every rate did; NaN: not yet."""
+        """What every final training measured in each epoch and how each rate did; NaN: not yet."""
         return {**self.results, "rates": self.rates, "best_rate": np.array(self.best_rate)}
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that continuing needs."""
-        state: dict[str, Any] = {"lane": self.lane, "epoch": self.epoch, "results": self.results}
+        state: dict[str, Any] = {
+            "training_index": self.training_index,
+            "epoch": self.epoch,
+            "results": self.results,
+        }
         if self.epoch:
             state |= {"model": self.model.state_dict(), "opt": self.opt.state_dict()}
         return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from there."""
-        self.lane, self.epoch, self.results = state["lane"], state["epoch"], state["results"]
+        self.training_index, self.epoch = state["training_index"], state["epoch"]
+        self.results = state["results"]
         if self.epoch:
             self._begin()
             self.model.load_state_dict(state["model"])

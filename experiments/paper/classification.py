@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 import optim
-from experiments.loops.training import Sweep
+from experiments.experiment import Experiment
+from experiments.loops.training import RateSearch
 from experiments.problems import images
 from experiments.record.directory import Traces
 from experiments.record.figure import Sheet
@@ -23,16 +24,16 @@ from models import Classifier
 VALIDATION = {"mnist": 5_000, images.DIGITS: 300}  # images of the training set
 EPOCHS = {"mnist": 10, images.DIGITS: 30}
 BETA2S = (0.99, 0.999)
-WIDEST = 21  # rates of a grid
-TOP = 3.0  # of the plot of validation losses: above log(10), which is guessing
-_loaded: dict[str | None, images.Dataset] = {}  # by what was asked for, and by what was found
+WIDEST_GRID = 21  # rates
+HIGHEST_LOSS = 3.0  # that is plotted of the validation losses; guessing has log(10) = 2.3
+_loaded: dict[str | None, images.Dataset] = {}  # by the source asked for, and by the one found
 
 
 @dataclass(frozen=True, kw_only=True)
 class Classification(Settings):
-    data: str | None = None  # a directory of MNIST, "digits", or wherever MNIST is to be had,
-    note: str = field(default="", repr=False)  # and why the data are others than that
-    epochs: int | None = None  # as fits the data
+    data: str | None = None  # a directory of MNIST, or "digits"; None: wherever MNIST is to be had
+    note: str = field(default="", repr=False)  # why the data are not those asked for, if so
+    epochs: int | None = None  # None: as many as suit the data
     batch: int = 128
     seeds: int = 5
     tuning_seeds: int = 2
@@ -41,8 +42,10 @@ class Classification(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.rates > WIDEST:
-            raise ValueError(f"rates={self.rates}: give at most {WIDEST}, which is ten decades.")
+        if self.rates > WIDEST_GRID:
+            raise ValueError(
+                f"rates={self.rates}: give at most {WIDEST_GRID}, which is ten decades."
+            )
 
     @property
     def images(self) -> str:
@@ -56,17 +59,42 @@ def prepare(s: Classification) -> Classification:
     return replace(s, data=found.source, note=found.note, epochs=s.epochs or EPOCHS[found.name])
 
 
-def runs(
+def experiment(
+    name: str,
+    summary: str,
+    *,
+    title: str,
+    model: Callable[[int, int, int], Classifier],
+    lowest: Mapping[str, float],
+    schedule: Callable[[float], Any],
+) -> Experiment:
+    """Declare the experiment on one model.
+
+    `model` takes the numbers of features and classes and a seed, `lowest` holds log10 of the
+    smallest rate of each grid, and `schedule` makes the step sizes of a rate.
+    """
+    return Experiment(
+        name=name,
+        summary=summary,
+        settings=Classification(),
+        quick={"data": images.DIGITS, "epochs": 2, "seeds": 2, "tuning_seeds": 1, "rates": 5},
+        prepare=prepare,
+        trials=partial(trials, model=model, lowest=lowest, schedule=schedule),
+        draw=partial(draw, title=title),
+        findings=findings,
+    )
+
+
+def trials(
     s: Classification,
     model: Callable[[int, int, int], Classifier],
     lowest: Mapping[str, float],
     schedule: Callable[[float], Any],
-) -> dict[str, Callable[[], Sweep]]:
-    """A sweep for each optimizer and beta2.
+) -> dict[str, Callable[[], RateSearch]]:
+    """A search for each rule and beta2.
 
-    `model` takes the numbers of features and classes and a seed, `lowest` holds log10 of the
-    smallest rate of each grid, `schedule` makes the step size of a rate; but for AdaGrad, whose
-    sum of squares makes a constant what alpha / sqrt(t) is over the paper's mean.
+    AdaGrad has no schedule: since it divides by the root of a sum of squares, a constant rate is to
+    it what alpha / sqrt(t) is to the rules that divide by the root of a mean.
     """
     settings: dict[str, tuple[type[optim.Optimizer], dict[str, Any]]] = {
         "SGD": (optim.SGD, {}),
@@ -76,9 +104,9 @@ def runs(
         for beta2 in BETA2S:
             settings[f"{rule.__name__} beta2={beta2}"] = (rule, {"betas": (0.9, beta2)})
 
-    def sweep(rule: type[optim.Optimizer], hyperparameters: dict[str, Any]) -> Sweep:
+    def search(rule: type[optim.Optimizer], hyperparameters: dict[str, Any]) -> RateSearch:
         dataset = _load(s.data)
-        return Sweep(
+        return RateSearch(
             dataset,
             VALIDATION[dataset.name],
             lambda seed: model(dataset.train_x.shape[1], dataset.n_classes, seed),
@@ -93,7 +121,7 @@ def runs(
             seed=s.seed,
         )
 
-    return {label: partial(sweep, *setting) for label, setting in settings.items()}
+    return {label: partial(search, *setting) for label, setting in settings.items()}
 
 
 def draw(traces: Traces, s: Classification, title: str) -> Sheet:
@@ -130,17 +158,17 @@ def draw(traces: Traces, s: Classification, title: str) -> Sheet:
         chosen = "s" if at_edge(trace) else "o"
         rates.axes.plot(trace["best_rate"], losses.mean(1).min(), chosen, mfc="none", color=color)
         diverged = trace["rates"][~ran]
-        rates.axes.plot(diverged, np.full(len(diverged), TOP * 0.9), "x", color=color)
+        rates.axes.plot(diverged, np.full(len(diverged), 0.9 * HIGHEST_LOSS), "x", color=color)
     for name in ("train_loss", "test_loss"):
         panels[name].axes.set_yscale("log")
         first = max(trace[name][:, 1].max() for trace in traces.values())
-        panels[name].axes.set_ylim(top=1.2 * first)  # not the start, which would dwarf the rest
+        panels[name].axes.set_ylim(top=1.2 * first)  # the loss before training would dwarf the rest
     final = np.concatenate([trace["test_accuracy"][:, -1] for trace in traces.values()])
     panels["test_accuracy"].axes.set_ylim(final.min() - 0.04, min(1, final.max() + 0.01))
     rates.axes.set_xscale("log")
     rates.axes.set_yscale("log")
     least = min(np.nanmin(trace["validation_loss"]) for trace in traces.values())
-    rates.axes.set_ylim(least * 0.8, TOP)
+    rates.axes.set_ylim(least * 0.8, HIGHEST_LOSS)
     sheet.legend(panels["train_loss"])
     return sheet
 
@@ -160,7 +188,7 @@ def findings(traces: Traces, s: Classification) -> list[str]:
 
 
 def at_edge(trace: Mapping[str, np.ndarray]) -> bool:
-    """Whether the best rate is the first or last of its grid: a better one may lie beyond."""
+    """Whether the best rate is the first or last of its grid, so that a better may lie beyond."""
     return float(trace["best_rate"]) in trace["rates"][[0, -1]]
 
 

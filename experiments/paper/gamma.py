@@ -8,8 +8,8 @@ import numpy as np
 
 import optim
 from experiments.experiment import Experiment
-from experiments.loops.online import OnlineRun, OnlineSettings
-from experiments.paper.synthetic_online import PROBLEM
+from experiments.loops.online import OnlineSettings, OnlineTrial
+from experiments.problems.linear import REDDI
 from experiments.record.figure import Sheet
 from optim.schedules import Power
 
@@ -21,8 +21,9 @@ RULES = (
     optim.AMSGradOptax,
     optim.LeakyAMSGrad,
 )
-SCHEDULES = ("constant alpha", "alpha / sqrt(t)")  # of the two copies,
-EXPONENTS = np.array([0, -0.5])  # alpha t^exponent
+# One copy each: alpha_t = alpha t^exponent
+SCHEDULES = ("constant alpha", "alpha / sqrt(t)")
+EXPONENTS = np.array([0, -0.5])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,13 +38,13 @@ class Gamma(OnlineSettings):
             raise ValueError(f"steps={self.steps}: give at least 2, since Gamma_t is a change.")
 
 
-def runs(s):
-    made = {}
+def trials(s):
+    makers = {}
     for rule in RULES:
         extra = {"rho": s.rho} if rule is optim.LeakyAMSGrad else {}
-        made[rule.__name__] = partial(
-            OnlineRun,
-            PROBLEM,
+        makers[rule.__name__] = partial(
+            OnlineTrial,
+            REDDI,
             rule,
             steps=s.steps,
             x1=s.x1,
@@ -53,7 +54,7 @@ def runs(s):
             betas=s.betas,
             **extra,
         )
-    return made
+    return makers
 
 
 def share_negative(trace):
@@ -63,7 +64,7 @@ def share_negative(trace):
 
 def draw(traces, s):
     sheet = Sheet(
-        f"Gamma_t on f_t(x) = {PROBLEM}: its range between recorded steps",
+        f"Gamma_t on f_t(x) = {REDDI}: its range between recorded steps",
         rows=len(SCHEDULES),
         columns=len(RULES),
         note=f"Orange: below 0; above each panel, on what share of {s.steps - 1:,} increments. "
@@ -108,7 +109,7 @@ EXPERIMENT = Experiment(
     summary="how often Gamma_t is negative: Adam, the four AMSGrads, and the leaky one",
     settings=Gamma(),
     quick={"steps": 5_000},
-    runs=runs,
+    trials=trials,
     draw=draw,
     findings=findings,
 )

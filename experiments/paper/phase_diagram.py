@@ -1,5 +1,5 @@
 """Which (beta1, beta2) take Adam to the worst point: by the drift of a period, known in closed
-form, and by runs of a million steps.
+form, and by a million steps of each.
 
 Theorem 2 of Reddi, Kale and Kumar 2018 has a bad problem for every beta1 < sqrt(beta2); any one
 problem is bad for only some of them, as Zhang et al. 2022 point out.
@@ -14,8 +14,7 @@ from experiments.experiment import Experiment
 from experiments.loops import replay
 from experiments.loops.online import OnlineSettings
 from experiments.loops.replay import Replay
-from experiments.paper.synthetic_online import PROBLEM
-from experiments.problems.linear import Periodic
+from experiments.problems.linear import REDDI, Periodic
 from experiments.record.figure import Sheet
 from optim.schedules import InverseSqrt
 
@@ -29,7 +28,7 @@ class Phase(OnlineSettings):
     steps: int = 1_000_000
     lr: float = 5.0  # a small drift takes long to show
     beta1: tuple[float, ...] = (0.0, 0.5, 0.9, 0.99, 0.997, 0.999)
-    # 1 - beta2 falls by factors of the square root of 10
+    # 1 - beta2 falls by a factor of sqrt(10) each time
     beta2: tuple[float, ...] = (0.0, 0.684, 0.9, 0.968, 0.99, 0.9968, 0.999, 0.99968, 0.9999)
     periods: tuple[int, ...] = (4, 10, 30, 100, 300)  # of Theorem 2's problem
 
@@ -50,7 +49,8 @@ def drift(problem, betas, rho=0.0):
     betas may be arrays.
     """
     beta1, beta2 = (np.asarray(beta, dtype=float)[..., None] for beta in betas)
-    large, small, age = problem.large, problem.small, np.arange(problem.period)  # since the spike
+    large, small = problem.large, problem.small
+    age = np.arange(problem.period)  # steps since the spike
 
     def mean(beta, usual, spike):
         """The running mean of a sequence that is `usual` except at spikes."""
@@ -66,17 +66,17 @@ def theorem_2(period):
     return Periodic(large=period, small=1, period=period)
 
 
-def replayed(s):
-    """The betas of the copies."""
+def grid(s):
+    """The betas of all copies: each beta1 with each beta2."""
     return tuple(beta.ravel() for beta in np.meshgrid(s.beta1, s.beta2))
 
 
-def runs(s):
-    betas = replayed(s)
+def trials(s):
+    betas = grid(s)
     return {
         label: partial(
             Replay,
-            PROBLEM,
+            REDDI,
             rule,
             steps=s.steps,
             x1=s.x1,
@@ -97,18 +97,18 @@ def draw(traces, s):
         "-0.9 (blue), between (white). AMSGrad drifts to -1 at any betas.",
         size=(4.8, 4.0),
     )
-    one = sheet.panel(0, 0, str(PROBLEM), "1 - beta1", "1 - beta2")
+    one = sheet.panel(0, 0, str(REDDI), "1 - beta1", "1 - beta2")
     family = sheet.panel(0, 1, "Cx if t mod C = 1, else -x", "1 - beta1", "1 - beta2")
-    signs = drift(PROBLEM, (BETA1, BETA2[:, None]))
+    signs = drift(REDDI, (BETA1, BETA2[:, None]))
     one.axes.contourf(
         1 - BETA1, 1 - BETA2, signs, [-np.inf, 0, np.inf], colors=[TO_BEST, TO_WORST], alpha=0.2
     )
-    boundary(one, "drift 0", PROBLEM, color="black")
+    boundary(one, "drift 0", REDDI, color="black")
     x = traces["PaperAdam"]["x"][-1]
     ends = {"to +1": (x > 0.9, TO_WORST), "to -1": (x < -0.9, TO_BEST)}
     ends["between"] = (np.abs(x) <= 0.9, "white")
     for label, (there, color) in ends.items():
-        points = (1 - beta[there] for beta in replayed(s))
+        points = (1 - beta[there] for beta in grid(s))
         marker = {"marker": "o", "markerfacecolor": color, "markeredgecolor": "black"}
         one.line(label, *points, style="PaperAdam", linestyle="none", markersize=5, **marker)
     for i, period in enumerate(s.periods):
@@ -126,15 +126,15 @@ def boundary(panel, label, problem, color):
     """Where the drift is 0."""
     values = drift(problem, (BETA1, BETA2[:, None]))
     contour = panel.axes.contour(1 - BETA1, 1 - BETA2, values, [0])
-    contour.remove()  # it is drawn by the panel, so that it gets into the table
-    pieces = [np.vstack([line, [np.nan] * 2]) for line in contour.allsegs[0]]  # NaN: a gap
-    panel.line(label, *np.vstack(pieces).T, style="Adam", color=color, linewidth=1.2)
+    contour.remove()  # the panel draws it, so that it gets into the table
+    segments = [np.vstack([line, [np.nan] * 2]) for line in contour.allsegs[0]]  # NaN: a gap
+    panel.line(label, *np.vstack(segments).T, style="Adam", color=color, linewidth=1.2)
 
 
 def findings(traces, s):
-    betas, lines = replayed(s), []
+    betas, lines = grid(s), []
     for label, rho in {"PaperAdam": 0.0, "AMSGrad": 1.0}.items():
-        x, sign = traces[label]["x"][-1], np.sign(drift(PROBLEM, betas, rho))
+        x, sign = traces[label]["x"][-1], np.sign(drift(REDDI, betas, rho))
         lines.append(
             f"{label} drifts to +1 at {(sign > 0).sum()} of {len(x)} pairs of betas; run for "
             f"{s.steps:,} steps, {(x * sign > 0.9).sum()} are where they drift to, "
@@ -148,7 +148,7 @@ EXPERIMENT = Experiment(
     summary="which betas take Adam to the worst point, in closed form and by replay (Theorem 2)",
     settings=Phase(),
     quick={"steps": 20_000},
-    runs=runs,
+    trials=trials,
     draw=draw,
     findings=findings,
 )

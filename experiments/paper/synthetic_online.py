@@ -6,8 +6,8 @@ from functools import partial
 
 import optim
 from experiments.experiment import Experiment
-from experiments.loops.online import OnlineRun, OnlineSettings
-from experiments.problems.linear import Periodic
+from experiments.loops.online import OnlineSettings, OnlineTrial
+from experiments.problems.linear import REDDI
 from experiments.record.figure import Sheet
 from optim.schedules import InverseSqrt
 
@@ -21,12 +21,12 @@ class Online(OnlineSettings):
     betas: tuple[float, float] = (0.9, 0.99)
 
 
-def runs(s):
+def trials(s):
     lr = InverseSqrt(s.lr)
     adam = {"lr": lr, "betas": s.betas}
     rules = {
         "SGD": (optim.SGD, {"lr": InverseSqrt(s.sgd_lr)}),
-        # divides by the root of a sum, which is sqrt(t) times that of the paper's mean
+        # dividing by the root of a sum, not of the paper's mean, makes a constant lr fall so too
         "AdaGrad": (optim.AdaGrad, {"lr": s.lr}),
         "Adam": (optim.Adam, adam),
         "PaperAdam": (optim.PaperAdam, adam),
@@ -34,14 +34,14 @@ def runs(s):
         "AdamNC": (optim.AdamNC, {"lr": lr, "betas": (s.betas[0], optim.AdamNC.betas[1])}),
     }
     return {
-        label: partial(OnlineRun, PROBLEM, rule, steps=s.steps, x1=s.x1, **hyperparameters)
+        label: partial(OnlineTrial, REDDI, rule, steps=s.steps, x1=s.x1, **hyperparameters)
         for label, (rule, hyperparameters) in rules.items()
     }
 
 
 def draw(traces, s):
     sheet = Sheet(
-        f"f_t(x) = {PROBLEM}, on [-1, 1]",
+        f"f_t(x) = {REDDI}, on [-1, 1]",
         rows=1,
         columns=2,
         note=f"alpha_t = {s.lr:g}/sqrt(t), for SGD {s.sgd_lr:g}/sqrt(t); beta = {s.betas}",
@@ -59,7 +59,7 @@ def draw(traces, s):
         panel.axes.set_xscale("log")
     played.axes.set_ylim(-1.15, 1.15)
     regret.axes.set_ylim(-0.05, 1)
-    # before, all are off the plot: f_1 has slope 1010
+    # f_1 has slope 1010, which keeps every average off the plot for so long
     regret.axes.set_xlim(left=min(2000, s.steps / 2))
     sheet.legend(regret)
     return sheet
@@ -76,13 +76,12 @@ def findings(traces, s):
     ]
 
 
-PROBLEM = Periodic(large=1010, small=10, period=101)
 EXPERIMENT = Experiment(
     name="synthetic-online",
     summary="regret and the point played, under six rules (Figure 1, online)",
     settings=Online(),
     quick={"steps": 5_000},
-    runs=runs,
+    trials=trials,
     draw=draw,
     findings=findings,
 )

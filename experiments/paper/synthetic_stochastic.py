@@ -8,9 +8,8 @@ import numpy as np
 
 import optim
 from experiments.experiment import Experiment
-from experiments.loops.online import OnlineRun, OnlineSettings
-from experiments.paper.synthetic_online import PROBLEM
-from experiments.problems.linear import Stochastic
+from experiments.loops.online import OnlineSettings, OnlineTrial
+from experiments.problems.linear import REDDI, Stochastic
 from experiments.record.figure import Sheet
 from optim.schedules import InverseSqrt
 
@@ -27,7 +26,7 @@ class Random(OnlineSettings):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not self.probability <= 1 or problem(self).mean <= 0:
-            least = PROBLEM.small / (PROBLEM.small + PROBLEM.large)
+            least = REDDI.small / (REDDI.small + REDDI.large)
             raise ValueError(
                 f"probability={self.probability}: give one above {least:.4f}, for which -1 is the "
                 "best point, and up to 1."
@@ -35,13 +34,13 @@ class Random(OnlineSettings):
 
 
 def problem(s):
-    return Stochastic(PROBLEM.large, PROBLEM.small, s.probability, s.seeds, s.seed)
+    return Stochastic(REDDI.large, REDDI.small, s.probability, s.seeds, s.seed)
 
 
-def runs(s):
+def trials(s):
     return {
         label: partial(
-            OnlineRun,
+            OnlineTrial,
             problem(s),
             rule,
             steps=s.steps,
@@ -98,7 +97,7 @@ EXPERIMENT = Experiment(
     summary="the same with random spikes, over many seeds (Figure 1, stochastic)",
     settings=Random(),
     quick={"steps": 5_000},
-    runs=runs,
+    trials=trials,
     draw=draw,
     findings=findings,
 )

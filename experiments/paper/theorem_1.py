@@ -12,7 +12,7 @@ import numpy as np
 
 import optim
 from experiments.experiment import Experiment
-from experiments.loops.online import OnlineRun, OnlineSettings
+from experiments.loops.online import OnlineSettings, OnlineTrial
 from experiments.problems.linear import Periodic
 from experiments.record.figure import Sheet
 from optim.schedules import InverseSqrt
@@ -29,11 +29,11 @@ class Theorem1(OnlineSettings):
             raise ValueError(f"c={self.c}: give numbers above 2, for which -1 is the best point.")
 
 
-def runs(s):
+def trials(s):
     c = np.array(s.c)
     return {
         label: partial(
-            OnlineRun,
+            OnlineTrial,
             Periodic(large=c, small=1, period=3),
             rule,
             steps=s.steps,
@@ -87,7 +87,7 @@ EXPERIMENT = Experiment(
     summary="the average regret of Adam and AMSGrad against C, with its bound (Theorem 1)",
     settings=Theorem1(),
     quick={},  # it takes seconds as it is
-    runs=runs,
+    trials=trials,
     draw=draw,
     findings=findings,
 )

@@ -26,7 +26,7 @@ MIRRORS = (
     "https://storage.googleapis.com/cvdf-datasets/mnist/",
 )
 
-# Of the uncompressed files: a gzip header holds a time, so recompressed copies differ.
+# These are of the uncompressed files: a gzip header holds a time, so recompressed copies differ.
 SHA256 = {
     "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
     "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
@@ -34,8 +34,7 @@ SHA256 = {
     "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
 }
 
-
-DIGITS = "digits"  # the source of the embedded ones
+DIGITS = "digits"  # the source that means the embedded images
 
 
 class DataError(ValueError):
@@ -46,7 +45,7 @@ class DataError(ValueError):
 class Dataset:
     """Images (n, d), float32 in [0, 1], and labels (n,), int64; raises DataError for unfit ones.
 
-    `source` is what `load` takes to give them again; `note` is empty, or one sentence why these are
+    `load(source)` gives the same again; `note` is empty, or one sentence that says why these are
     not the data that were asked for.
     """
 
@@ -106,16 +105,16 @@ def load(source: str | None) -> Dataset:
 
 
 def places() -> Iterator[Row]:
-    """Where `load` looks, and what is there."""
+    """For the doctor, where `load` looks and what is there."""
     if named := os.environ.get("MINIGRAD_DATA"):
-        yield _place("MINIGRAD_DATA", named, partial(load, named), "Unset it, or name another.")
+        yield _row("MINIGRAD_DATA", named, partial(load, named), "Unset it, or name another.")
     cache = _cache()
     cure = "`python -m experiments run mlp` downloads MNIST where there is a network."
-    yield _place("cache", str(cache), partial(load_mnist, cache), cure)
-    yield _place("digits", "the project", load_digits, "Install the project anew.")
+    yield _row("cache", str(cache), partial(load_mnist, cache), cure)
+    yield _row("digits", "the project", load_digits, "Install the project anew.")
 
 
-def _place(what: str, where: str, look: Callable[[], Dataset], cure: str) -> Row:
+def _row(what: str, where: str, look: Callable[[], Dataset], cure: str) -> Row:
     try:
         data = look()
     except Exception as error:  # the digits can be damaged in any way
@@ -178,10 +177,10 @@ def _fetch(name: str) -> NDArray[Any]:
         try:
             cache.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=cache) as scratch:
-                part = Path(scratch, file)
-                download(mirror + file, part, None)
-                array = _decode(part.read_bytes(), name)
-                part.replace(cache / file)  # only now: whatever is in the cache is whole
+                downloaded = Path(scratch, file)
+                download(mirror + file, downloaded, None)
+                array = _decode(downloaded.read_bytes(), name)
+                downloaded.replace(cache / file)  # only now: whatever is in the cache is whole
             return array
         except (OSError, ValueError) as error:
             failures.append(f"{urlsplit(mirror).netloc}: {_reason(error)}")
@@ -215,7 +214,7 @@ def _decode(content: bytes, name: str) -> NDArray[Any]:
             raise ValueError(f"its gzip stream is broken ({error})") from error
     ndim = 3 if "images" in name else 1
     start = 4 * (1 + ndim)
-    # Padded, so that a file cut inside its header is reported like any other.
+    # The header is padded, so that a file cut inside it is reported like any other
     magic, *shape = struct.unpack(f">{1 + ndim}I", content[:start].ljust(start, b"\0"))
     if magic != 0x800 + ndim:
         raise ValueError(f"its magic number is {magic:#010x} where IDX has {0x800 + ndim:#010x}")

@@ -14,7 +14,7 @@ import numpy as np
 class Periodic:
     """Slope `large` at t = 1, 1 + period, 1 + 2 period, ..., else -1 * `small`.
 
-    `large` may be an array with one value per copy. As a string it is its formula.
+    `large` may be an array with one value per copy; the problem as a string is its formula.
     """
 
     large: Any
@@ -51,10 +51,13 @@ class Stochastic:
         return self.probability * self.large - (1 - self.probability) * self.small
 
     def slopes(self, start: int, stop: int) -> np.ndarray:
-        """As Periodic; drawn anew from (seed, start), so that a run can resume at any stretch."""
+        """As of Periodic, but drawn from (seed, start), so that a trial can resume at a stretch."""
         draws = np.random.default_rng([self.seed, start]).random((stop - start, self.copies))
         return np.where(draws < self.probability, self.large, -self.small)
 
     def regret(self, slopes: np.ndarray, x: np.ndarray) -> np.ndarray:
         """The expected regret of a step."""
         return self.mean * (x + 1)
+
+
+REDDI = Periodic(large=1010, small=10, period=101)  # Section 5, where Adam goes to +1

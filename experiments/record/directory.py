@@ -1,7 +1,7 @@
 """A run on disk: one directory with the manifest, the traces, the numbers plotted, the figure.
 
-It is called NAME.partial until it is whole, and keeps that name, and says why, where it was
-interrupted or failed.
+It is called NAME.partial until it is whole; one that was interrupted or failed keeps that name, and
+its manifest says why.
 """
 
 import fcntl
@@ -20,89 +20,91 @@ import numpy as np
 from minigrad.checkpoint import read_arrays, whole_or_not
 
 MANIFEST = "manifest.json"
-KEYS = {"experiment", "status", "settings"}  # that every manifest has
+KEYS = {"experiment", "status", "settings"}  # of every manifest
 TRACES = "traces.npz"
 PARTIAL = ".partial"
 
 Traces = Mapping[str, Mapping[str, np.ndarray]]  # of each trial by label: arrays by name
 
 
-class StoreError(ValueError):
+class RunDirectoryError(ValueError):
     """A directory that is not what was expected."""
 
 
-class Store:
+class RunDirectory:
     """The directory of one experiment's run, at `path` while it is being made."""
 
     def __init__(self, path: Path):
         self.path = path
-        self._held: int | None = None  # open while it is locked
+        self._lock_fd: int | None = None  # an open file while the directory is locked
 
     @classmethod
     def check_free(cls, out: Path, name: str) -> None:
-        """Raise StoreError where out holds a run of that name, whole or not."""
+        """Raise RunDirectoryError where out holds a run of that name, whole or not."""
         whole, partial = out / name, out / (name + PARTIAL)
         if whole.exists():
-            raise StoreError(f"{whole} exists; give another --out, or --force to replace it.")
+            raise RunDirectoryError(
+                f"{whole} exists; give another --out, or --force to replace it."
+            )
         if partial.exists():
-            raise StoreError(
+            raise RunDirectoryError(
                 f"{partial} is an unfinished run; `resume {partial}` continues it, "
                 "--force starts anew."
             )
 
     @classmethod
-    def create(cls, out: Path, name: str, settings: Any) -> "Store":
-        """Make out/NAME.partial, empty but for the manifest; raises StoreError where it cannot."""
-        store = cls(out / (name + PARTIAL))
+    def create(cls, out: Path, name: str, settings: Any) -> "RunDirectory":
+        """Make out/NAME.partial with only a manifest; raises RunDirectoryError where it cannot."""
+        directory = cls(out / (name + PARTIAL))
         try:
-            store.path.mkdir(parents=True, exist_ok=True)
-            store.lock()
-            for path in store.path.iterdir():
+            directory.path.mkdir(parents=True, exist_ok=True)
+            directory.lock()
+            for path in directory.path.iterdir():
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
-            store.write_manifest(
+            directory.write_manifest(
                 experiment=name,
                 status="running",
                 settings=asdict(settings),
                 started=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
             )
         except OSError as error:
-            if store._held is not None:  # else it may be another's
-                shutil.rmtree(store.path, ignore_errors=True)
-            raise StoreError(
+            if directory._lock_fd is not None:  # else it may be another process's
+                shutil.rmtree(directory.path, ignore_errors=True)
+            raise RunDirectoryError(
                 f"--out {out} cannot be used ({error.strerror}); name a directory with room that "
                 "you may write to."
             ) from error
-        return store
+        return directory
 
     def lock(self) -> None:
         """Keep others from this directory, at most until this process ends.
 
-        Raises StoreError where another has done so.
+        Raises RunDirectoryError where another has done so.
         """
         self.unlock()
-        self._held = os.open(self.path, os.O_RDONLY)
+        self._lock_fd = os.open(self.path, os.O_RDONLY)
         try:
-            fcntl.flock(self._held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(self._lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise StoreError(
+            raise RunDirectoryError(
                 f"{self.path} is being run by another process; wait for it, or stop it."
             ) from None
 
     def unlock(self) -> None:
         """Let others have this directory."""
-        if self._held is not None:
-            os.close(self._held)
-            self._held = None
+        if self._lock_fd is not None:
+            os.close(self._lock_fd)
+            self._lock_fd = None
 
     @property
     def manifest(self) -> dict[str, Any]:
-        """What is known of the run; raises StoreError where the directory holds none."""
+        """What is known of the run; raises RunDirectoryError where the directory holds none."""
         try:
             manifest: dict[str, Any] = json.loads((self.path / MANIFEST).read_text("utf-8"))
             if not isinstance(manifest, dict) or not KEYS <= manifest.keys():
                 raise ValueError(f"it lacks some of {', '.join(sorted(KEYS))}")
         except (OSError, ValueError) as error:
-            raise StoreError(
+            raise RunDirectoryError(
                 f"{self.path} is not a run, since its {MANIFEST} cannot be read ({error}); name a "
                 "directory that `run` made."
             ) from error
@@ -114,17 +116,17 @@ class Store:
         with whole_or_not(self.path / MANIFEST) as file:
             file.write(json.dumps(known | facts, indent=2).encode() + b"\n")
 
-    def checkpoint(self, label: str) -> Path:
-        """Where a run that is not done keeps what continuing needs."""
+    def checkpoint_path(self, label: str) -> Path:
+        """Where a trial that is not done keeps what continuing needs."""
         return self.path / f"{label}.checkpoint.npz"
 
-    def part(self, label: str) -> Path:
-        """Where a run that is done leaves its traces until all are."""
+    def traces_path(self, label: str) -> Path:
+        """Where a trial that is done leaves its traces until all trials are."""
         return self.path / f"{label}.npz"
 
     def gather(self, labels: list[str]) -> Traces:
-        """Join the traces of all runs into traces.npz."""
-        traces = {label: read_arrays(self.part(label)) for label in labels}
+        """Join the traces of all trials into traces.npz, and return them."""
+        traces = {label: read_arrays(self.traces_path(label)) for label in labels}
         joined = {f"{label}/{name}": a for label, t in traces.items() for name, a in t.items()}
         with whole_or_not(self.path / TRACES) as file:
             np.savez_compressed(file, **joined)
@@ -138,25 +140,29 @@ class Store:
                 label, name = key.split("/")
                 traces.setdefault(label, {})[name] = array
         except (OSError, ValueError) as error:
-            raise StoreError(
+            raise RunDirectoryError(
                 f"{self.path} has no whole {TRACES} ({error}); `resume` it if it is unfinished, or "
                 "run it anew."
             ) from error
         return traces
 
-    def seal(self) -> None:
-        """Write the SHA-256 of every file into the manifest."""
-        files = filter(Path.is_file, self.path.iterdir())
-        held = sorted(path for path in files if path.name != MANIFEST)
-        sums = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in held}
-        self.write_manifest(sha256=sums)
+    def write_checksums(self) -> None:
+        """Write the SHA-256 of every other file into the manifest."""
+        files = sorted(filter(Path.is_file, self.path.iterdir()))
+        self.write_manifest(
+            sha256={
+                path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+                for path in files
+                if path.name != MANIFEST
+            }
+        )
 
     def finish(self) -> None:
-        """Drop what only resuming needs, seal, and take the name of a whole run."""
+        """Drop what only resuming needs, write checksums, and take the name of a whole run."""
         for path in (*self.path.glob("*.npz"), *self.path.glob("*.tmp")):
             if path.name != TRACES:
                 path.unlink()
-        self.seal()
+        self.write_checksums()
         self.write_manifest(status="complete")
         whole = self.path.with_name(self.path.name.removesuffix(PARTIAL))
         if whole.exists():

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-# Okabe and Ito's colours, which remain distinct to colour-blind readers; one style per label
+# Okabe and Ito's colours, which colour-blind readers can tell apart; one style for each label
 STYLES = {
     "SGD": ("#000000", ":"),
     "AdaGrad": ("#E69F00", "-."),
@@ -86,7 +86,7 @@ class Sheet:
 
         width, height = size[0] * columns, size[1] * rows + 0.6
         self.figure = Figure(figsize=(width, height), layout="constrained", dpi=150)
-        lines = [line for part in (title, note) for line in textwrap.wrap(part, int(12 * width))]
+        lines = [line for text in (title, note) for line in textwrap.wrap(text, int(12 * width))]
         self.figure.suptitle("\n".join(lines), fontsize=11)
         self.grid = self.figure.add_gridspec(rows, columns)
         self.rows: list[list[Any]] = []
