@@ -159,7 +159,7 @@ def _report_failure(directory: RunDirectory, error: BaseException) -> None:
 def _submitted(
     jobs: list[tuple[Run, str]], backend: str, workers: int
 ) -> Iterator[dict[Future[float], tuple[Run, str]]]:
-    """The trials in worker processes, by future.
+    """Submit the trials to worker processes, and give them by future.
 
     At the first signal to stop, each worker stops after its present piece; a second one ends this
     process at once.

@@ -45,7 +45,7 @@ class FilterState(dict[str, Values]):
         return self._scan(np.add, name, values, 1.0)
 
     def _scan(self, op: np.ufunc, name: str, values: Array, keep: Values) -> Array:
-        """y_t = op(keep y_{t-1}, values_t), for an op that scaling both arguments scales."""
+        """y_t = op(keep y_{t-1}, values_t), for an op with op(c a, c b) = c op(a, b)."""
         y = np.broadcast_arrays(values, keep)[0].copy()
         for before, now in pairwise(y):
             op(now, keep * before, out=now)

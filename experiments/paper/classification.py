@@ -1,6 +1,6 @@
 """What the experiments on real digits share: rates tuned on a validation split, then seeds.
 
-Each optimizer gets the same budget: a grid of rates of its own, run over a few seeds and judged
+Each optimizer gets the same budget: a grid of rates of its own, tried with a few seeds and judged
 by the mean loss on the validation split at the end; then the best rate over more seeds, judged on
 the test set. Initial weights and batches depend on the seed alone.
 """

@@ -1,7 +1,8 @@
 """Theorem 1 of Reddi, Kale and Kumar 2018: with beta1 = 0 and beta2 = 1 / (1 + C^2), Adam's
 average regret stays above (2C - 4) / 3 on f_t(x) = Cx if t mod 3 = 1, else -x.
 
-The theorem starts from x_1 = 1; from 0 the first steps cost less, which a short run cannot make up.
+The theorem starts from x_1 = 1. From 0 the first steps cost less, which a short trial cannot make
+up.
 """
 
 from dataclasses import dataclass

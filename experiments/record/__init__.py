@@ -1,1 +1,1 @@
-"""What a run is told and what it leaves on disk: settings, directory and figure."""
+"""What a run is told, its settings, and what it leaves on disk: manifest, traces, figure."""
