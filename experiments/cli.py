@@ -16,7 +16,7 @@ from experiments import data, runner
 from experiments.experiment import Experiment
 from experiments.registry import EXPERIMENTS
 from experiments.store import Store
-from minigrad.backend import Backend, current, instead
+from minigrad.backend import Backend, current, temporarily
 from minigrad.doctor import report
 from minigrad.errors import nearest
 
@@ -62,7 +62,7 @@ def _run(options: argparse.Namespace) -> int:
             Store.check_free(options.out, experiment.name)
         mine = {k: v for k, v in changes.items() if k in vars(experiment.settings)}
         settings = experiment.prepare(experiment.configured(mine, options.quick))
-        with instead(Backend()):  # a device is for the workers
+        with temporarily(Backend()):  # a device is for the workers
             for make_run in experiment.runs(settings).values():
                 make_run()  # raises for bad settings, before anything is written
         settled.append((experiment, settings))

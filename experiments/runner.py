@@ -28,7 +28,7 @@ import minigrad
 from experiments.experiment import Experiment
 from experiments.registry import EXPERIMENTS
 from experiments.store import PARTIAL, Store, StoreError, environment
-from minigrad.checkpoint import whole_or_not
+from minigrad.checkpoint import atomic_write
 
 CHECKPOINT_SECONDS = 10.0
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -98,7 +98,7 @@ def _run(name: str, settings: Any, label: str, directory: Path) -> float:
         except FloatingPointError as error:
             np.savez(directory / f"{label}.failed.npz", **run.traces())
             raise FloatingPointError(f"{label}: {error}") from error
-    with whole_or_not(store.part(label)) as file:
+    with atomic_write(store.part(label)) as file:
         np.savez(file, **run.traces())
     checkpoint.unlink(missing_ok=True)
     return time.monotonic() - began

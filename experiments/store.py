@@ -20,7 +20,7 @@ import numpy as np
 from threadpoolctl import threadpool_info
 
 from experiments.experiment import Experiment, Traces
-from minigrad.checkpoint import read_arrays, whole_or_not
+from minigrad.checkpoint import atomic_write, read_arrays
 from minigrad.doctor import driver, wheels
 
 MANIFEST = "manifest.json"
@@ -113,7 +113,7 @@ class Store:
     def write_manifest(self, **facts: Any) -> None:
         """Add facts to the manifest, whole or not at all."""
         known = self.manifest if (self.path / MANIFEST).exists() else {}
-        with whole_or_not(self.path / MANIFEST) as file:
+        with atomic_write(self.path / MANIFEST) as file:
             file.write(json.dumps(known | facts, indent=2).encode() + b"\n")
 
     def checkpoint(self, label: str) -> Path:
@@ -128,7 +128,7 @@ class Store:
         """Join the traces of all runs into traces.npz."""
         traces = {label: read_arrays(self.part(label)) for label in labels}
         joined = {f"{label}/{name}": a for label, t in traces.items() for name, a in t.items()}
-        with whole_or_not(self.path / TRACES) as file:
+        with atomic_write(self.path / TRACES) as file:
             np.savez_compressed(file, **joined)
         return traces
 

@@ -25,7 +25,7 @@ def shared(a: Any, b: Any) -> bool:
 
 
 def runs(params: Parameters) -> list[tuple[int, int]]:
-    return [(run.start, run.stop) for run in params.runs]
+    return [(span.start, span.stop) for span in params.spans]
 
 
 def test_names_and_order_are_those_of_the_declaration() -> None:

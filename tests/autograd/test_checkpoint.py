@@ -145,7 +145,7 @@ def test_the_file_is_on_the_disk_before_it_takes_its_name(
             real(*a)
 
         monkeypatch.setattr(os, name, noted)
-    with checkpoint.whole_or_not(path) as file:
+    with checkpoint.atomic_write(path) as file:
         file.write(b"whole")
     assert calls == [("fsync", 5), ("replace", 5)] and list(path.parent.iterdir()) == [path]
 

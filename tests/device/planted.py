@@ -131,26 +131,27 @@ MISTAKES = [
     Mistake(
         "np.asarray of a gradient",
         DRIVER,
-        "        self._owned.settle()\n",
-        "        self._owned.settle()\n        np.asarray(self._owned.runs[0].grad)\n",
+        "        self._owned.materialize_grads()\n",
+        "        self._owned.materialize_grads()\n        np.asarray(self._owned.spans[0].grad)\n",
     ),
     Mistake(
         "float() in a step",
         DRIVER,
-        "        self._owned.settle()\n",
-        "        self._owned.settle()\n        float(self._owned.runs[0].grad[0])\n",
+        "        self._owned.materialize_grads()\n",
+        "        self._owned.materialize_grads()\n        float(self._owned.spans[0].grad[0])\n",
     ),
     Mistake(
         "a look for NaN in a step",
         DRIVER,
-        "        self._owned.settle()\n",
-        "        self._owned.settle()\n        bool(xp.isfinite(self._owned.runs[0].grad).all())\n",
+        "        self._owned.materialize_grads()\n",
+        "        self._owned.materialize_grads()\n"
+        "        bool(xp.isfinite(self._owned.spans[0].grad).all())\n",
     ),
     Mistake(
         "a copy to the host in a step",
         DRIVER,
-        "        self._owned.settle()\n",
-        "        self._owned.settle()\n        to_host(self._owned.runs[0].grad)\n",
+        "        self._owned.materialize_grads()\n",
+        "        self._owned.materialize_grads()\n        to_host(self._owned.spans[0].grad)\n",
     ),
     Mistake(
         "a kernel that is not fused",

@@ -14,7 +14,7 @@ SMALLER = {"steps": 300, "epochs": 2, "rates": 2, "tuning_seeds": 1, "seeds": 2,
 
 def numbers(name, here):
     """The traces of every run of the experiment, made smaller still."""
-    with backend.instead(here):
+    with backend.temporarily(here):
         experiment = EXPERIMENTS[name]
         quick = replace(experiment.settings, **experiment.quick)
         less = {key: value for key, value in SMALLER.items() if hasattr(quick, key)}
@@ -38,7 +38,7 @@ def test_the_numbers_are_those_of_numpy(name):
 
 
 def test_an_epoch_moves_the_order_of_the_images_and_waits_for_nothing():
-    with backend.instead(strict.make()):
+    with backend.temporarily(strict.make()):
         experiment = EXPERIMENTS["mlp"]
         settings = experiment.prepare(replace(experiment.settings, data="digits", epochs=1))
         sweep = experiment.runs(settings)["AMSGrad beta2=0.99"]()
@@ -49,7 +49,7 @@ def test_an_epoch_moves_the_order_of_the_images_and_waits_for_nothing():
 
 
 def test_a_stretch_of_steps_moves_the_slopes_and_brings_back_what_was_recorded():
-    with backend.instead(strict.make()):
+    with backend.temporarily(strict.make()):
         experiment = EXPERIMENTS["synthetic-online"]
         run = experiment.runs(experiment.configured({"steps": 4000}))["SGD"]()
         run.advance()

@@ -26,7 +26,7 @@ OF_A_STEP = {1: 28, 2: 37, 3: 46}  # launches of a whole step, by the number of 
 
 @pytest.fixture(autouse=True)
 def on_the_stand_in():
-    with backend.instead(strict.make()):
+    with backend.temporarily(strict.make()):
         yield
 
 
@@ -132,7 +132,7 @@ def test_the_numbers_are_those_of_numpy(rule):
         return drive(opt, gradients(5)), {n: to_host(a) for n, a in opt.state.items()}
 
     there, state = run()
-    with backend.instead(backend.Backend(block_bytes=None)):
+    with backend.temporarily(backend.Backend(block_bytes=None)):
         here, expected = run()
     np.testing.assert_array_equal(there, here)
     for name, array in expected.items():
@@ -186,7 +186,7 @@ def test_a_model_trains_to_the_numbers_of_numpy():
         lambda: LogisticRegression(8, 4, rng=0),
     ):
         there = run(make)
-        with backend.instead(backend.Backend()):
+        with backend.temporarily(backend.Backend()):
             here = run(make)
         for got, expected in zip(there, here, strict=True):
             np.testing.assert_array_equal(got, expected)

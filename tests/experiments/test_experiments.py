@@ -22,7 +22,7 @@ from experiments import runner
 from experiments.cli import main
 from experiments.data import DataError
 from experiments.registry import EXPERIMENTS
-from experiments.store import Store, StoreError, whole_or_not
+from experiments.store import Store, StoreError, atomic_write
 from tests.driving import host_only
 
 pytestmark = host_only  # its processes do not know the backends that tests register
@@ -267,11 +267,11 @@ def test_resume_takes_only_what_is_called_unfinished(tmp_path, capsys, monkeypat
 
 
 def test_what_is_written_is_whole_or_not_there(tmp_path):
-    with pytest.raises(KeyError), whole_or_not(tmp_path / "file") as file:
+    with pytest.raises(KeyError), atomic_write(tmp_path / "file") as file:
         file.write(b"a half")
         raise KeyError
     assert not list(tmp_path.iterdir())
-    with whole_or_not(tmp_path / "file") as file:
+    with atomic_write(tmp_path / "file") as file:
         file.write(b"all")
         assert not (tmp_path / "file").exists()
     assert (tmp_path / "file").read_bytes() == b"all" and len(list(tmp_path.iterdir())) == 1

@@ -63,11 +63,11 @@ class TwoLooks(Optimizer):
 
     def step(self, closure=None):
         loss = closure()
-        before = [run.data.copy() for run in self.params.runs]
+        before = [span.data.copy() for span in self.params.spans]
         self.advance()
         closure()
-        for run, data in zip(self.params.runs, before, strict=True):
-            run.data[...] = data
+        for span, data in zip(self.params.spans, before, strict=True):
+            span.data[...] = data
         self.advance()
         return loss
 
