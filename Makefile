@@ -20,7 +20,7 @@ strict: $(VENV)/test
 # The kernels that a GPU would run, compiled for it and run on the CPU; needs no GPU
 cuda-check: $(VENV)/cuda-check
 	$(python) -c "import cupy"
-	OPENBLAS_NUM_THREADS=1 $(python) -m pytest --numprocesses auto -rs tests/test_fused.py
+	OPENBLAS_NUM_THREADS=1 $(python) -m pytest --numprocesses auto -rs tests/device/test_fused.py
 
 # A device against NumPy; its report is what an issue needs
 gpu: $(VENV)/$(CUDA)

@@ -17,7 +17,7 @@ from experiments.experiment import Experiment
 from experiments.problems import images
 from experiments.record.directory import RunDirectory
 from experiments.registry import EXPERIMENTS
-from minigrad.backend import Backend, current, instead
+from minigrad.backend import Backend, current, temporarily
 from minigrad.doctor import report
 from minigrad.errors import nearest
 
@@ -58,7 +58,7 @@ def _run(options: argparse.Namespace) -> int:
             RunDirectory.check_free(options.out, experiment.name)
         mine = {k: v for k, v in changes.items() if k in vars(experiment.settings)}
         settings = experiment.prepare(experiment.configured(mine, options.quick))
-        with instead(Backend()):  # a device is for the workers
+        with temporarily(Backend()):  # a device is for the workers
             for make_trial in experiment.trials(settings).values():
                 make_trial()  # raises for bad settings, before anything is written
         settled.append((experiment, settings))

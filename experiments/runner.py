@@ -29,7 +29,7 @@ from experiments.experiment import Experiment
 from experiments.record.directory import PARTIAL, RunDirectory, RunDirectoryError
 from experiments.record.environment import environment
 from experiments.registry import EXPERIMENTS
-from minigrad.checkpoint import whole_or_not
+from minigrad.checkpoint import atomic_write
 
 CHECKPOINT_SECONDS = 10.0
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -99,7 +99,7 @@ def _advance_to_end(name: str, settings: Any, label: str, path: Path) -> float:
         except FloatingPointError as error:
             np.savez(path / f"{label}.failed.npz", **trial.traces())
             raise FloatingPointError(f"{label}: {error}") from error
-    with whole_or_not(directory.traces_path(label)) as file:
+    with atomic_write(directory.traces_path(label)) as file:
         np.savez(file, **trial.traces())
     checkpoint.unlink(missing_ok=True)
     return time.monotonic() - began

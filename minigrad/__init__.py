@@ -5,6 +5,8 @@ x = Tensor([1.0, 2.0], requires_grad=True)
 x.grad                                   # [2, 4]
 """
 
+from typing import TYPE_CHECKING, Any
+
 from minigrad import ops
 from minigrad.arena import Parameters
 from minigrad.backend import synchronize, to_host, use, xp
@@ -34,3 +36,18 @@ __all__ = [
     "use",
     "xp",
 ]
+
+if TYPE_CHECKING:
+    __version__: str
+else:
+
+    def __getattr__(name: str) -> Any:
+        """`__version__`, looked up when asked for: importlib.metadata takes long to import."""
+        if name != "__version__":
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            return version("minigrad-optim")  # which pyproject.toml gives
+        except PackageNotFoundError as error:
+            raise AttributeError("no __version__: minigrad-optim is not installed") from error

@@ -1,7 +1,7 @@
 """Parameters: tensors that live in flat, contiguous buffers.
 
 A loose tensor is adopted into an arena once and never moves. `Parameters` is a list of adopted
-tensors and the contiguous runs that they occupy, so that an update rule sees a few flat arrays,
+tensors and the contiguous spans that they occupy, so that an update rule sees a few flat arrays,
 cut into blocks that stay in cache.
 """
 
@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from minigrad.backend import Array, xp
-from minigrad.tensor import FLOATS, Tensor, fitting
+from minigrad.tensor import FLOATS, Tensor, as_array_like
 
 
 class Arena:
@@ -28,12 +28,12 @@ class Arena:
             data[...] = t._data
             if t._grad is not None:
                 grad[...] = t._grad
-            t._data, t._grad, t._run = data, grad, (self, start)
+            t._data, t._grad, t._span = data, grad, (self, start)
             t._version += 1
             start += t.size
 
 
-class Run(NamedTuple):
+class Span(NamedTuple):
     """Coordinates start to stop of an arena."""
 
     arena: Arena
@@ -60,17 +60,17 @@ class Parameters:
         self.names = tuple(named)
         self.tensors = tuple(named.values())
         _check(self.names, self.tensors)
-        loose = [t for t in self.tensors if t._run is None]
+        loose = [t for t in self.tensors if t._span is None]
         if loose:
             Arena(loose)
-        runs: list[Run] = []
+        spans: list[Span] = []
         for t in self.tensors:
-            arena, start = t._run
-            if runs and runs[-1].arena is arena and runs[-1].stop == start:
-                runs[-1] = runs[-1]._replace(stop=start + t.size)
+            arena, start = t._span
+            if spans and spans[-1].arena is arena and spans[-1].stop == start:
+                spans[-1] = spans[-1]._replace(stop=start + t.size)
             else:
-                runs.append(Run(arena, start, start + t.size))
-        self.runs = tuple(runs)
+                spans.append(Span(arena, start, start + t.size))
+        self.spans = tuple(spans)
         self.size = sum(t.size for t in self.tensors)
         self.dtype = self.tensors[0].dtype
 
@@ -93,42 +93,42 @@ class Parameters:
     @property
     def data(self) -> Array:
         """All values as one flat array; writing to it writes to the tensors."""
-        return self._only_run().data
+        return self._only_span().data
 
     @data.setter
     def data(self, value: Any) -> None:
         self.mark_changed()  # also before the error: params.data += 1 has written by then
-        run = self._only_run()
-        run.data[...] = fitting(value, run.data, "data")
+        span = self._only_span()
+        span.data[...] = as_array_like(value, span.data, "data")
 
     @property
     def grad(self) -> Array:
         """All gradients as one flat array; writing to it writes to the tensors' gradients."""
-        run = self._only_run()
-        self.settle()
+        span = self._only_span()
+        self.materialize_grads()
         for t in self.tensors:
-            t._shown = True
-        return run.grad
+            t._grad_exposed = True
+        return span.grad
 
     @grad.setter
     def grad(self, value: Any) -> None:
         grad = self.grad
-        grad[...] = fitting(value, grad, "grad")
+        grad[...] = as_array_like(value, grad, "grad")
 
     def zero_grad(self) -> None:
         """Set every gradient to zero."""
         for t in self.tensors:
-            t._clear()
+            t._zero_grad()
 
-    def settle(self) -> None:
-        """Make the runs hold the gradients, before they are read."""
+    def materialize_grads(self) -> None:
+        """Make the spans hold the gradients, before they are read."""
         for t in self.tensors:
-            if t._blank:
-                t._settle()
+            if t._grad_is_zero:
+                t._materialize_grad()
 
     def gathered(self) -> Array:
         """A copy of all values as one flat array."""
-        return xp.concatenate([run.data for run in self.runs])
+        return xp.concatenate([span.data for span in self.spans])
 
     def scatter(self, values: Array) -> None:
         """Set all values from one flat array; raises ValueError where it has another length."""
@@ -137,9 +137,9 @@ class Parameters:
                 f"values of shape {values.shape}: give one for each of the {self.size} coordinates."
             )
         start = 0
-        for run in self.runs:
-            stop = start + run.stop - run.start
-            run.data[...] = values[start:stop]
+        for span in self.spans:
+            stop = start + span.stop - span.start
+            span.data[...] = values[start:stop]
             start = stop
         self.mark_changed()
 
@@ -180,13 +180,13 @@ class Parameters:
     def __len__(self) -> int:
         return len(self.tensors)
 
-    def _only_run(self) -> Run:
-        if len(self.runs) > 1:
+    def _only_span(self) -> Span:
+        if len(self.spans) > 1:
             raise RuntimeError(
-                f"these parameters lie in {len(self.runs)} pieces, not in one flat array; call "
+                f"these parameters lie in {len(self.spans)} pieces, not in one flat array; call "
                 "model.parameters() of the whole model before building optimizers for its parts."
             )
-        return self.runs[0]
+        return self.spans[0]
 
 
 def copy_values(tensors: Mapping[str, Tensor]) -> dict[str, Any]:

@@ -146,7 +146,7 @@ def register(name: str, maker: Callable[[], Backend]) -> None:
 
 
 @contextmanager
-def instead(backend: Backend) -> Iterator[None]:
+def temporarily(backend: Backend) -> Iterator[None]:
     """Inside, that backend is in force, whatever arrays exist; theirs must not be used there."""
     global _current
     outer, names = _current, dict(vars(xp))
@@ -170,7 +170,7 @@ def tracing_cupy() -> Iterator[Any]:
     import cupy
     from cupy._core import _fusion_thread_local, fusion
 
-    with instead(Backend(name="cupy", namespace=cupy, on_host=False)):
+    with temporarily(Backend(name="cupy", namespace=cupy, on_host=False)):
         yield cupy, fusion, _fusion_thread_local.thread_local
 
 

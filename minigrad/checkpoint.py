@@ -19,24 +19,24 @@ class CheckpointError(ValueError):
     """A file that is not a whole checkpoint."""
 
 
-def save(path: str | os.PathLike[str], /, **parts: Any) -> None:
-    """Write each part, a nested dictionary or something with `state_dict()`, to `path`.
+def save(path: str | os.PathLike[str], /, **items: Any) -> None:
+    """Write each item, a nested dictionary or something with `state_dict()`, to `path`.
 
     Leaves are arrays or what JSON can hold. The file appears whole or not at all: a crash or a
     full disk leaves the one that was there.
     """
     arrays: dict[str, Any] = {}
     header = {
-        name: _split(part.state_dict() if hasattr(part, "state_dict") else part, name, arrays)
-        for name, part in parts.items()
+        name: _split(item.state_dict() if hasattr(item, "state_dict") else item, name, arrays)
+        for name, item in items.items()
     }
     arrays[HEADER] = np.frombuffer(json.dumps(header).encode(), np.uint8)
-    with whole_or_not(path) as file:
+    with atomic_write(path) as file:
         np.savez(file, **arrays)
 
 
 @contextmanager
-def whole_or_not(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """A file to write to, which takes the place of the one at `path`, or is gone after an error."""
     partial = Path(f"{os.fspath(path)}.{os.getpid()}.{threading.get_ident()}.tmp")
     try:
@@ -50,7 +50,7 @@ def whole_or_not(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
 
 
 def load(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """The parts of a checkpoint as nested dictionaries; pass each to its `load_state_dict`.
+    """The items of a checkpoint as nested dictionaries; pass each to its `load_state_dict`.
 
     Raises CheckpointError for a file that is truncated, is no checkpoint, or holds a pickle,
     which is never executed.
@@ -58,7 +58,7 @@ def load(path: str | os.PathLike[str]) -> dict[str, Any]:
     arrays = read_arrays(path)
     try:
         header = json.loads(arrays.pop(HEADER).tobytes())
-        return {part: _join(value, arrays) for part, value in header.items()}
+        return {name: _join(value, arrays) for name, value in header.items()}
     except Exception as error:  # a header that save() did not write can fail in any way
         raise CheckpointError(
             f"{path} is not a checkpoint ({error!r}); use another one, or delete it and start anew."

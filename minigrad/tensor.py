@@ -22,14 +22,14 @@ class Tensor:
 
     __slots__ = (
         "__weakref__",
-        "_blank",  # the gradient is zero, whatever its memory holds: what zero_grad leaves
         "_born",  # position on the tape: operands are always older
         "_data",
         "_grad",
+        "_grad_exposed",  # somebody may hold the array _grad, so zero_grad has to write zeros to it
+        "_grad_is_zero",  # zero_grad has not written to _grad: what it holds is of an earlier step
         "_inputs",  # (operand, its version, its pullback) each; () for a leaf; None once used up
         "_owner",  # weak reference to the optimizer that updates it
-        "_run",  # (arena, start): where it lives, once adopted
-        "_shown",  # somebody may hold the gradient's array, which must tell the truth from then on
+        "_span",  # (arena, start): where it lives, once adopted
         "_version",
         "requires_grad",
     )
@@ -60,9 +60,9 @@ class Tensor:
         self._inputs = inputs
         self._born = next(_clock)
         self._version = 0
-        self._blank = self._shown = False
+        self._grad_is_zero = self._grad_exposed = False
         self._grad: Array = None
-        self._run: Any = None
+        self._span: Any = None
         self._owner: Any = None
 
     @property
@@ -81,24 +81,24 @@ class Tensor:
                 "compute a new tensor."
             )
         if value is not self._data:
-            self._data[...] = fitting(value, self._data, "data")
+            self._data[...] = as_array_like(value, self._data, "data")
 
     @property
     def grad(self) -> Array:
         """The gradient accumulated so far; None before the first one of a loose leaf."""
-        self._shown = True
-        self._settle()
+        self._grad_exposed = True
+        self._materialize_grad()
         return self._grad
 
     @grad.setter
     def grad(self, value: Any) -> None:
         if value is self._grad:
             return
-        if self._run is None:
-            self._grad = None if value is None else fitting(value, self._data, "grad").copy()
+        if self._span is None:
+            self._grad = None if value is None else as_array_like(value, self._data, "grad").copy()
         else:
-            self._grad[...] = 0 if value is None else fitting(value, self._data, "grad")
-            self._blank = False
+            self._grad[...] = 0 if value is None else as_array_like(value, self._data, "grad")
+            self._grad_is_zero = False
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -162,7 +162,7 @@ class Tensor:
             grad = xp.empty_like(self._data)
             grad.fill(1)
         else:
-            grad = fitting(grad, self._data, "grad")
+            grad = as_array_like(grad, self._data, "grad")
 
         if self._inputs == ():
             self._accumulate(grad)
@@ -173,11 +173,13 @@ class Tensor:
             for operand, _, pullback in tensor._inputs:
                 if pullback is None:
                     continue
-                if operand._blank and "out" in (getattr(pullback, "__kwdefaults__", None) or ()):
+                if operand._grad_is_zero and "out" in (
+                    getattr(pullback, "__kwdefaults__", None) or ()
+                ):
                     pullback(gradient, out=operand._grad)
-                    operand._blank = False
+                    operand._grad_is_zero = False
                     continue
-                part = _as_like(pullback(gradient), operand._data)
+                part = _unbroadcast(pullback(gradient), operand._data)
                 if not operand._inputs:
                     operand._accumulate(part)
                 elif operand in pending:
@@ -189,28 +191,28 @@ class Tensor:
     def _accumulate(self, gradient: Array) -> None:
         if self._grad is None:
             self._grad = xp.array(gradient)
-        elif self._blank:
+        elif self._grad_is_zero:
             self._grad[...] = gradient
-            self._blank = False
+            self._grad_is_zero = False
         else:
             self._grad += gradient
 
-    def _clear(self) -> None:
+    def _zero_grad(self) -> None:
         """Make the gradient zero; its memory only where somebody may look at it."""
-        if self._shown:
+        if self._grad_exposed:
             self._grad[...] = 0
         else:
-            self._blank = True
+            self._grad_is_zero = True
 
-    def _settle(self) -> None:
+    def _materialize_grad(self) -> None:
         """Make the gradient's memory hold the gradient."""
-        if self._blank:
+        if self._grad_is_zero:
             self._grad[...] = 0
-            self._blank = False
+            self._grad_is_zero = False
 
     def __reduce__(self) -> Any:
         """Copied or pickled it is a loose leaf, which belongs to no arena and to no optimizer."""
-        self._settle()
+        self._materialize_grad()
         return _leaf, (self._data, self._grad, self.requires_grad)
 
     def __len__(self) -> int:
@@ -297,7 +299,7 @@ def raw(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def fitting(value: Any, like: Array, what: str) -> Array:
+def as_array_like(value: Any, like: Array, what: str) -> Array:
     """`value` as an array of the shape and dtype of `like`."""
     array = xp.asarray(raw(value), dtype=like.dtype)
     if array.shape != like.shape:
@@ -307,7 +309,7 @@ def fitting(value: Any, like: Array, what: str) -> Array:
     return array
 
 
-def _as_like(gradient: Array, data: Array) -> Array:
+def _unbroadcast(gradient: Array, data: Array) -> Array:
     """A gradient in the dtype of `data`, summed over the axes along which `data` was broadcast."""
     if gradient.shape != data.shape:
         given = gradient.shape

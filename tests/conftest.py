@@ -1,5 +1,6 @@
-import strict
 from hypothesis import settings
+
+from tests.device import strict
 
 strict.register()  # before anything asks which backend is in force
 

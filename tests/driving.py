@@ -22,6 +22,7 @@ host_only = pytest.mark.skipif(
     reason="needs arrays in host memory, where overflow traps and no kernel is fused",
 )
 
+both_dtypes = pytest.mark.parametrize("dtype", ("float32", "float64"))
 COPIES = (copy.deepcopy, pytest.param(lambda x: pickle.loads(pickle.dumps(x)), marks=host_only))
 
 
@@ -39,13 +40,13 @@ def gradients(steps: int, size: int = SIZE, seed: int = 2) -> Any:
 
 def tensors(x0: Any, shapes: Iterable[tuple[int, ...]] = SHAPES) -> list[Tensor]:
     """Leaves of these shapes that hold the flat x0, in its dtype."""
-    return [Tensor(part, requires_grad=True, dtype=x0.dtype) for part in parts(x0, shapes)]
+    return [Tensor(part, requires_grad=True, dtype=x0.dtype) for part in split(x0, shapes)]
 
 
 def feed(params: Iterable[Tensor], g: Any) -> None:
     """Make the flat g the gradient of the parameters."""
     params = list(params)
-    for tensor, part in zip(params, parts(g, [p.shape for p in params]), strict=True):
+    for tensor, part in zip(params, split(g, [p.shape for p in params]), strict=True):
         tensor.grad = xp.asarray(part)
 
 
@@ -77,7 +78,12 @@ def assert_identical(got: dict[str, Any], expected: dict[str, Any]) -> None:
         assert got[name].tobytes() == expected[name].tobytes(), f"{name}: a zero's sign"
 
 
-def of_parts(make: Callable[[Any], Any], value: Any) -> Any:
+def assert_close(got: Any, expected: Any, tolerance: float = 1e-12) -> None:
+    """The same, relative to the larger of 1 and what is expected."""
+    assert np.max(np.abs(got - expected) / np.maximum(1, np.abs(expected))) <= tolerance
+
+
+def map_leaves(make: Callable[[Any], Any], value: Any) -> Any:
     """What `make` makes of a hyperparameter, or of each of the two betas."""
     return tuple(map(make, value)) if isinstance(value, tuple) else make(value)
 
@@ -88,7 +94,7 @@ def cut_into(monkeypatch: pytest.MonkeyPatch, block_bytes: int | None) -> None:
     monkeypatch.setattr(backend, "_current", changed)
 
 
-def parts(x: Any, shapes: Iterable[tuple[int, ...]]) -> list[Any]:
+def split(x: Any, shapes: Iterable[tuple[int, ...]]) -> list[Any]:
     """A flat array as views of these shapes."""
     shapes = list(shapes)
     ends = np.cumsum([prod(shape) for shape in shapes])

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.checkpoint import read_arrays, whole_or_not
+from minigrad.checkpoint import atomic_write, read_arrays
 
 MANIFEST = "manifest.json"
 KEYS = {"experiment", "status", "settings"}  # of every manifest
@@ -113,7 +113,7 @@ class RunDirectory:
     def write_manifest(self, **facts: Any) -> None:
         """Add facts to the manifest, whole or not at all."""
         known = self.manifest if (self.path / MANIFEST).exists() else {}
-        with whole_or_not(self.path / MANIFEST) as file:
+        with atomic_write(self.path / MANIFEST) as file:
             file.write(json.dumps(known | facts, indent=2).encode() + b"\n")
 
     def checkpoint_path(self, label: str) -> Path:
@@ -128,7 +128,7 @@ class RunDirectory:
         """Join the traces of all trials into traces.npz, and return them."""
         traces = {label: read_arrays(self.traces_path(label)) for label in labels}
         joined = {f"{label}/{name}": a for label, t in traces.items() for name, a in t.items()}
-        with whole_or_not(self.path / TRACES) as file:
+        with atomic_write(self.path / TRACES) as file:
             np.savez_compressed(file, **joined)
         return traces
 

@@ -217,7 +217,7 @@ class Optimizer(_Rule):
             vars(self)["t"] -= 1
             self.running = before
             raise
-        self._owned.settle()
+        self._owned.materialize_grads()
         self._owned.mark_changed()  # even if the update fails: it may do so half-way
         try:
             self._raising.run(self.update, self._scalars)

@@ -32,7 +32,7 @@ class FlatState:
                 array[...] = value
 
     def pieces(self, names: Iterable[str], length: int) -> Pieces:
-        """Views of at most `length` coordinates, none across two runs.
+        """Views of at most `length` coordinates, none across two spans.
 
         Names of single numbers alone are one piece.
         """
@@ -40,11 +40,11 @@ class FlatState:
             yield slice(0, 0), [self.arrays[name] for name in names]
             return
         offset = 0
-        for run in self.params.runs:
-            for start in range(run.start, run.stop, length):
-                stop = min(start + length, run.stop)
+        for span in self.params.spans:
+            for start in range(span.start, span.stop, length):
+                stop = min(start + length, span.stop)
                 here = slice(offset, offset + stop - start)
-                known = {"p": run.arena.data, "g": run.arena.grad}
+                known = {"p": span.arena.data, "g": span.arena.grad}
                 yield (
                     here,
                     [

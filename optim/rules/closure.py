@@ -48,7 +48,7 @@ class ClosureOptimizer(Optimizer):
         """The loss where the parameters are now, as an array, with its gradient in g."""
         self._owned.mark_changed()
         loss = self._again()
-        self._owned.settle()
+        self._owned.materialize_grads()
         return loss.data
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from minigrad.backend import scalar, xp
 from minigrad.tensor import Tensor
 from optim.engine.optimizer import Closure
-from optim.wrappers.base import Wrapper, memory_of, refuse_closures, whole_runs
+from optim.wrappers.base import Wrapper, memory_of, refuse_closures, whole_spans
 
 
 @dataclass(eq=False)
@@ -23,7 +23,7 @@ class Accumulate(Wrapper):
         refuse_closures(self.inner, "Accumulate")
         memory = memory_of(self.params, "accumulated")
         self.arrays = memory.arrays
-        self._runs = [arrays for _, arrays in whole_runs(memory, "g", "accumulated")]
+        self._spans = [arrays for _, arrays in whole_spans(memory, "g", "accumulated")]
 
     @property
     def due(self) -> bool:
@@ -32,8 +32,8 @@ class Accumulate(Wrapper):
     def step(self, closure: Closure | None = None) -> Tensor | None:
         """Take the gradients, of the closure if there is one; the `every`-th time, update."""
         loss = closure() if closure else None
-        self.params.settle()
-        for g, accumulated in self._runs:
+        self.params.materialize_grads()
+        for g, accumulated in self._spans:
             if self.count == 0:
                 accumulated[...] = g
             else:
@@ -43,7 +43,7 @@ class Accumulate(Wrapper):
             self.inner.zero_grad()
             return loss
         count = scalar(self.count, self.params.dtype)
-        for g, accumulated in self._runs:
+        for g, accumulated in self._spans:
             xp.divide(accumulated, count, out=g)
         self.inner.step()
         self.count = 0  # not where the inner refused the step

@@ -147,8 +147,8 @@ def refuse_closures(optimizer: Any, what: str) -> None:
         raise TypeError(f"{what} steps from gradients, but {optimizer!r:.60} asks for a closure.")
 
 
-def whole_runs(memory: FlatState, *names: str) -> Pieces:
-    """The coordinates of each run, and its parts of the arrays of these names."""
+def whole_spans(memory: FlatState, *names: str) -> Pieces:
+    """The coordinates of each span, and its parts of the arrays of these names."""
     return memory.pieces(names, max(1, memory.params.size))
 
 

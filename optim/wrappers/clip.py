@@ -17,10 +17,10 @@ class ClipValue(Wrapper):
 
     def edit(self) -> None:
         bound = scalar(self.value, self.params.dtype)
-        self.params.settle()
-        for run in self.params.runs:
-            xp.maximum(run.grad, -bound, out=run.grad)
-            xp.minimum(run.grad, bound, out=run.grad)
+        self.params.materialize_grads()
+        for span in self.params.spans:
+            xp.maximum(span.grad, -bound, out=span.grad)
+            xp.minimum(span.grad, bound, out=span.grad)
 
 
 @dataclass(eq=False)
@@ -38,15 +38,15 @@ class ClipNorm(Wrapper):
         self._pieces = [g for _, (g,) in pieces]
 
     def edit(self) -> None:
-        self.params.settle()
+        self.params.materialize_grads()
         try:
             with np.errstate(over="raise", invalid="raise"):
                 # in float64, in which no square of a float32 overflows or vanishes
                 squares = [xp.square(g, dtype="float64").sum() for g in self._pieces]
                 excess = xp.sqrt(sum(squares)) / self.norm
                 factor = xp.asarray(1 / xp.maximum(excess, 1), self.params.dtype)
-                for run in self.params.runs:
-                    xp.multiply(run.grad, factor, out=run.grad)
+                for span in self.params.spans:
+                    xp.multiply(span.grad, factor, out=span.grad)
         except FloatingPointError as error:
             raise FloatingPointError(
                 f"{self} at step {self.t + 1}: {error}; the gradients are infinite or their norm "

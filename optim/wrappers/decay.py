@@ -7,7 +7,7 @@ from minigrad.backend import scalar, xp
 from minigrad.tensor import Tensor
 from optim.engine.optimizer import Closure
 from optim.engine.settings import Hyperparameters, Schedule, check_range
-from optim.wrappers.base import Wrapper, memory_of, refuse_closures, whole_runs
+from optim.wrappers.base import Wrapper, memory_of, refuse_closures, whole_spans
 
 
 @dataclass(eq=False)
@@ -22,7 +22,7 @@ class DecoupledDecay(Wrapper):
     def __post_init__(self) -> None:
         super().__post_init__()
         refuse_closures(self.inner, "DecoupledDecay")
-        self._runs = list(whole_runs(memory_of(self.params), "p"))
+        self._spans = list(whole_spans(memory_of(self.params), "p"))
 
     def _check(self, name: str, value: Any) -> None:
         super()._check(name, value)
@@ -53,6 +53,6 @@ class DecoupledDecay(Wrapper):
         if not spread and keep != keep:
             raise ValueError(f"lr or weight_decay is NaN at step {t}; mend the schedule.")
         keep = xp.asarray(keep, dtype) if spread else scalar(keep, dtype)
-        for here, (p,) in self._runs:
+        for here, (p,) in self._spans:
             xp.multiply(p, keep[here] if spread else keep, out=p)
         self.params.mark_changed()

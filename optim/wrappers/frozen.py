@@ -10,7 +10,7 @@ from minigrad.backend import Array, xp
 from minigrad.errors import nearest
 from minigrad.tensor import Tensor
 from optim.engine.optimizer import Closure
-from optim.wrappers.base import Wrapper, memory_of, whole_runs
+from optim.wrappers.base import Wrapper, memory_of, whole_spans
 
 
 @dataclass(eq=False)
@@ -25,13 +25,13 @@ class Frozen(Wrapper):
     def __post_init__(self) -> None:
         super().__post_init__()
         frozen, memory = _coordinates(self.mask, self.params), memory_of(self.params, "kept")
-        self._runs = [
-            (*arrays, frozen[here]) for here, arrays in whole_runs(memory, "p", "g", "kept")
+        self._spans = [
+            (*arrays, frozen[here]) for here, arrays in whole_spans(memory, "p", "g", "kept")
         ]
 
     def edit(self) -> None:
-        self.params.settle()
-        for _, g, _, frozen in self._runs:
+        self.params.materialize_grads()
+        for _, g, _, frozen in self._spans:
             xp.copyto(g, 0, where=frozen)
 
     def step(self, closure: Closure | None = None) -> Tensor | None:
@@ -51,11 +51,11 @@ class Frozen(Wrapper):
             yield
 
     def _keep(self) -> None:
-        for p, _, kept, _ in self._runs:
+        for p, _, kept, _ in self._spans:
             kept[...] = p
 
     def _undo(self) -> None:
-        for p, _, kept, frozen in self._runs:
+        for p, _, kept, frozen in self._spans:
             xp.copyto(p, kept, where=frozen)
 
 

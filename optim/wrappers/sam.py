@@ -11,7 +11,7 @@ from minigrad.tensor import Tensor
 from optim.engine.optimizer import Closure
 from optim.engine.threads import summed_length
 from optim.rules.descent import SGD
-from optim.wrappers.base import Wrapper, memory_of, refuse_closures, whole_runs
+from optim.wrappers.base import Wrapper, memory_of, refuse_closures, whole_spans
 
 
 @dataclass(eq=False, init=False)
@@ -38,7 +38,7 @@ class SAM(Wrapper):
         super().__init__(base(params, **settings))
         refuse_closures(self.inner, "SAM")
         memory = memory_of(self.params, "p_here")
-        self._runs = [arrays for _, arrays in whole_runs(memory, "p", "g", "p_here")]
+        self._spans = [arrays for _, arrays in whole_spans(memory, "p", "g", "p_here")]
         self._pieces = [g for _, (g,) in memory.pieces(("g",), summed_length(self.params))]
         self._tiny = np.finfo(self.params.dtype).tiny
 
@@ -50,11 +50,11 @@ class SAM(Wrapper):
                 "the loss."
             )
         loss = closure()
-        self.params.settle()
+        self.params.materialize_grads()
         # in float64, in which no square of a float32 overflows or vanishes
         norm = xp.sqrt(sum(xp.square(g, dtype="float64").sum() for g in self._pieces))
         inverse = xp.asarray(1 / xp.maximum(norm, self._tiny), self.params.dtype)
-        for p, g, p_here in self._runs:
+        for p, g, p_here in self._spans:
             p_here[...] = p
             g *= inverse  # the closure overwrites it anyway
             g *= self.rho
@@ -63,7 +63,7 @@ class SAM(Wrapper):
         try:
             closure()
         finally:
-            for p, _, p_here in self._runs:
+            for p, _, p_here in self._spans:
                 p[...] = p_here
             self.params.mark_changed()
         self.inner.advance()

@@ -1,7 +1,7 @@
-"""Record what others do with closures on tests/objectives.py: tests/oracles/closure.npz.
+"""Record what others do with closures on tests/rules/closure.py: tests/oracles/closure.npz.
 
-Run as `PYTHONPATH=tests python tests/record/closure.py`, with torch 2.13.0, optax 0.2.8 and
-pytorch-optimizer 4.1.0.
+Run as `python -m tests.record.closure`, with torch 2.13.0, optax 0.2.8 and pytorch-optimizer
+4.1.0.
 """
 
 import json
@@ -16,7 +16,8 @@ import jax.numpy as jnp
 import optax
 import pytorch_optimizer
 import torch
-from objectives import X0, log_cosh
+
+from tests.rules.closure import X0, log_cosh
 
 OUT = Path(__file__).parent.parent / "oracles" / "closure.npz"
 

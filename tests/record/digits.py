@@ -1,6 +1,6 @@
 """Write the embedded digits from scikit-learn: uint8 images (1797, 8, 8) of 0..16, and labels.
 
-Run from anywhere: python tests/record/digits.py
+Run as `python -m tests.record.digits`.
 """
 
 from pathlib import Path

@@ -2,7 +2,7 @@
 
 Each row of the table is an op, its inputs and its keyword arguments; torch 2.13.0 gives the value
 and the gradient of sum(seed * value) for a random seed, in the dtype of the inputs (float64, some
-float32). Run as `python tests/record/ops.py`. In the file "cases" is the table as JSON, and "7" a
+float32). Run as `python -m tests.record.ops`. In the file "cases" is the table as JSON, and "7" a
 record of case 7, with the fields in0, in1, ..., seed, out, grad0, grad1, ...
 """
 

@@ -1,7 +1,7 @@
 """Record where optax.projections 0.2.8 puts points: tests/oracles/projections.npz.
 
 Euclidean projections of float64 points of many sizes and scales, inside and outside the sets.
-Run as `python tests/record/projections.py`. In the file, "x0", "x1", ... are the points, and every
+Run as `python -m tests.record.projections`. In the file, "x0", "x1", ... are the points, and every
 other name is the JSON of a set, its settings and the number of the point that it was given.
 """
 

@@ -2,7 +2,7 @@
 
 Fifty steps of 48 float64 coordinates, the parameters kept after every step, for every rule that
 one of torch 2.13.0, optax 0.2.8 and keras 3.15.1 implements. Each recording is first compared
-with the rule's formula in extended precision. Run as `python tests/record/rules.py`.
+with the rule's formula in extended precision. Run as `python -m tests.record.rules`.
 """
 
 import importlib.metadata

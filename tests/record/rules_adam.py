@@ -1,20 +1,20 @@
 """Record what PyTorch and others do with fixed gradients: tests/oracles/rules_adam.npz.
 
-As tests/record/rules.py does, for the rules of optim/rules/adam.py, adam_numerator.py and
-adam_denominator.py that one of torch 2.13.0, torch-optimizer 0.3.0 and zij 0.1.1 implements as its
-paper or its authors do. Each recording is first compared with the transcription in
-tests/paper_adam.py, in extended precision. Run as
-`PYTHONPATH=tests python tests/record/rules_adam.py`.
+As rules.py does, for the rules of optim/rules/adam.py, numerator.py and denominator.py that one of
+torch 2.13.0, torch-optimizer 0.3.0 and zij 0.1.1 implements as its paper or its authors do. Each
+recording is first compared with the transcription in tests/rules, in extended precision. Run as
+`python -m tests.record.rules_adam`.
 """
 
 from functools import partial
 
 import numpy as np
-import paper_adam as paper
 import torch
 import torch_optimizer
 import zij
-from rules import by_torch, inputs, keep, root, store, table
+
+from tests.record.rules import by_torch, inputs, keep, root, store, table
+from tests.rules import adam, denominator, numerator
 
 torch.set_default_dtype(torch.float64)  # in which NAdam keeps the product of its mu
 
@@ -42,49 +42,49 @@ BELIEF = partial(zij.AdaBelief, rectify=False, weight_decouple=False)
 NADAM = {"momentum_decay": (4e-3, 0.1, 0.0, 4e-3)}
 LATE = {"lr": 4e-4, "eps": 1e-15}
 RULES = [  # name, oracle, its class, transcription, settings
-    ("AdamW", "torch.optim.AdamW", torch.optim.AdamW, paper.adamw, each(ADAM, weight_decay=DECAY)),
+    ("AdamW", "torch.optim.AdamW", torch.optim.AdamW, adam.adamw, each(ADAM, weight_decay=DECAY)),
     (
         "AdaMax",
         "torch.optim.Adamax",
         torch.optim.Adamax,
-        paper.adamax,
+        adam.adamax,
         each(ADAM, {"lr": 2e-3}),
     ),
     (
         "NAdam",
         "torch.optim.NAdam",
         torch.optim.NAdam,
-        paper.nadamw,
+        adam.nadamw,
         each(ADAM, {"lr": 2e-3}, **NADAM),
     ),
     (
         "NAdamW",
         "torch.optim.NAdam",
         partial(torch.optim.NAdam, decoupled_weight_decay=True),
-        paper.nadamw,
+        adam.nadamw,
         each(ADAM, {"lr": 2e-3}, weight_decay=DECAY, **NADAM),
     ),
-    ("RAdam", "torch.optim.RAdam", torch.optim.RAdam, paper.radam, ADAM),
+    ("RAdam", "torch.optim.RAdam", torch.optim.RAdam, adam.radam, ADAM),
     (
         "AdaBelief",
         "zij.AdaBelief",
         BELIEF,
-        paper.adabelief,
+        denominator.adabelief,
         each(ADAM, {"eps": 1e-16}),
     ),
-    ("AdaBound", "torch_optimizer.AdaBound", torch_optimizer.AdaBound, paper.adabound, BOUND),
+    ("AdaBound", "torch_optimizer.AdaBound", torch_optimizer.AdaBound, denominator.adabound, BOUND),
     (
         "AMSBound",
         "torch_optimizer.AdaBound",
         partial(torch_optimizer.AdaBound, amsbound=True),
-        partial(paper.adabound, amsbound=True),
+        partial(denominator.adabound, amsbound=True),
         BOUND,
     ),
     (
         "QHAdam",
         "torch_optimizer.QHAdam",
         torch_optimizer.QHAdam,
-        paper.qhadam,
+        numerator.qhadam,
         each(
             ADAM,
             {"betas": [0.995, 0.999]},
@@ -92,14 +92,14 @@ RULES = [  # name, oracle, its class, transcription, settings
         ),
     ),
     # it adds eps to the root of the raw v: any eps that matters is not the paper's
-    ("Grams", "zij.Grams", zij.Grams, paper.grams, [row | {"eps": 1e-30} for row in ADAM]),
+    ("Grams", "zij.Grams", zij.Grams, numerator.grams, [row | {"eps": 1e-30} for row in ADAM]),
     # it has another form for an lr that changes
-    ("LaProp", "zij.LaProp", zij.LaProp, paper.laprop, each(ADAM[:3], LATE)),
+    ("LaProp", "zij.LaProp", zij.LaProp, numerator.laprop, each(ADAM[:3], LATE)),
     (
         "Adan",
         "zij.Adan",
         zij.Adan,
-        paper.adan,
+        numerator.adan,
         each(
             ADAM,
             betas=([0.98, 0.92, 0.99], [0.9, 0.5, 0.9], [0.5, 0.9, 0.8], [0.98, 0.92, 0.99]),
@@ -110,7 +110,7 @@ RULES = [  # name, oracle, its class, transcription, settings
         "AdEMAMix",
         "zij.AdEMAMix",
         zij.AdEMAMix,
-        paper.ademamix,
+        numerator.ademamix,
         each(
             ADAM,
             betas=([0.9, 0.999, 0.9999], [0.9, 0.99, 0.999], [0.5, 0.9, 0.99], [0.9, 0.999, 0.95]),

@@ -1,15 +1,15 @@
 """Record what others do by the rules of descent, and by FTRL: tests/oracles/rules_*.npz.
 
-The inputs and the form are those of rules.py, beside which this is run as
-`python tests/record/rules_descent.py`. FTRL starts at zero, in a file of its own: other weights
-keras.optimizers.Ftrl pulls to zero, by beta in the first step. Packages: torch 2.13.0,
-torch_optimizer 0.3.0, pytorch_optimizer 4.1.0, lion_pytorch 0.2.5, optax 0.2.8, keras 3.15.1.
+The inputs and the form are those of rules.py. Run as `python -m tests.record.rules_descent`. FTRL
+starts at zero, in a file of its own: other weights keras.optimizers.Ftrl pulls to zero, by beta in
+the first step. Packages: torch 2.13.0, torch_optimizer 0.3.0, pytorch_optimizer 4.1.0,
+lion_pytorch 0.2.5, optax 0.2.8, keras 3.15.1.
 """
 
 from functools import partial
 
 # isort: off
-from rules import (  # first: it sets keras up
+from tests.record.rules import (  # first: it sets keras up
     by_optax,
     by_torch,
     inputs,

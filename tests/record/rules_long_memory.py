@@ -1,9 +1,8 @@
 """Record the rules that answer Adam's forgetting: tests/oracles/rules_long_memory.npz.
 
-As tests/record/rules.py does, with the gradients of its `inputs`; one tensor of each shape for
-rules that see whole tensors. Each recording is first compared with the transcription in
-tests/paper_long_memory.py. Run as `PYTHONPATH=.:tests:tests/record python
-tests/record/rules_long_memory.py`.
+As rules.py does, with the gradients of its `inputs`; one tensor of each shape for rules that see
+whole tensors. Each recording is first compared with the transcription in tests/rules. Run as
+`python -m tests.record.rules_long_memory`.
 """
 
 from functools import partial
@@ -13,12 +12,24 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-import paper_long_memory
 import pytorch_optimizer
 import torch
 import zij
-from driving import parts
-from rules import SHAPES, STEPS, by_optax, inputs, keep, rate, root, scheduled, store, table
+
+from tests.driving import split
+from tests.record.rules import (
+    SHAPES,
+    STEPS,
+    by_optax,
+    inputs,
+    keep,
+    rate,
+    root,
+    scheduled,
+    store,
+    table,
+)
+from tests.rules import delayed, per_tensor
 
 jax.config.update("jax_enable_x64", True)
 
@@ -26,11 +37,11 @@ jax.config.update("jax_enable_x64", True)
 def by_torch(optimizer, x0, grads, lr, names=(), **settings):
     """The parameters after each step, from one tensor of each of SHAPES; `names` renames."""
     settings = {dict(names).get(name, name): value for name, value in settings.items()}
-    x = [torch.tensor(part, requires_grad=True) for part in parts(x0, SHAPES)]
+    x = [torch.tensor(part, requires_grad=True) for part in split(x0, SHAPES)]
     opt = optimizer(x, lr=rate(lr, 1), **settings)
     for t, g in enumerate(grads, 1):
         opt.param_groups[0]["lr"] = rate(lr, t)
-        for tensor, part in zip(x, parts(g, SHAPES), strict=True):
+        for tensor, part in zip(x, split(g, SHAPES), strict=True):
             tensor.grad = torch.tensor(part)
         opt.step()
         yield np.concatenate([tensor.detach().numpy().ravel() for tensor in x])
@@ -50,7 +61,7 @@ def optax_adopt(lr, b1, b2, eps):
 
 def by_formula(paper, x0, grads, lr, **settings):
     """The transcription, tensor by tensor."""
-    every = zip(parts(x0, SHAPES), *(parts(g, SHAPES) for g in grads), strict=True)
+    every = zip(split(x0, SHAPES), *(split(g, SHAPES) for g in grads), strict=True)
     step = (lambda t: rate(lr, t)) if isinstance(lr, dict) else lr
     columns = [
         np.array(list(paper(x, part, lr=step, **settings))).reshape(STEPS, -1) for x, *part in every
@@ -87,7 +98,7 @@ RULES = [  # name, oracle, distribution, how to run it, transcription, settings
         "adopt.ADOPT",
         "torch-adopt",
         partial(by_torch, adopt.ADOPT),
-        paper_long_memory.adopt,
+        delayed.adopt,
         [{**DELAYED[0], "betas": [0.9, 0.9999]}, *DELAYED[1:]],
     ),
     (
@@ -95,7 +106,7 @@ RULES = [  # name, oracle, distribution, how to run it, transcription, settings
         "optax.contrib.adopt",
         "optax",
         partial(in_optax, optax_adopt),
-        paper_long_memory.adopt,
+        delayed.adopt,
         DELAYED[1:],
     ),
     (
@@ -103,7 +114,7 @@ RULES = [  # name, oracle, distribution, how to run it, transcription, settings
         "pytorch_optimizer.AdaShift",
         "pytorch-optimizer",
         partial(shift, reduce_func=None),
-        paper_long_memory.adashift,
+        delayed.adashift,
         SHIFTED,
     ),
     (
@@ -111,7 +122,7 @@ RULES = [  # name, oracle, distribution, how to run it, transcription, settings
         "pytorch_optimizer.AdaShift",
         "pytorch-optimizer",
         partial(shift, reduce_func=torch.max),
-        paper_long_memory.max_adashift,
+        delayed.max_adashift,
         SHIFTED,
     ),
     (
@@ -119,7 +130,7 @@ RULES = [  # name, oracle, distribution, how to run it, transcription, settings
         "zij.MARS",
         "zij",
         partial(by_torch, zij.MARS, optimize_1d=True),
-        paper_long_memory.mars,
+        per_tensor.mars,
         MARS,
     ),
 ]

@@ -1,14 +1,15 @@
 """Record what the packages of their authors, and optax, do for the rules without a rate or a
 schedule to tune: tests/oracles/rules_parameter_free.npz.
 
-Each recording is first compared with the rule's transcription. Run with `tests` and `tests/record`
-on the path.
+Each recording is first compared with the transcription in tests/rules. Run as
+`python -m tests.record.rules_parameter_free`.
 """
 
 from functools import partial
 
 import numpy as np
-from rules import (
+
+from tests.record.rules import (
     by_optax,
     by_torch,
     inputs,
@@ -24,10 +25,11 @@ from rules import (
 import dadaptation
 import jax.numpy as jnp
 import optax
-import paper_parameter_free as paper
 import prodigyopt
 import schedulefree
 import torch
+
+from tests.rules import parameter_free, schedule_free
 
 
 def dog(x0, grads, lr, eps, r_eps):
@@ -76,7 +78,7 @@ RULES = [  # name, oracle, how to run it, transcription, settings
         "DoG",
         "optax.contrib.dog",
         dog,
-        paper.dog,
+        parameter_free.dog,
         table(
             "lr eps r_eps",
             (1.0, 1e-8, 1e-6),
@@ -89,7 +91,7 @@ RULES = [  # name, oracle, how to run it, transcription, settings
         "DoWG",
         "optax.contrib.dowg",
         dowg,
-        paper.dowg,
+        parameter_free.dowg,
         table(
             "lr eps r_eps",
             (1.0, 1e-4, 1e-2),
@@ -102,7 +104,7 @@ RULES = [  # name, oracle, how to run it, transcription, settings
         "DAdaptAdam",
         "dadaptation.DAdaptAdam",
         partial(by_torch, dadaptation.DAdaptAdam),
-        paper.d_adapt_adam,
+        parameter_free.d_adapt_adam,
         table(
             "lr betas eps d0",
             (1.0, [0.9, 0.999], 1e-8, 1e-6),
@@ -111,26 +113,26 @@ RULES = [  # name, oracle, how to run it, transcription, settings
             (root(1.0), [0.9, 0.99], 1e-3, 1e-5),
         ),
     ),
-    ("Prodigy", "optax.contrib.prodigy", prodigy, paper.prodigy, PRODIGY),
+    ("Prodigy", "optax.contrib.prodigy", prodigy, parameter_free.prodigy, PRODIGY),
     (
         "Prodigy",
         "prodigyopt.Prodigy",
         partial(by_torch, prodigyopt.Prodigy),
-        paper.prodigy,
+        parameter_free.prodigy,
         PRODIGY,
     ),
     (
         "ScheduleFreeSGD",
         "schedulefree.SGDScheduleFree",
         partial(by_schedulefree, schedulefree.SGDScheduleFree),
-        paper.schedule_free_sgd,
+        schedule_free.schedule_free_sgd,
         table("lr momentum", (1.0, 0.9), (1e-2, 0.98), (0.1, 0.5), (root(0.05), 0.9)),
     ),
     (
         "ScheduleFreeAdamW",
         "schedulefree.AdamWScheduleFree",
         partial(by_schedulefree, schedulefree.AdamWScheduleFree),
-        paper.schedule_free_adamw,
+        schedule_free.schedule_free_adamw,
         table(
             "lr betas eps weight_decay",
             (2.5e-3, [0.9, 0.999], 1e-8, 0.0),

@@ -1,8 +1,8 @@
 """Record what optax, PyTorch and others do with whole tensors: tests/oracles/rules_shaped.npz.
 
 Fifty steps of the tensors of rules.py, each by an optimizer of its own, in float64. Each recording
-is first compared with a transcription of the paper in tests/paper_shaped.py. Run with tests and
-tests/record on PYTHONPATH, as `python tests/record/rules_shaped.py`.
+is first compared with a transcription of the paper in tests/rules. Run as
+`python -m tests.record.rules_shaped`.
 """
 
 import math
@@ -14,10 +14,11 @@ os.environ["JAX_ENABLE_X64"] = "1"
 import adam_mini
 import numpy as np
 import optax
-import paper_shaped
 import pytorch_optimizer
 import torch
-from rules import SHAPES, SIZE, STEPS, by_optax, by_torch, keep, store, table
+
+from tests.record.rules import SHAPES, SIZE, STEPS, by_optax, by_torch, keep, store, table
+from tests.rules import matrix, per_tensor
 
 
 def inputs():
@@ -119,31 +120,31 @@ RULES = [  # name, oracle, how to run it, transcription, settings
         "LARS",  # whose weight decay is not the paper's
         "optax.lars",
         lars,
-        partial(paper_shaped.lars, weight_decay=0.0),
+        partial(per_tensor.lars, weight_decay=0.0),
         table(
             "lr momentum trust_coefficient", (1.0, 0.9, 1e-3), (2.0, 0.5, 1e-2), (0.5, 0.99, 0.1)
         ),
     ),
-    ("LAMB", "optax.lamb", lamb, paper_shaped.lamb, DECAYED),
+    ("LAMB", "optax.lamb", lamb, per_tensor.lamb, DECAYED),
     (
         "NovoGrad",
         "optax.novograd",
         novograd,
-        paper_shaped.novograd,
+        per_tensor.novograd,
         [{**DECAYED[0], "lr": 1e-2, "betas": [0.9, 0.25]}, *DECAYED[1:]],
     ),
     (
         "SM3",
         "optax.sm3",
         sm3,
-        paper_shaped.sm3,
+        per_tensor.sm3,
         table("lr momentum eps", (0.1, 0.9, 1e-8), (1.0, 0.5, 1e-3), (1e-2, 0.0, 0.1)),
     ),
     (
         "Adafactor",
         "torch.optim.Adafactor",
         adafactor,
-        paper_shaped.adafactor,
+        per_tensor.adafactor,
         table(
             "lr decay_rate eps min_scale d weight_decay",
             (1e-2, 0.8, 1e-15, 1e-3, 1.0, 0.0),
@@ -155,7 +156,7 @@ RULES = [  # name, oracle, how to run it, transcription, settings
         "AdamMini",
         "adam_mini.Adam_mini",
         mini,
-        paper_shaped.adam_mini,
+        per_tensor.adam_mini,
         table(
             "lr betas eps",
             (1e-3, [0.9, 0.999], 1e-8),
@@ -167,7 +168,7 @@ RULES = [  # name, oracle, how to run it, transcription, settings
         "SOAP",
         "pytorch_optimizer.SOAP",
         soap,
-        paper_shaped.soap,
+        matrix.soap,
         table(
             "lr betas eps weight_decay precondition_frequency",
             (3e-3, [0.95, 0.95], 1e-8, 1e-2, 10),
@@ -175,12 +176,12 @@ RULES = [  # name, oracle, how to run it, transcription, settings
             (0.03, [0.5, 0.9], 0.1, 0.1, 1),
         ),
     ),
-    ("Muon", "torch.optim.Muon", muon, paper_shaped.muon, MUON),
+    ("Muon", "torch.optim.Muon", muon, matrix.muon, MUON),
     (
         "Muon",  # without what optax does otherwise: it corrects the momentum and adds eps
         "optax.contrib.muon",
         muon_of_optax,
-        paper_shaped.muon,
+        matrix.muon,
         [{**settings, "momentum": 0.0, "eps": 1e-14} for settings in MUON],
     ),
 ]

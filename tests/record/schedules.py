@@ -2,7 +2,7 @@
 
 Each row of the tables is one of our schedules, as text, and what torch 2.13.0 or optax 0.2.8
 calls the same; 60 values of each are kept, from the first step on. optax and torch count from 0.
-Run as `python tests/record/schedules.py`. In the file "cases" is a list as JSON of the text, the
+Run as `python -m tests.record.schedules`. In the file "cases" is a list as JSON of the text, the
 oracle's name and how many of its values are right, and "values" has a row for each. "plateaus" are
 the settings of ReduceOnPlateau, "losses" what each was fed, and "after" its value after each feed.
 """

@@ -1,0 +1,270 @@
+"""Plant mistakes that NumPy forgives and a GPU does not, and see that the tests notice.
+
+    python -m tests.device.planted
+
+Each mistake is made in a copy of the tree, where the named tests then run on the stand-in for
+CuPy. A mistake that passes is printed, and the exit status is 1.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = ("minigrad", "optim", "models", "experiments", "tests")
+
+
+class Mistake(NamedTuple):
+    """Text to replace once in a file, and the test file that should notice."""
+
+    name: str
+    file: str
+    text: str
+    instead: str
+    tests: str = "device/test_launches.py"
+
+
+OPS, TENSOR, DRIVER = "minigrad/ops.py", "minigrad/tensor.py", "optim/engine/optimizer.py"
+ADAM = "optim/rules/adam.py"
+MISTAKES = [
+    Mistake(
+        "np.maximum in relu",
+        OPS,
+        "xp.maximum(x, 0), lambda",
+        "__import__('numpy').maximum(x, 0), lambda",
+    ),
+    Mistake(
+        "np.exp in an op",
+        OPS,
+        "y = xp.exp(x)",
+        "y = __import__('numpy').exp(x)",
+        "autograd/test_ops.py",
+    ),
+    Mistake(
+        "a mask on the host",
+        OPS,
+        "lambda g: g * (x > 0)",
+        "lambda g: g * __import__('minigrad').to_host(x > 0)",
+    ),
+    Mistake(
+        "labels stay on the host",
+        OPS,
+        "labels = xp.asarray(labels)\n",
+        "labels = __import__('numpy').asarray(__import__('minigrad').to_host(labels))\n",
+    ),
+    Mistake(
+        "rows made on the host",
+        OPS,
+        "wrapped * n + xp.arange(n)",
+        "wrapped * n + __import__('numpy').arange(n)",
+    ),
+    Mistake("rows as a list", OPS, "wrapped * n + xp.arange(n)", "wrapped * n + list(range(n))"),
+    Mistake("a look at the labels", OPS, "on_host = current().on_host", "on_host = True"),
+    Mistake(
+        "the loss as a float",
+        OPS,
+        "return losses.sum() / n, pullback",
+        "return xp.asarray(float(losses.sum()) / n, logits.dtype), pullback",
+    ),
+    Mistake(
+        "a branch on the data",
+        OPS,
+        "    e -= e.max(axis=0)\n",
+        "    if (e.max() > 0):\n        e -= e.max(axis=0)\n",
+    ),
+    Mistake(
+        "assignment with repeats",
+        OPS,
+        "        if _repeats_nothing(index):\n",
+        "        if True:\n",
+        "autograd/test_ops.py",
+    ),
+    Mistake(
+        "zeros on the host",
+        OPS,
+        "dx = xp.zeros(",
+        "dx = __import__('numpy').zeros(",
+        "autograd/test_ops.py",
+    ),
+    Mistake(
+        "a list as an index", OPS, "    index = _without_lists(index)\n", "", "autograd/test_ops.py"
+    ),
+    Mistake(
+        "an initial maximum",
+        OPS,
+        "x.max(axis=axis, keepdims=True), axis",
+        "x.max(axis=axis, keepdims=True, initial=-1e9), axis",
+        "autograd/test_ops.py",
+    ),
+    Mistake("maximum.reduce", OPS, "    e -= e.max(axis=0)\n", "    e -= xp.maximum.reduce(e)\n"),
+    Mistake(
+        "where= in a ufunc",
+        OPS,
+        "    e -= e.max(axis=0)\n",
+        "    xp.subtract(e, e.max(axis=0), out=e, where=e == e)\n",
+    ),
+    Mistake(
+        "a seed on the host",
+        TENSOR,
+        "grad = xp.empty_like(self._data)",
+        "grad = np.empty(self.shape, self.dtype)",
+    ),
+    Mistake("inputs not moved", "minigrad/module.py", "else xp.asarray(x))", "else x)"),
+    Mistake(
+        "an arena on the host",
+        "minigrad/arena.py",
+        "self.grad = xp.zeros(",
+        "self.grad = __import__('numpy').zeros(",
+    ),
+    Mistake(
+        "state on the host",
+        "optim/engine/state.py",
+        "array = xp.zeros(",
+        "array = __import__('numpy').zeros(",
+    ),
+    Mistake("np.sqrt in a kernel", ADAM, "xp.sqrt(", "__import__('numpy').sqrt("),
+    Mistake(
+        "np.asarray of a gradient",
+        DRIVER,
+        "        self._owned.materialize_grads()\n",
+        "        self._owned.materialize_grads()\n        np.asarray(self._owned.spans[0].grad)\n",
+    ),
+    Mistake(
+        "float() in a step",
+        DRIVER,
+        "        self._owned.materialize_grads()\n",
+        "        self._owned.materialize_grads()\n        float(self._owned.spans[0].grad[0])\n",
+    ),
+    Mistake(
+        "a look for NaN in a step",
+        DRIVER,
+        "        self._owned.materialize_grads()\n",
+        "        self._owned.materialize_grads()\n"
+        "        bool(xp.isfinite(self._owned.spans[0].grad).all())\n",
+    ),
+    Mistake(
+        "a copy to the host in a step",
+        DRIVER,
+        "        self._owned.materialize_grads()\n",
+        "        self._owned.materialize_grads()\n        to_host(self._owned.spans[0].grad)\n",
+    ),
+    Mistake(
+        "a kernel that is not fused",
+        "optim/engine/passes.py",
+        "function if self.per_tensor else backend.fuse(function)",
+        "function",
+    ),
+    Mistake(
+        "blocks on a device",
+        "optim/engine/threads.py",
+        "limit = current().block_bytes\n",
+        "limit = 64\n",
+    ),
+    Mistake(
+        "hyperparameters stay on the host",
+        "optim/engine/settings.py",
+        'xp.array(value, "float64")',
+        'value.astype("float64")',
+    ),
+    Mistake(
+        "scalars as Python floats",
+        "minigrad/backend.py",
+        "scalar=lambda value, dtype: np.dtype(dtype).type(value)",
+        "scalar=lambda value, dtype: float(value)",
+    ),
+    Mistake(
+        "scalars as arrays of the host",
+        "minigrad/backend.py",
+        "scalar=lambda value, dtype: np.dtype(dtype).type(value)",
+        "scalar=np.asarray",
+    ),
+    Mistake(
+        "a mask to assign by",
+        OPS,
+        "losses = xp.where(labels == wrapped, losses, xp.nan)",
+        "losses[labels != wrapped] = xp.nan",
+    ),
+    Mistake(
+        "a kernel compiled anew in every step",
+        "minigrad/backend.py",
+        "        if names not in fused:\n",
+        "        if True:\n",
+    ),
+    Mistake(
+        "weights on the device in a state",
+        "minigrad/arena.py",
+        "t.numpy().copy() for",
+        "t.data.copy() for",
+    ),
+    Mistake(
+        "a branch on the norm",
+        "optim/wrappers/clip.py",
+        "factor = xp.asarray(1 / xp.maximum(excess, 1), self.params.dtype)",
+        "factor = xp.asarray(1 / max(excess, 1), self.params.dtype)",
+    ),
+    Mistake(
+        "the larger by Python",
+        "optim/rules/closure.py",
+        'xp.maximum(self._loss.data - scalars["f_min"], 0)',
+        'max(self._loss.data - scalars["f_min"], 0)',
+    ),
+    Mistake(
+        "the norm as a float",
+        "optim/wrappers/sam.py",
+        "1 / xp.maximum(norm, self._tiny)",
+        "1 / max(float(norm), self._tiny)",
+    ),
+    Mistake(
+        "every point that is played on the host",
+        "experiments/loops/online.py",
+        "            x[i] = data\n",
+        "            x[i] = xp.asarray(to_host(data))\n",
+        "device/test_experiments_on_device.py",
+    ),
+    Mistake(
+        "a sum for every coordinate",
+        "optim/rules/parameter_free.py",
+        '"r": first, "s": xp.asarray(0.0)}',
+        '"r": first}',
+    ),
+]
+
+
+def main() -> int:
+    """Try every mistake; 1 if one passes."""
+    for tests in {mistake.tests for mistake in MISTAKES}:
+        assert not is_noticed(Mistake("none", OPS, "", "", tests)), f"{tests} fails without any"
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        noticed = list(pool.map(is_noticed, MISTAKES))
+    for mistake, seen in zip(MISTAKES, noticed, strict=True):
+        print(f"{'noticed' if seen else 'PASSED '}  {mistake.name}")
+    print(f"{sum(noticed)} of {len(MISTAKES)} noticed")
+    return 0 if all(noticed) else 1
+
+
+def is_noticed(mistake: Mistake) -> bool:
+    """Whether the tests fail on a copy of the tree with the mistake in it."""
+    with tempfile.TemporaryDirectory() as copy:
+        for name in PACKAGES:
+            shutil.copytree(ROOT / name, Path(copy, name), ignore=shutil.ignore_patterns("*.pyc"))
+        shutil.copy(ROOT / "pyproject.toml", copy)
+        file = Path(copy, mistake.file)
+        file.write_text(file.read_text().replace(mistake.text, mistake.instead, 1))
+        command = [sys.executable, "-m", "pytest", "-q", "-x", f"tests/{mistake.tests}"]
+        done = subprocess.run(
+            [*command, "-p", "no:cacheprovider"],
+            cwd=copy,
+            env={**os.environ, "MINIGRAD_BACKEND": "strict", "PYTHONPATH": copy},
+            capture_output=True,
+            text=True,
+        )
+    return done.returncode == 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,173 @@
+"""Saving an optimizer's state, and continuing from it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import minigrad
+import optim
+from optim.schedules import InverseSqrt
+from tests.driving import SIZE, assert_identical, both_dtypes, drive, end, gradients, start, tensors
+from tests.rules.table import TABLE, every_rule
+
+GRADS = gradients(20)
+BETAS = np.linspace(0.5, 0.9, SIZE)
+
+
+def build(rule, x0, **settings):
+    return rule(tensors(x0), lr=InverseSqrt(0.1), projection=optim.Box(-2, 2), **settings)
+
+
+def resume(rule, path, dtype="float32", **settings):
+    """A fresh optimizer in the saved state."""
+    saved = minigrad.load(path)
+    opt = build(rule, np.zeros(SIZE, dtype), **settings)
+    opt.params.load_state_dict(saved["params"])
+    opt.load_state_dict(saved["opt"])
+    return opt
+
+
+def continue_(name, path, out):
+    """What another process runs."""
+    opt = resume(optim.RULES[name], path)
+    drive(opt, GRADS[10:])
+    np.savez(out, **end(opt))
+
+
+@every_rule
+@both_dtypes
+def test_continues_bit_for_bit(rule, dtype, tmp_path):
+    opt = build(rule, start(dtype))
+    drive(opt, GRADS[:10])
+    minigrad.save(tmp_path / "state.npz", params=opt.params, opt=opt)
+    rows = drive(opt, GRADS[10:])
+    fresh = resume(rule, tmp_path / "state.npz", dtype)
+    assert fresh.t == 10
+    np.testing.assert_array_equal(drive(fresh, GRADS[10:]), rows, strict=True)
+    assert_identical(end(fresh), end(opt))
+    assert fresh.t == opt.t == 20
+
+
+@pytest.mark.parametrize("rule", (optim.Adam, optim.AMSGradOptax))
+def test_continues_a_sweep_over_betas(rule, tmp_path):
+    opt = build(rule, start(), betas=(BETAS, 0.99))
+    drive(opt, GRADS[:10])
+    minigrad.save(tmp_path / "state.npz", params=opt.params, opt=opt)
+    rows = drive(opt, GRADS[10:])
+    fresh = resume(rule, tmp_path / "state.npz", "float64", betas=(BETAS, 0.99))
+    np.testing.assert_array_equal(drive(fresh, GRADS[10:]), rows)
+
+
+def test_every_rule_continues_bit_for_bit_in_another_process(tmp_path):
+    ends = {}
+    for rule in TABLE:
+        opt = build(rule, start("float32"))
+        drive(opt, GRADS[:10])
+        (tmp_path / rule.__name__).mkdir()
+        minigrad.save(tmp_path / rule.__name__ / "state.npz", params=opt.params, opt=opt)
+        drive(opt, GRADS[10:])
+        ends[rule.__name__] = end(opt)
+    code = """if True:
+        import sys
+        from tests import conftest
+        from tests.engine import test_resume
+        for name in sys.argv[1:]:
+            test_resume.continue_(name.lower(), f"{name}/state.npz", f"{name}/end.npz")
+    """
+    subprocess.run(
+        [sys.executable, "-c", code, *ends],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        check=True,
+    )
+    for name, expected in ends.items():
+        with np.load(tmp_path / name / "end.npz") as file:
+            assert_identical(dict(file), expected)
+
+
+@every_rule
+def test_a_saved_state_is_a_copy(rule):
+    opt = build(rule, start())
+    drive(opt, GRADS[:2])
+    saved = opt.state_dict()
+    before = {name: array.copy() for name, array in saved["state"].items()}
+    drive(opt, GRADS[2:4])
+    assert_identical(saved["state"], before)
+    opt.load_state_dict(saved)
+    drive(opt, GRADS[4:6])  # nor do steps after loading write to it
+    assert_identical(saved["state"], before)
+
+
+def without(saved, name):
+    return {**saved, "state": {n: a for n, a in saved["state"].items() if n != name}}
+
+
+def put(saved, name, array):
+    return {**saved, "state": {**saved["state"], name: array}}
+
+
+UNFIT = {
+    "another rule": (lambda s: {**s, "rule": "AdaGrad"}, r"AdaGrad, not of AMSGrad"),
+    "a kin with the same arrays": (lambda s: {**s, "rule": "AMSGradKeras"}, r"not of AMSGrad;"),
+    "an array less": (lambda s: without(s, "v_max"), r"AMSGrad lacks \['v_max'\] and has \[\]"),
+    "an array more": (lambda s: put(s, "u", np.zeros(SIZE)), r"lacks \[\] and has \['u'\]"),
+    "another name": (
+        lambda s: put(without(s, "v"), "s", np.zeros(SIZE)),
+        r"lacks \['v'\] and has \['s'\]",
+    ),
+    "a shorter array": (lambda s: put(s, "v_max", np.ones(SIZE - 1)), r"'v_max'.*48.*47"),
+    "a number": (lambda s: put(s, "v", np.array(1.0)), r"'v'.*\(48,\).*\(\)"),
+    "another shape": (lambda s: put(s, "v", np.ones((2, 24))), r"'v'.*\(48,\).*\(2, 24\)"),
+    "another dtype": (
+        lambda s: put(s, "v_max", np.ones(SIZE, np.float32)),
+        r"'v_max'.*float64.*float32",
+    ),
+}
+
+
+@pytest.mark.parametrize("damage, said", UNFIT.values(), ids=UNFIT)
+def test_a_state_that_does_not_fit_changes_nothing(damage, said):
+    opts = [optim.AMSGrad(tensors(start()), lr=0.1) for _ in range(2)]
+    for opt in opts:
+        drive(opt, GRADS[:3])
+    saved = opts[0].state_dict()
+    drive(other := optim.AMSGrad(tensors(start())), GRADS[5:12])
+    foreign = {**other.state_dict(), "rule": "AMSGrad"}
+    assert saved.keys() == foreign.keys()
+    with pytest.raises(ValueError, match=said):
+        opts[0].load_state_dict(damage(foreign))
+    assert opts[0].t == 3
+    assert_identical(end(opts[0]), end(opts[1]))
+    np.testing.assert_array_equal(drive(opts[0], GRADS[3:6]), drive(opts[1], GRADS[3:6]))
+
+
+@every_rule
+def test_a_rule_takes_the_state_of_no_other(rule):
+    opt = rule(tensors(start()))
+    for other in TABLE:
+        if other is not rule:
+            with pytest.raises(ValueError, match=f"of {other.__name__}, not of {rule.__name__}"):
+                opt.load_state_dict(other(tensors(start())).state_dict())
+
+
+def test_loading_leaves_no_metric_behind():
+    opt = optim.Adam(tensors(start()))
+    drive(opt, GRADS[:2])
+    opt.load_state_dict(opt.state_dict())
+    with pytest.raises(RuntimeError, match="call step"):
+        opt.metric()
+    drive(opt, GRADS[2:3])
+    opt.metric()
+
+
+def test_the_state_holds_what_continuing_needs():
+    opt = optim.AMSGradOptax(tensors(start()), betas=(0.5, 0.75))
+    drive(opt, GRADS[:2])
+    saved = opt.state_dict()
+    assert saved["rule"] == "AMSGradOptax" and saved["t"] == 2
+    assert saved["running"] == {"beta_product_0": 0.25, "beta_product_1": 0.5625}
+    assert_identical({"p": end(opt)["p"], **saved["state"]}, end(opt))

@@ -1,0 +1,223 @@
+"""The benchmark's judgements and sums; nothing here depends on how long anything takes."""
+
+import os
+from functools import partial
+from itertools import islice
+
+import numpy as np
+import pytest
+
+from benchmarks import bandwidth, graphs, reddi, report, steps, training
+from benchmarks.comparison import CHECKED, Work, compare
+from benchmarks.cores import Cores
+from benchmarks.groups import GROUPS, MODELS
+from benchmarks.rows import Bar, Row, rows_of
+from benchmarks.timing import CORES, Contestant, Failure, interleave
+from tests.driving import host_only
+
+pytestmark = host_only  # what is measured is NumPy
+
+
+@pytest.mark.parametrize(
+    "bar, ours, theirs, passes",
+    [
+        (Bar("it", 0.5), 1.0, 2.0, True),
+        (Bar("it", 0.5), 1.01, 2.0, False),
+        (Bar("it", 1.08, 30e-6), 129e-6, 100e-6, True),  # by the 30 us alone
+        (Bar("it", 1.08, 30e-6), 131e-6, 100e-6, False),
+        (Bar("it", 1.08, 30e-6), 1.07, 1.0, True),  # by the ratio alone
+        (Bar("it", 1.08, 30e-6), 1.09, 1.0, False),
+    ],
+)
+def test_a_bar_is_a_ratio_or_so_many_seconds_more(bar, ours, theirs, passes):
+    assert bar.allows(ours, theirs) == passes
+    ours, its = rows_of("work", {"ours": [ours] * 3, "it": [theirs] * 3}, [bar])
+    assert its.verdict == ("PASS" if passes else "MISS")
+    assert ours.verdict == ""
+
+
+def test_a_bar_is_held_against_the_median_of_the_fastest_of_its_names():
+    times = {
+        "ours": [2.0, 2.0, 9.0],
+        "torch default": [4.0, 4.0, 4.0],
+        "torch fused": [3.0, 3.0, 0.1],
+        "jax": [5.0, 5.0, 5.0],
+        "autograd": [1.0, 1.0, 1.0],
+        "mygrad": [],
+    }
+    rows = {row.contestant: row for row in rows_of("work", times, [Bar(("torch", "jax"), 0.6)])}
+    verdicts = {name: row.verdict for name, row in rows.items()}
+    assert verdicts == {**dict.fromkeys(times, ""), "torch fused": "MISS"}
+    assert rows["torch fused"].ratio == pytest.approx(2 / 3)
+    assert rows["mygrad"].ratio is rows["mygrad"].median is None
+
+
+def test_a_bar_against_nobody_gives_no_verdict():
+    rows = rows_of("work", {"ours": [1.0, 1.0], "jax": []}, [Bar("jax", 1)])
+    assert [row.verdict for row in rows] == ["", ""]
+
+
+def test_measurements_take_turns():
+    taken = []
+
+    def measure(name):
+        taken.append(name)
+        return len(taken)
+
+    times = interleave({name: partial(measure, name) for name in "ABC"}, 20)
+    rounds = ["".join(taken[i : i + 3]) for i in range(0, 60, 3)]
+    assert {"".join(sorted(one)) for one in rounds} == {"ABC"} and len(set(rounds)) == 6
+    assert times == {name: [k for k, one in enumerate(taken, 1) if one == name] for name in "ABC"}
+
+
+def test_a_round_waits_until_it_may_begin():
+    taken = []
+    interleave({"A": lambda: taken.append("A") or 1.0}, 2, lambda: taken.append("waited"))
+    assert taken == ["waited", "A"] * 2
+
+
+def test_cores_that_are_apart_are_waited_for_while_there_is_patience(monkeypatch):
+    slept = []
+    monkeypatch.setattr("benchmarks.cores.time.sleep", slept.append)
+    cores = Cores([0], patience=5.0)
+    assert cores.distance() == 0.0  # one core is near itself
+    distances = iter([3.0, 20.0, 20.0, 3.0, 20.0, 20.0, 20.0])
+    monkeypatch.setattr(cores, "distance", lambda: next(distances))
+    for _ in range(3):
+        cores.wait()
+    assert (cores.looks, cores.apart, slept) == (3, 1, [2.0] * 3)
+
+
+@pytest.mark.skipif(
+    len(CORES) < 2 or not hasattr(os, "sched_setaffinity"), reason="needs two cores"
+)
+def test_the_distance_of_two_cores_is_measured():
+    assert Cores(CORES, 0.0).distance() > 0
+
+
+def test_doubts():
+    steady = [Row("work", "ours", [1.0, 1.0, 1.01]) for _ in range(20)]
+    unsteady = [Row("work", "theirs", [1.0, 2.0, 3.0]) for _ in range(3)]
+    assert report.doubts(0.1, steady, quick=False) == []
+    assert report.doubts(0.1, [*steady, unsteady[0]], quick=False) == []  # one in twenty may
+    assert "3 of 23 rows" in report.doubts(0.1, steady + unsteady, quick=False)[0]
+    assert "busy" in report.doubts(1.5, steady, quick=False)[0]
+    assert "--quick" in report.doubts(0.1, steady, quick=True)[0]
+    wrong = Row("work", "theirs", note="WRONG: gives 1, ours 2")
+    assert "work, theirs" in report.doubts(0.1, [*steady, wrong], quick=False)[0]
+
+
+@pytest.mark.parametrize("sizes", [[6, 3], [6, 5, 4, 3]])
+def test_the_training_step_by_hand_is_ours(sizes):
+    ours, by_hand = (
+        [float(loss) for loss in islice(make(sizes, 32), CHECKED)]
+        for make in (training.ours, training.by_hand)
+    )
+    assert by_hand == pytest.approx(ours, rel=1e-5)
+    assert ours[0] != ours[-1]
+
+
+@pytest.mark.parametrize("rule", steps.STATE)
+def test_the_rule_of_the_textbook_is_ours(rule):
+    ours, textbook = (
+        [float(p) for p in islice(make(rule, (7, 7)), CHECKED)]
+        for make in (steps.ours, steps.textbook)
+    )
+    start, _ = steps.task((7, 7))
+    assert textbook - start[0, 0] == pytest.approx(ours - start[0, 0], rel=1e-4)
+
+
+def test_bytes_that_must_move():
+    assert steps.moved("SGD", (1000,)) == 4 * 1000 * 3  # reads p and g, writes p
+    assert steps.moved("AMSGrad", (10, 100)) == 4 * 1000 * 9  # and m, v, v_max both ways
+    assert bandwidth.moved(1000) == 4 * 1000 * 3  # reads x and y, writes x
+    row = Row("work", "ours", [2e-3] * 3, moved=8_000_000, bandwidth=16e9)
+    assert row.rate == 4e9
+    assert "4 (25%)" in row.cells()
+
+
+def test_the_sum_that_measures_bandwidth_reaches_every_number():
+    assert list(islice(bandwidth.add(3, 1000), 3)) == [1.0, 2.0, 3.0]
+
+
+@pytest.mark.parametrize("graph", graphs.OPS)
+def test_a_graph_has_as_many_ops_as_its_time_is_divided_by(graph):
+    class Counting:
+        ops = 0
+
+        def count(self, *_):
+            Counting.ops += 1
+            return self
+
+        __mul__ = __add__ = sum = count
+
+    graph(Counting(), [Counting() for _ in range(graphs.WIDTH)])
+    assert Counting.ops == graphs.OPS[graph]
+
+
+def test_slopes_of_the_graphs():
+    _, *weights = graphs._leaves()
+    assert next(graphs.ours(graphs.chain)) == pytest.approx(np.prod(weights, axis=0)[0], rel=1e-4)
+    assert next(graphs.ours(graphs.wide)) == pytest.approx(np.sum(weights, axis=0)[0], rel=1e-4)
+
+
+def test_the_replay_does_what_the_loop_does():
+    assert next(reddi.replay(1, 1)) == pytest.approx(next(reddi.stepwise(1, 1)), rel=1e-10)
+
+
+def test_works_are_named_once_and_their_bars_meet_somebody():
+    for full in (True, False):
+        works = [work for group in GROUPS.values() for s in group(full, False) for work in s]
+        assert len({work.name for work in works}) == len(works)
+        for work in works:
+            assert "ours" in work.contestants
+            for bar in work.bars:
+                assert any(name.startswith(bar.names) for name in work.contestants)
+    assert sum(work.name.startswith(tuple(MODELS)) for work in works) == len(MODELS)
+
+
+def test_contestants_that_fail_or_differ_say_so():
+    """In processes of their own."""
+    tiny = {rule: partial(steps.ours, rule, (2,)) for rule in ("SGD", "Lion", "none")}
+    every = {"ours": tiny["SGD"], "same": tiny["SGD"], "other": tiny["Lion"], "no": tiny["none"]}
+    work = Work("a step", every, (Bar("same", 1e6),), scale={"same": 1e9})
+    rows = {row.contestant: row for row in compare([work], 2, 1e-4, threads=1, wait=lambda: None)}
+    assert rows["same"].verdict == "PASS"  # of the scaled times
+    assert rows["same"].median > 1e3 * rows["ours"].median
+    assert rows["other"].note.startswith("WRONG")
+    assert rows["no"].note.startswith("cannot: ")
+    assert not rows["other"].times and not rows["no"].times
+
+
+@pytest.mark.parametrize(
+    "modules, make, why",
+    [
+        (["no_such_library"], steps.ours, "ModuleNotFoundError: No module named 'no_such_library'"),
+        ([], partial(os._exit, 3), "its process ended with exit code 3"),
+    ],
+)
+def test_why_a_contestant_cannot(modules, make, why):
+    contestant = Contestant(modules)
+    contestant.begin(make, 1)
+    with pytest.raises(Failure, match=why):
+        contestant.wait()
+    contestant.stop()
+
+
+def test_the_readmes_table_is_of_medians(tmp_path):
+    rows = rows_of("a step", {"ours": [2e-3] * 3, "jax": [1e-3] * 3, "mygrad": []})
+    for row in rows:
+        row.group, row.headline = "training", True
+    facts = {
+        "date": "2026-01-01 00:00",
+        "cpu": "a processor",
+        "threads": 2,
+        "versions": {"numpy": "2.4"},
+        "worth nothing, because": ["it is made up"],
+    }
+    text = report.write(tmp_path, rows, facts)
+    assert "| a step | 0       | mygrad" not in text
+    table = (tmp_path / "readme.md").read_text().splitlines()
+    assert "a processor" in table[0] and "because it is made up" in table[0]
+    assert table[-1] == "| a step   | 2 ms | **1 ms** |"
+    assert report.read(tmp_path) == (rows, facts)

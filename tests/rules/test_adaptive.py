@@ -1,0 +1,45 @@
+"""What the rules of optim/rules/adaptive.py have to do with one another and with others."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+import optim
+from minigrad import Tensor, to_host
+from optim.schedules import InverseSqrt
+from tests.driving import assert_close, both_dtypes, drive, tensors
+from tests.rules.problems import SIZE, examples, problems, rates, run
+
+epsilons = st.just(0.0) | st.floats(1e-3, 1)
+
+
+@both_dtypes
+@examples
+@given(problems, rates, epsilons)
+def test_adagrad_norm_of_one_coordinate_is_adagrad(dtype, problem, lr, eps):
+    x0, grads = problem.draw()
+    norm, adagrad = (
+        rule([Tensor(x0[:1].astype(dtype), requires_grad=True)], lr=lr, eps=eps)
+        for rule in (optim.AdaGradNorm, optim.AdaGrad)
+    )
+    np.testing.assert_array_equal(drive(norm, grads[:, :1]), drive(adagrad, grads[:, :1]))
+    assert to_host(norm.state["s"]) == to_host(adagrad.state["s"])[0]
+
+
+@examples
+@given(problems, rates, epsilons)
+def test_ftrl_without_penalties_is_adagrad(problem, lr, eps):
+    for rate in (lr, InverseSqrt(lr)):
+        adagrad, _ = run(optim.AdaGrad, problem, lr=rate, eps=eps)
+        ftrl, _ = run(optim.FTRL, problem, lr=rate, eps=eps)
+        assert_close(ftrl, adagrad, 1e-11)
+
+
+@examples
+@given(problems, rates)
+def test_ftrl_leaves_zeros_where_gradients_never_sum_to_more_than_l1(problem, lr):
+    _, grads = problem.draw()
+    largest = np.abs(np.cumsum(grads, axis=0)).max(axis=0)
+    l1 = np.median(largest)
+    rows = drive(optim.FTRL(tensors(np.zeros(SIZE), [(SIZE,)]), lr=lr, l1=l1), grads)
+    np.testing.assert_array_equal(rows.any(axis=0), largest > l1)

@@ -1,0 +1,370 @@
+"""Rules that take a closure: LBFGS, SAM, Sophia, Polyak's step size."""
+
+import gc
+import json
+import weakref
+from contextvars import ContextVar
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import minigrad
+import optim
+from minigrad import Tensor, ops, to_host
+from models import MLP
+from optim.rules.line_search import ENOUGH, FLAT, strong_wolfe
+from tests.driving import host_only
+from tests.rules.closure import NAMED, X0, A, Run, log_cosh, rosenbrock
+
+every = pytest.mark.parametrize("rule", [*NAMED.values(), optim.SAM], ids=lambda r: r.__name__)
+with np.load(Path(__file__).parents[1] / "oracles" / "closure.npz") as file:
+    RECORDED = [(json.loads(key), file[key]) for key in file.files]
+# until a search of PyTorch's interpolates, which it does by another formula
+SAME_SEARCHES = {10: 6, 3: 6, 5: 16}
+
+
+def settings_of(case):
+    if case["rule"] != "SAM":
+        return NAMED[case["rule"]], case["settings"]
+    return optim.SAM, {**case["settings"], "base": optim.Momentum}
+
+
+def test_every_rule_with_a_closure_is_here():
+    assert set(NAMED.values()) == {r for r in optim.RULES.values() if r.needs_closure}
+    assert all(name in optim.__all__ for name in (*NAMED, "SAM"))
+
+
+@pytest.mark.parametrize("case, rows", RECORDED, ids=lambda c: str(c)[:60])
+def test_follows_the_recorded_implementation(case, rows):
+    rule, settings = settings_of(case)
+    got = Run(rule, **settings).steps(20)[1]
+    same = SAME_SEARCHES[settings["history"]] if rule is optim.LBFGS else 20
+    tolerance = 1e-8 if rule is optim.SAM else 1e-10  # that one takes the norm in float32
+    np.testing.assert_allclose(got[:same], rows[:same], rtol=0, atol=tolerance)
+    assert case["oracle"].startswith(rule.oracle + " ")
+
+
+@every
+def test_needs_a_closure_and_returns_the_loss_from_before(rule):
+    run = Run(rule)
+    with pytest.raises(TypeError, match=rf"{rule.__name__}\.step\(\) needs a closure"):
+        run.opt.step()
+    losses, rows = run.steps(3)
+    np.testing.assert_array_equal(losses, [log_cosh(x)[0] for x in (X0, *rows[:2])])
+
+
+@every
+def test_descends(rule):
+    best = min(Run(optim.LBFGS).steps(60)[0])
+    settings = {
+        "LBFGS": {},
+        "PolyakSGD": {"f_min": best},
+        "Sophia": {"lr": 0.02, "weight_decay": 0.0},
+        "SAM": {"lr": 0.1},
+    }[rule.__name__]
+    losses, _ = Run(rule, **settings).steps(200)
+    assert losses[-1] - best < 0.02 * (losses[0] - best)
+
+
+@every
+@pytest.mark.parametrize("dtype", ("float32", "float64"))
+def test_no_gradient_is_no_step(rule, dtype):
+    run = Run(rule, lambda x: (1.0, 0 * x), dtype=dtype)
+    _, rows = run.steps(12)
+    kept = {"Sophia": (1 - 1e-3 * 0.1) ** np.arange(1, 13)}.get(rule.__name__, np.ones(12))
+    np.testing.assert_allclose(rows, kept[:, None] * X0.astype(dtype), rtol=1e-6)
+    assert rows.dtype == dtype
+
+
+@every
+def test_continues_bit_for_bit(rule, tmp_path):
+    run = Run(rule, lr=0.05)
+    run.steps(13)
+    minigrad.save(tmp_path / "state.npz", opt=run.opt, x={"x": run.x.numpy()})
+    saved = minigrad.load(tmp_path / "state.npz")
+    fresh = Run(rule, x0=saved["x"]["x"], lr=0.05)
+    fresh.opt.load_state_dict(saved["opt"])
+    np.testing.assert_array_equal(fresh.steps(13)[1], run.steps(13)[1])
+
+
+@every
+def test_a_later_call_that_fails_leaves_the_parameters(rule):
+    run = Run(rule)
+    run.steps(10)
+    before = run.x.numpy().copy()
+    for calls in (1, 2):
+        done = len(run.calls)
+
+        def breaks(x, last=done + calls):
+            if len(run.calls) >= last:
+                raise KeyboardInterrupt
+            return log_cosh(x)
+
+        run.objective = breaks
+        try:
+            run.opt.step(run.closure)
+        except KeyboardInterrupt:
+            np.testing.assert_array_equal(run.x.numpy(), before, strict=True)
+        else:
+            assert rule is optim.PolyakSGD or calls == 2
+            before = run.x.numpy().copy()
+    run.objective = log_cosh
+    assert np.all(np.isfinite(run.steps(10)[1]))
+
+
+@every
+def test_every_call_is_in_the_same_context(rule):
+    mine, seen = ContextVar("mine", default=0), []
+    run = Run(rule, lambda x: (seen.append(mine.get()), *log_cosh(x))[1:])
+    mine.set(7)
+    run.steps(2)
+    assert set(seen) == {7}
+
+
+@every
+def test_a_closure_does_not_keep_an_optimizer_alive(rule):
+    run = Run(rule)
+    gone = weakref.ref(run.opt)
+    gc.disable()
+    try:
+        run.steps(2)
+        del run
+        assert gone() is None
+    finally:
+        gc.enable()
+
+
+@every
+def test_works_with_a_model(rule):
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(60, 4)).astype("f4"), rng.integers(3, size=60)
+    model = MLP([4, 8, 3], rng=1)
+    parts = list(model.parameters())
+    opt = rule([parts[2], parts[0]], lr=0.1)  # two runs of one arena, in another order
+
+    def closure():
+        model.parameters().zero_grad()
+        loss = model.loss(x, y)
+        loss.backward()
+        return loss
+
+    losses = [opt.step(closure).item() for _ in range(30)]
+    assert losses[-1] < losses[0] - 0.03 and np.all(np.isfinite(losses))
+
+
+# LBFGS
+
+
+def dense_bfgs(pairs, gradient):
+    """-H g with Nocedal and Wright's equation 6.17, from H = (s y / y y) I."""
+    s, y = pairs[-1]
+    H = np.eye(len(gradient)) * (s @ y) / (y @ y)
+    for s, y in pairs:
+        rho = 1 / (y @ s)
+        left = np.eye(len(s)) - rho * np.outer(s, y)
+        H = left @ H @ left.T + rho * np.outer(s, s)
+    return -H @ gradient
+
+
+def test_the_direction_is_that_of_the_dense_formula():
+    run = Run(optim.LBFGS, history=4)
+    xs, slopes = [X0], [log_cosh(X0)[1]]
+    for i in range(10):
+        run.steps(1)
+        if i:
+            changes = zip(pairwise(xs), pairwise(slopes), strict=True)
+            pairs = [(b - a, d - c) for (a, b), (c, d) in changes]
+            expected = dense_bfgs(pairs[-4:], slopes[-1])
+            np.testing.assert_allclose(to_host(run.opt.state["d"]), expected, atol=1e-9)
+        xs.append(run.x.numpy().copy())
+        slopes.append(log_cosh(xs[-1])[1])
+
+
+@pytest.mark.parametrize("objective, x0", [(log_cosh, X0), (rosenbrock, np.array([-1.2, 1.0]))])
+def test_every_step_satisfies_the_strong_wolfe_conditions(objective, x0):
+    run, before = Run(optim.LBFGS, objective, x0), x0
+    for _ in range(25):
+        run.steps(1)
+        after = run.x.numpy().copy()
+        (f0, g0), (f1, g1) = objective(before), objective(after)
+        if np.abs(g0).max() < 1e-6:
+            break
+        along = after - before
+        assert f1 <= f0 + ENOUGH * along @ g0 and abs(along @ g1) <= FLAT * abs(along @ g0)
+        before = after
+
+
+def test_lbfgs_solves_rosenbrock_and_quadratics():
+    run = Run(optim.LBFGS, rosenbrock, np.array([-1.2, 1.0]))
+    _, rows = run.steps(45)
+    np.testing.assert_allclose(rows[-1], 1, atol=1e-8)
+    H = A.T @ A + np.eye(12)
+    _, rows = Run(optim.LBFGS, lambda x: (x @ H @ x / 2, H @ x), history=12).steps(40)
+    assert np.abs(rows[-1]).max() < 1e-8
+
+
+def test_lbfgs_stays_where_nothing_is_lower():
+    def kinked(x):  # the slope says descend, the loss says otherwise
+        return np.abs(x - X0).sum(), np.ones(12)
+
+    _, rows = Run(optim.LBFGS, kinked).steps(2)
+    np.testing.assert_array_equal(rows, [X0, X0])
+
+
+def test_lbfgs_turns_back_from_overflow():
+    def steep(x):
+        return np.exp(400 * x).sum(), 400 * np.exp(400 * x)
+
+    losses, _ = Run(optim.LBFGS, steep, np.array([0.5]), lr=1e3).steps(5)
+    assert np.all(np.diff(losses) <= 0) and np.all(np.isfinite(losses))
+
+
+@host_only
+def test_lbfgs_turns_back_from_a_slope_that_overflows():
+    def steep(x):  # the gradient far away is finite, and so is the loss
+        far = np.abs(x).max() > 1e4
+        return (1e30 if far else (x @ x) / 2), (np.sign(x) * 3e38 if far else x)
+
+    losses, _ = Run(optim.LBFGS, steep, 30 * X0, "float32", lr=1e9).steps(5)
+    assert losses[-1] < losses[0]
+
+
+def test_lbfgs_refuses_a_projection():
+    with pytest.raises(ValueError, match="LBFGS takes no projection"):
+        Run(optim.LBFGS, projection=optim.Box(-1, 1))
+
+
+@given(st.floats(-3, -0.1), st.floats(0.05, 20), st.floats(0.001, 50))
+def test_the_search_satisfies_its_conditions(slope, curvature, trial):
+    def at(t):  # a quartic well
+        return slope * t + curvature * t**2 + 0.1 * t**4, slope + 2 * curvature * t + 0.4 * t**3
+
+    t = strong_wolfe(at, 0.0, slope, trial, 60)
+    loss, along = at(t)
+    assert loss <= ENOUGH * t * slope and abs(along) <= FLAT * abs(slope)
+
+
+def test_the_search_ends_where_no_number_is_left_between_its_points():
+    def at(t):  # falls up to 1, and is higher anywhere beyond
+        return (-t, -1.0) if t <= 1 else (1.0, 1.0)
+
+    assert strong_wolfe(at, 0.0, -1.0, 1.0, 100) == 1
+
+
+@pytest.mark.parametrize("jump", (1e200, 1e300))
+def test_the_search_turns_back_from_slopes_that_overflow_when_squared(jump):
+    def at(t):
+        return (-t, -1.0) if t < 0.3 else (jump, jump)
+
+    t = strong_wolfe(at, 0.0, -1.0, 1.0, 20)
+    assert 0 < t < 0.3
+
+
+# Sophia
+
+
+def sophia(x, gradient, hessian, steps, lr, betas, gamma, eps, weight_decay, every, seed=0):
+    """Liu et al. 2023, Algorithm 3, with u * (H u) exact."""
+    m = d = 0 * x
+    for t in range(1, steps + 1):
+        m = betas[0] * m + (1 - betas[0]) * gradient(x)
+        if t % every == 1 or every == 1:
+            u = 2 * np.random.default_rng([seed, t]).integers(2, size=x.size) - 1
+            d = betas[1] * d + (1 - betas[1]) * u * (hessian(x) @ u)
+        x = x - lr * weight_decay * x
+        x = x - lr * np.clip(m / np.maximum(gamma * d, eps), -1, 1)
+        yield x
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"lr": 0.05, "betas": (0.5, 0.9), "gamma": 0.5, "every": 1, "weight_decay": 0.0},
+        {"lr": 0.02, "betas": (0.9, 0.7), "gamma": 5.0, "every": 3, "seed": 5},
+    ],
+)
+def test_sophia_follows_the_paper_on_a_quadratic(settings):
+    H = A.T @ A + np.diag(np.geomspace(0.1, 10, 12))
+    run = Run(optim.Sophia, lambda x: (x @ H @ x / 2, H @ x), radius=0.5, **settings)
+    h = {**optim.Sophia.hyperparameters(), **settings}
+    h.pop("radius")
+    expected = np.array(list(sophia(X0, lambda x: H @ x, lambda x: H, 40, **h)))
+    np.testing.assert_allclose(run.steps(40)[1], expected, rtol=0, atol=1e-12)
+
+
+def test_sophia_reads_the_curvature_of_any_loss():
+    run = Run(optim.Sophia, every=1, betas=(0.9, 0.0), lr=0.0, radius=1e-4)
+    run.steps(1)
+    r = A @ X0 - log_cosh.__globals__["B"]
+    H = (A.T / np.cosh(r) ** 2) @ A + 0.1 * np.eye(12)
+    u = to_host(run.opt.state["u"]).copy()
+    np.testing.assert_allclose(to_host(run.opt.state["d"]), u * (H @ u), atol=1e-7)
+    assert len(run.calls) == 3
+    run.steps(1)
+    assert np.any(to_host(run.opt.state["u"]) != u)
+
+
+# Polyak
+
+
+def test_polyak_meets_a_known_minimum_of_a_quadratic():
+    def quadratic(x):
+        return (x @ x) / 2 + 3, x
+
+    _, rows = Run(optim.PolyakSGD, quadratic, f_min=3.0, lr=9.0).steps(40)
+    np.testing.assert_allclose(rows[0], X0 / 2, rtol=1e-12)
+    np.testing.assert_allclose(rows[11], X0 / 2**12, rtol=1e-6)
+
+
+@host_only
+def test_the_minimum_that_polyak_knows_may_be_a_schedule():
+    one, other = (Run(optim.PolyakSGD, f_min=f).steps(5)[1] for f in (0.5, lambda t: 0.5))
+    np.testing.assert_array_equal(one, other)
+
+
+def test_polyak_does_not_overflow_where_the_minimum_is_above_f_min():
+    run = Run(optim.PolyakSGD, lambda x: (1 + (x @ x) / 2, x), 1e-22 * X0, "float32", lr=0.5)
+    assert np.all(np.abs(run.steps(90)[1][-1]) < 1e-44)
+
+
+@host_only
+def test_an_infinite_gradient_is_an_error():
+    for rule in (optim.PolyakSGD, optim.Sophia):
+        with pytest.raises(FloatingPointError, match=rule.__name__):
+            Run(rule, lambda x: (1.0, np.full(12, 1e30)), dtype="float32").steps(3)
+
+
+@pytest.mark.parametrize(
+    "rule, name, value, said",
+    [
+        (optim.PolyakSGD, "lr", np.ones(12), "lr of PolyakSGD is one number"),
+        (optim.PolyakSGD, "f_min", np.ones(12), "f_min of PolyakSGD is one number"),
+        (optim.LBFGS, "lr", np.ones(12), "lr of LBFGS is one number"),
+        (optim.Sophia, "radius", 0, r"radius=0 is outside \(0, inf\)"),
+    ],
+)
+def test_a_setting_that_does_not_fit_is_refused(rule, name, value, said):
+    with pytest.raises(ValueError, match=said):
+        Run(rule, **{name: value})
+    with pytest.raises(ValueError, match=said):
+        setattr(Run(rule).opt, name, value)
+
+
+def test_ops_are_differentiated_at_each_point():
+    x = Tensor(X0, requires_grad=True)
+    opt = optim.LBFGS([x])
+
+    def closure():
+        opt.zero_grad()
+        loss = ops.mse(x * x, Tensor(np.ones(12)))
+        loss.backward()
+        return loss
+
+    for _ in range(30):
+        loss = opt.step(closure)
+    assert loss.item() < 1e-6

@@ -1,0 +1,66 @@
+"""Weights that decay beside any rule."""
+
+import numpy as np
+import pytest
+
+import optim
+from minigrad import Parameters
+from optim import DecoupledDecay
+from tests.driving import SIZE, drive, flat, gradients, start, tensors
+from tests.wrappers.cases import GRADS, adam
+
+
+def test_decay_follows_the_rate_of_each_coordinate_and_step():
+    rates = 10 ** np.random.default_rng(3).uniform(-2, -1, SIZE)
+    x = tensors(start())
+    Parameters.of(x)
+    sgd = optim.SGD([x[2], x[0], x[3], x[1]], lr=lambda t: rates / t)  # four runs
+    opt = DecoupledDecay(sgd, lambda t: 0.1 * t)
+    before = flat(opt.params)
+    rows = drive(opt, np.zeros((3, SIZE)))
+    np.testing.assert_allclose(rows[-1], before * (1 - 0.1 * rates) ** 3, rtol=1e-14)
+    opt.weight_decay = np.full(SIZE, 0.5)
+    opt.lr = 0.5
+    np.testing.assert_array_equal(drive(opt, np.zeros((1, SIZE)))[0], rows[-1] * 0.75)
+
+
+def test_a_decay_that_turns_nan_is_refused_before_anything_moves():
+    opt = DecoupledDecay(adam(tensors(start())), lambda t: 0.1 if t == 1 else np.nan)
+    rows = drive(opt, GRADS[:1])
+    with pytest.raises(ValueError, match="weight_decay is NaN at step 2"):
+        opt.step()
+    np.testing.assert_array_equal(flat(opt.params), rows[0])
+
+
+def test_weights_that_decayed_before_the_inner_failed_are_noticed():
+    beta = 0.9
+    opt = DecoupledDecay(adam(tensors(start()), betas=(lambda t: beta, 0.99)), 0.1)
+    loss = (opt.params.tensors[1] ** 2).sum()
+    beta = np.nan
+    with pytest.raises(ValueError, match="NaN"):
+        opt.step()
+    with pytest.raises(RuntimeError, match="changed after it was used"):
+        loss.backward()
+
+
+def test_a_schedule_of_the_wrapper_continues():
+    def build(x0):
+        decay = optim.schedules.ReduceOnPlateau(0.5, patience=0)
+        inner = optim.SGD(tensors(x0), lr=optim.schedules.ReduceOnPlateau(0.1, patience=0))
+        return optim.DecoupledDecay(inner, weight_decay=decay)
+
+    opt, g = build(start()), gradients(4)
+    drive(opt, g[:2])
+    for loss in (1.0, 2.0):
+        opt.weight_decay.feed(loss)
+    saved, x = opt.state_dict(), flat(opt.params)
+    fresh = build(x)
+    fresh.load_state_dict(saved)
+    assert fresh.weight_decay(1) == opt.weight_decay(1) == 0.05 and fresh.lr(1) == 0.1
+    np.testing.assert_array_equal(drive(fresh, g[2:]), drive(opt, g[2:]))
+    other = build(x)
+    with pytest.raises(ValueError, match="AdaGrad"):
+        other.load_state_dict({**saved, "inner": {**saved["inner"], "rule": "AdaGrad"}})
+    assert other.weight_decay(1) == 0.5
+    with pytest.raises(ValueError, match="weight_decay"):
+        other.load_state_dict({**saved, "schedules": {}})
