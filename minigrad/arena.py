@@ -5,6 +5,7 @@ tensors and the contiguous spans that they occupy, so that an update rule sees a
 cut into blocks that stay in cache.
 """
 
+import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -125,6 +126,21 @@ class Parameters:
         for t in self.tensors:
             if t._grad_is_zero:
                 t._materialize_grad()
+
+    def claim(self, owner: Any) -> None:
+        """Make `owner` the one optimizer of these parameters, for as long as it lives.
+
+        Raises ValueError, and claims none, where one of them has an optimizer already.
+        """
+        for name, t in self.items():
+            other = t._owner and t._owner()
+            if other is not None:
+                raise ValueError(
+                    f"{name} is updated by {type(other).__name__} already; `del` that optimizer "
+                    "first, or give each its own part of the parameters."
+                )
+        for t in self.tensors:
+            t._owner = weakref.ref(owner)
 
     def gathered(self) -> Array:
         """A copy of all values as one flat array."""
