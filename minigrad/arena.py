@@ -247,7 +247,7 @@ def _check(names: tuple[str, ...], tensors: tuple[Any, ...]) -> None:
             )
         if str(t.dtype) not in FLOATS:
             raise TypeError(f"{name} has dtype {t.dtype}; parameters are float32 or float64.")
-        if not t.requires_grad or t._inputs != ():
+        if not t.requires_grad or not t.is_leaf:
             raise TypeError(
                 f"{name} is not a leaf with requires_grad=True; pass "
                 "Tensor(values, requires_grad=True), or detach() what a module only keeps."

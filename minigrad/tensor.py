@@ -1,13 +1,16 @@
 """Tensor, and `backward`, which walks the recorded graph from the newest tensor to the oldest."""
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
 from minigrad.backend import Array, to_host, xp
+
+Pullback = Callable[..., Array]  # from the gradient of a result to that of an operand
+Input = tuple["Tensor", int, Pullback | None]  # an operand, and its version when it was used
 
 FLOATS = ("float32", "float64")
 _clock = itertools.count()
@@ -27,10 +30,11 @@ class Tensor:
         "_grad",
         "_grad_exposed",  # somebody may hold the array _grad, so zero_grad has to write zeros to it
         "_grad_is_zero",  # zero_grad has not written to _grad: what it holds is of an earlier step
-        "_inputs",  # (operand, its version, its pullback) each; () for a leaf; None once used up
+        "_inputs",  # one Input for each operand; none for a leaf, and none after backward
         "_owner",  # weak reference to the optimizer that updates it
         "_span",  # (arena, start): where it lives, once adopted
         "_version",
+        "is_leaf",  # whether it was made, not computed from tensors that require a gradient
         "requires_grad",
     )
     __array_ufunc__ = None  # array + tensor calls Tensor.__radd__
@@ -54,10 +58,11 @@ class Tensor:
             )
         self._set(xp.array(data, dtype=dtype), requires_grad, ())
 
-    def _set(self, data: Array, requires_grad: bool, inputs: Any) -> None:
+    def _set(self, data: Array, requires_grad: bool, inputs: Sequence[Input]) -> None:
         self._data = data
         self.requires_grad = requires_grad
         self._inputs = inputs
+        self.is_leaf = not inputs
         self._born = next(_clock)
         self._version = 0
         self._grad_is_zero = self._grad_exposed = False
@@ -120,12 +125,6 @@ class Tensor:
         return self._data.dtype
 
     @property
-    def is_leaf(self) -> bool:
-        """Whether it was made, not computed from tensors that require a gradient."""
-        leaf: bool = self._inputs == ()
-        return leaf
-
-    @property
     def T(self) -> "Tensor":
         return self.transpose()
 
@@ -164,29 +163,32 @@ class Tensor:
         else:
             grad = as_array_like(grad, self._data, "grad")
 
-        if self._inputs == ():
+        if self.is_leaf:
             self._accumulate(grad)
             return
-        pending = {self: grad}
-        for tensor in _newest_first(self):
-            gradient = pending.pop(tensor)
+        grads = {self: grad}
+        for tensor in _topological_order(self):
+            grad = grads.pop(tensor)  # complete: all that was computed from `tensor` came before
             for operand, _, pullback in tensor._inputs:
                 if pullback is None:
                     continue
-                if operand._grad_is_zero and "out" in (
-                    getattr(pullback, "__kwdefaults__", None) or ()
-                ):
-                    pullback(gradient, out=operand._grad)
-                    operand._grad_is_zero = False
-                    continue
-                part = _unbroadcast(pullback(gradient), operand._data)
-                if not operand._inputs:
-                    operand._accumulate(part)
-                elif operand in pending:
-                    pending[operand] = pending[operand] + part
+                if operand.is_leaf:
+                    operand._accumulate_from(pullback, grad)
                 else:
-                    pending[operand] = part
-            tensor._inputs = None
+                    part = _unbroadcast(pullback(grad), operand._data)
+                    grads[operand] = grads[operand] + part if operand in grads else part
+            tensor._inputs = ()  # frees what the pullbacks hold
+
+    def _accumulate_from(self, pullback: Pullback, grad: Array) -> None:
+        """Add what the pullback makes of the gradient `grad` of a result.
+
+        The first one after zero_grad is not added: a pullback with `out` writes it in place.
+        """
+        if self._grad_is_zero and "out" in (getattr(pullback, "__kwdefaults__", None) or ()):
+            pullback(grad, out=self._grad)
+            self._grad_is_zero = False
+        else:
+            self._accumulate(_unbroadcast(pullback(grad), self._data))
 
     def _accumulate(self, gradient: Array) -> None:
         if self._grad is None:
@@ -326,28 +328,34 @@ def _unbroadcast(gradient: Array, data: Array) -> Array:
     return gradient if gradient.dtype == data.dtype else gradient.astype(data.dtype)
 
 
-def _newest_first(root: Tensor) -> list[Tensor]:
-    """`root` and the intermediates on its way to the leaves; no recursion, so of any depth."""
-    found = [root]
-    seen = {root}
-    for tensor in found:  # which grows
-        if tensor._inputs is None:
+def _topological_order(root: Tensor) -> list[Tensor]:
+    """`root` and the intermediates that it was computed from, each before its own operands."""
+    found, unvisited = {root}, [root]
+    while unvisited:  # a loop, since a recursion as deep as the graph would overflow the stack
+        tensor = unvisited.pop()
+        _refuse_stale(tensor)
+        for operand, _, pullback in tensor._inputs:
+            if pullback is not None and not operand.is_leaf and operand not in found:
+                found.add(operand)
+                unvisited.append(operand)
+    return sorted(found, key=attrgetter("_born"), reverse=True)  # operands are older
+
+
+def _refuse_stale(tensor: Tensor) -> None:
+    """Raise RuntimeError where the pullbacks of a computed tensor are gone or no longer hold."""
+    if not tensor._inputs:
+        raise RuntimeError(
+            "backward() through a graph that was used already; "
+            "compute the loss again, or add the losses and go backward once."
+        )
+    if tensor._version:
+        raise RuntimeError(
+            f"backward(): a tensor of shape {tensor.shape} that was computed has been written "
+            "to since; compute it again."
+        )
+    for operand, version, _ in tensor._inputs:
+        if operand.is_leaf and operand._version != version:
             raise RuntimeError(
-                "backward() through a graph that was used already; "
-                "compute the loss again, or add the losses and go backward once."
+                f"backward(): a leaf of shape {operand.shape} was changed after it was used "
+                "(step(), loading, assignment, a first parameters()); compute the loss again."
             )
-        if tensor._version:
-            raise RuntimeError(
-                f"backward(): a tensor of shape {tensor.shape} that was computed has been written "
-                "to since; compute it again."
-            )
-        for operand, version, pullback in tensor._inputs:
-            if operand._version != version:
-                raise RuntimeError(
-                    f"backward(): a leaf of shape {operand.shape} was changed after it was used "
-                    "(step(), loading, assignment, a first parameters()); compute the loss again."
-                )
-            if pullback is not None and operand._inputs != () and operand not in seen:
-                seen.add(operand)
-                found.append(operand)
-    return sorted(found, key=attrgetter("_born"), reverse=True)
