@@ -337,32 +337,16 @@ def softmax_cross_entropy(logits, labels):
     Raises ValueError for labels out of range; on a device, where looking would stall, the loss
     is NaN instead.
     """
-    labels = xp.asarray(labels)
-    if logits.ndim != 2 or labels.shape != logits.shape[:1] or not logits.size:
-        raise ValueError(
-            f"logits {logits.shape} and labels {labels.shape} are not (n, classes) and (n,)."
-        )
-    if labels.dtype.kind not in "iu":
-        raise ValueError(f"labels of dtype {labels.dtype} are not integers: pass class indices.")
-    n, classes = logits.shape
-    on_host = current().on_host
-    if on_host:
-        try:
-            at = xp.ravel_multi_index((labels, xp.arange(n)), (classes, n))
-        except ValueError:
-            bad = labels[(labels < 0) | (labels >= classes)][0]
-            raise ValueError(f"label {bad} is not a class index in 0..{classes - 1}.") from None
-    else:
-        wrapped = labels.astype("int64", copy=False) % classes
-        at = wrapped * n + xp.arange(n)
-    e = logits.T.copy()  # classes first: whole rows are reduced faster than many short ones
-    e -= e.max(axis=0)
-    picked = e.take(at)
-    xp.exp(e, out=e)
+    at, outside = _label_positions(labels, logits)
+    n = len(logits)
+    z = logits.T.copy()  # a row per class: few long rows are reduced faster than many short ones
+    z -= z.max(axis=0)
+    z_label = z.take(at)
+    e = xp.exp(z, out=z)
     total = e.sum(axis=0)
-    losses = xp.log(total) - picked
-    if not on_host:
-        losses = xp.where(labels == wrapped, losses, xp.nan)
+    losses = xp.log(total) - z_label
+    if outside is not None:
+        losses = xp.where(outside, xp.nan, losses)
 
     def pullback(g):
         dz = e / total
@@ -399,6 +383,28 @@ def _logsumexp(x: Any, axis: Any) -> Any:
     peak = x.max(axis=axis, keepdims=True)
     peak = xp.where(xp.isfinite(peak), peak, 0)
     return peak + xp.log(xp.exp(x - peak).sum(axis=axis, keepdims=True))
+
+
+def _label_positions(labels: Any, logits: Any) -> Any:
+    """The position of each example's label in logits.T, flattened, and which labels are out of
+    range: None on the host, where one that is raises ValueError.
+    """
+    labels = xp.asarray(labels)
+    if logits.ndim != 2 or labels.shape != logits.shape[:1] or not logits.size:
+        raise ValueError(
+            f"logits {logits.shape} and labels {labels.shape} are not (n, classes) and (n,)."
+        )
+    if labels.dtype.kind not in "iu":
+        raise ValueError(f"labels of dtype {labels.dtype} are not integers: pass class indices.")
+    n, classes = logits.shape
+    if current().on_host:
+        try:
+            return xp.ravel_multi_index((labels, xp.arange(n)), (classes, n)), None
+        except ValueError:
+            bad = labels[(labels < 0) | (labels >= classes)][0]
+            raise ValueError(f"label {bad} is not a class index in 0..{classes - 1}.") from None
+    wrapped = labels.astype("int64", copy=False) % classes
+    return wrapped * n + xp.arange(n), labels != wrapped
 
 
 def _extreme(x: Any, y: Any, axis: Any, keepdims: bool) -> Any:
