@@ -1,8 +1,8 @@
 """Parameters: tensors that live in flat, contiguous buffers.
 
-A loose tensor is adopted into an arena once and never moves. `Parameters` is a list of adopted
-tensors and the contiguous spans that they occupy, so that an update rule sees a few flat arrays,
-cut into blocks that stay in cache.
+A tensor is loose, with arrays of its own, until it is adopted into an arena; there it stays.
+`Parameters` is a list of adopted tensors and the contiguous spans that they occupy, so that an
+update rule sees a few flat arrays, cut into blocks that stay in cache.
 """
 
 import weakref
@@ -15,7 +15,7 @@ from minigrad.tensor import FLOATS, Tensor, as_array_like
 
 
 class Arena:
-    """One flat buffer of data and one of gradients."""
+    """One flat buffer of data and one of gradients, of which its tensors become views."""
 
     def __init__(self, tensors: list[Tensor]):
         self.size = sum(t.size for t in tensors)
@@ -30,7 +30,7 @@ class Arena:
             if t._grad is not None:
                 grad[...] = t._grad
             t._data, t._grad, t._span = data, grad, (self, start)
-            t._version += 1
+            t._version += 1  # graphs recorded so far hold the array from before
             start += t.size
 
 
@@ -51,7 +51,7 @@ class Span(NamedTuple):
 
 
 class Parameters:
-    """Tensors by name, in order, adopted into an arena; iterates over the tensors.
+    """Named tensors in a definite order, adopted into an arena; iterating gives the tensors.
 
     Raises TypeError for what is not a float leaf that requires a gradient, and ValueError for a
     tensor that comes twice or for two dtypes.
@@ -77,7 +77,7 @@ class Parameters:
 
     @classmethod
     def of(cls, params: "Parameters | Iterable[Tensor]") -> "Parameters":
-        """What optimizers take: Parameters as they are, or loose tensors in a definite order."""
+        """Parameters as they are, and an ordered collection of Tensors as Parameters."""
         if isinstance(params, Parameters):
             return params
         if isinstance(params, (set, frozenset)):
@@ -98,7 +98,7 @@ class Parameters:
 
     @data.setter
     def data(self, value: Any) -> None:
-        self.mark_changed()  # also before the error: params.data += 1 has written by then
+        self.mark_changed()  # first: params.data += 1 has written even where the next line raises
         span = self._only_span()
         span.data[...] = as_array_like(value, span.data, "data")
 
@@ -117,12 +117,12 @@ class Parameters:
         grad[...] = as_array_like(value, grad, "grad")
 
     def zero_grad(self) -> None:
-        """Set every gradient to zero."""
+        """Set every gradient to zero, without writing where `backward` will overwrite it."""
         for t in self.tensors:
             t._zero_grad()
 
     def materialize_grads(self) -> None:
-        """Make the spans hold the gradients, before they are read."""
+        """Write the zeros that zero_grad left out. Call it before reading gradients of a span."""
         for t in self.tensors:
             if t._grad_is_zero:
                 t._materialize_grad()
@@ -170,7 +170,7 @@ class Parameters:
             self.scatter(before)
 
     def mark_changed(self) -> None:
-        """Make `backward` refuse graphs that were recorded with other values."""
+        """Make `backward` refuse the graphs that were recorded with the values from before."""
         for t in self.tensors:
             t._version += 1
 
@@ -187,7 +187,7 @@ class Parameters:
         return zip(self.names, self.tensors, strict=True)
 
     def __reduce__(self) -> Any:
-        """Deeply copied or pickled they lie in an arena of their own."""
+        """A deep copy, or what is unpickled, lies in an arena of its own."""
         return Parameters, (dict(self.items()),)
 
     def __iter__(self) -> Iterator[Tensor]:

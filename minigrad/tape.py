@@ -1,8 +1,8 @@
 """The tape: what makes an op of a function of arrays, and records it.
 
 Every op is a function decorated with `@op` (see minigrad/ops.py). It computes on plain arrays and
-returns its value with one pullback per operand; the decorator boxes, records, and leaves the rest
-to `backward`.
+returns its value with one pullback per operand; the decorator takes the arrays out of Tensors,
+makes the value a Tensor, and records in it the operands and their pullbacks for `backward`.
 """
 
 import functools
@@ -40,13 +40,14 @@ def no_grad() -> Iterator[None]:
 
 
 def op(function: Any) -> Callable[..., Tensor]:
-    """Make an op of a function from arrays to (value, pullback of each leading operand).
+    """Make an op of a function of arrays that returns a tuple: its value, then the pullbacks.
 
-    A pullback maps the gradient of the value to that of its operand, up to broadcasting, which
-    `backward` undoes; None stands for that of an operand without one. With a keyword `out=None`,
-    where the operand is never broadcast, it can write the gradient into a given array of its shape.
-    Operands come first, or as one list where the first parameter is called `tensors`. Tensor
-    arguments are unboxed.
+    The operands are the positional arguments, or the elements of the first one where the function
+    calls it `tensors`. The pullbacks are in their order, with None for an operand that has no
+    gradient; they may end before the operands do. A pullback maps the gradient of the value to
+    that of its operand; `backward` sums over the axes along which the operand was broadcast. Where
+    it never is, the pullback may have a keyword `out=None`: an array of the operand's shape, to
+    write the gradient to.
     """
     name = function.__name__
     takes_list = function.__code__.co_varnames[0] == "tensors"
@@ -114,7 +115,7 @@ def _box(value: Array, inputs: Sequence[Input]) -> Tensor:
 
 
 def _explain(error: Exception, name: str, operands: Iterable[Any]) -> None:
-    """Raise the error of an op again, with the operands that it may come from, if it is known."""
+    """Raise a clearer error than `error` where shapes, or lists as operands, may be its cause."""
     if isinstance(error, ValueError):
         shapes = ", ".join(str(a.shape) for a in operands if hasattr(a, "shape"))
         raise ValueError(f"{name} of shapes {shapes}: {error}") from error

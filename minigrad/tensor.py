@@ -29,7 +29,7 @@ class Tensor:
         "_data",
         "_grad",
         "_grad_exposed",  # somebody may hold the array _grad, so zero_grad has to write zeros to it
-        "_grad_is_zero",  # zero_grad has not written to _grad: what it holds is of an earlier step
+        "_grad_is_zero",  # the gradient is zero, but _grad holds an old one: see _zero_grad
         "_inputs",  # one Input for each operand; none for a leaf, and none after backward
         "_owner",  # weak reference to the optimizer that updates it
         "_span",  # (arena, start): where it lives, once adopted
@@ -72,14 +72,15 @@ class Tensor:
 
     @property
     def data(self) -> Array:
-        """The array. Assigning to that of a leaf copies into it, and is noticed by `backward`;
-        writing to `data[...]`, or through a view that another Tensor is, is not.
+        """The array. To assign to that of a leaf is to copy into it, after which `backward` refuses
+        the graphs that used it. What is written to `data[...]`, or to a Tensor that is a view of
+        it, goes unnoticed.
         """
         return self._data
 
     @data.setter
     def data(self, value: Any) -> None:
-        self._version += 1  # also before the error: t.data += 1 has written by then
+        self._version += 1  # first: t.data += 1 has written even where what follows raises
         if not self.is_leaf:
             raise TypeError(
                 "t.data = value would change what the tape has recorded: t is no leaf; "
@@ -138,7 +139,7 @@ class Tensor:
         return to_host(self._data)
 
     def detach(self) -> "Tensor":
-        """A copy that asks for no gradient."""
+        """A copy that requires no gradient."""
         return Tensor(self._data, dtype=self.dtype)
 
     def backward(self, grad: Any = None) -> None:
@@ -200,14 +201,18 @@ class Tensor:
             self._grad += gradient
 
     def _zero_grad(self) -> None:
-        """Make the gradient zero; its memory only where somebody may look at it."""
+        """Set the gradient to zero.
+
+        Where nobody can hold the array, this writes nothing: `backward` overwrites it, and whoever
+        reads it calls _materialize_grad first.
+        """
         if self._grad_exposed:
             self._grad[...] = 0
         else:
             self._grad_is_zero = True
 
     def _materialize_grad(self) -> None:
-        """Make the gradient's memory hold the gradient."""
+        """Write the zeros that _zero_grad left out."""
         if self._grad_is_zero:
             self._grad[...] = 0
             self._grad_is_zero = False
@@ -294,15 +299,15 @@ def _leaf(data: Array, grad: Array, requires_grad: bool) -> Tensor:
 
 
 def raw(value: Any) -> Any:
-    """The array of a Tensor, and the number that a NumPy scalar is."""
+    """The array of a Tensor, the Python number of a NumPy scalar, anything else as it is."""
     if isinstance(value, Tensor):
         return value._data
-    # NumPy's scalars, np.sqrt(2) say, would promote float32 where Python's do not
+    # A NumPy scalar, such as np.sqrt(2), would promote float32; a Python number does not
     return value.item() if isinstance(value, np.generic) else value
 
 
 def as_array_like(value: Any, like: Array, what: str) -> Array:
-    """`value` as an array of the shape and dtype of `like`."""
+    """`value` as an array of the dtype of `like`; raises ValueError if its shape differs."""
     array = xp.asarray(raw(value), dtype=like.dtype)
     if array.shape != like.shape:
         raise ValueError(
