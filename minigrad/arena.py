@@ -1,10 +1,11 @@
 """Parameters: tensors that live in flat, contiguous buffers.
 
-A loose tensor is adopted into an arena once and never moves. `Parameters` is a list of adopted
-tensors and the contiguous spans that they occupy, so that an update rule sees a few flat arrays,
-cut into blocks that stay in cache.
+A tensor is loose, with arrays of its own, until it is adopted into an arena; there it stays.
+`Parameters` is a list of adopted tensors and the contiguous spans that they occupy, so that an
+update rule sees a few flat arrays, cut into blocks that stay in cache.
 """
 
+import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -14,7 +15,7 @@ from minigrad.tensor import FLOATS, Tensor, as_array_like
 
 
 class Arena:
-    """One flat buffer of data and one of gradients."""
+    """One flat buffer of data and one of gradients, of which its tensors become views."""
 
     def __init__(self, tensors: list[Tensor]):
         self.size = sum(t.size for t in tensors)
@@ -29,7 +30,7 @@ class Arena:
             if t._grad is not None:
                 grad[...] = t._grad
             t._data, t._grad, t._span = data, grad, (self, start)
-            t._version += 1
+            t._version += 1  # graphs recorded so far hold the array from before
             start += t.size
 
 
@@ -50,7 +51,7 @@ class Span(NamedTuple):
 
 
 class Parameters:
-    """Tensors by name, in order, adopted into an arena; iterates over the tensors.
+    """Named tensors in a definite order, adopted into an arena; iterating gives the tensors.
 
     Raises TypeError for what is not a float leaf that requires a gradient, and ValueError for a
     tensor that comes twice or for two dtypes.
@@ -76,7 +77,7 @@ class Parameters:
 
     @classmethod
     def of(cls, params: "Parameters | Iterable[Tensor]") -> "Parameters":
-        """What optimizers take: Parameters as they are, or loose tensors in a definite order."""
+        """Parameters as they are, and an ordered collection of Tensors as Parameters."""
         if isinstance(params, Parameters):
             return params
         if isinstance(params, (set, frozenset)):
@@ -97,7 +98,7 @@ class Parameters:
 
     @data.setter
     def data(self, value: Any) -> None:
-        self.mark_changed()  # also before the error: params.data += 1 has written by then
+        self.mark_changed()  # first: params.data += 1 has written even where the next line raises
         span = self._only_span()
         span.data[...] = as_array_like(value, span.data, "data")
 
@@ -116,15 +117,30 @@ class Parameters:
         grad[...] = as_array_like(value, grad, "grad")
 
     def zero_grad(self) -> None:
-        """Set every gradient to zero."""
+        """Set every gradient to zero, without writing where `backward` will overwrite it."""
         for t in self.tensors:
             t._zero_grad()
 
     def materialize_grads(self) -> None:
-        """Make the spans hold the gradients, before they are read."""
+        """Write the zeros that zero_grad left out. Call it before reading gradients of a span."""
         for t in self.tensors:
             if t._grad_is_zero:
                 t._materialize_grad()
+
+    def claim(self, owner: Any) -> None:
+        """Make `owner` the one optimizer of these parameters, for as long as it lives.
+
+        Raises ValueError, and claims none, where one of them has an optimizer already.
+        """
+        for name, t in self.items():
+            other = t._owner and t._owner()
+            if other is not None:
+                raise ValueError(
+                    f"{name} is updated by {type(other).__name__} already; `del` that optimizer "
+                    "first, or give each its own part of the parameters."
+                )
+        for t in self.tensors:
+            t._owner = weakref.ref(owner)
 
     def gathered(self) -> Array:
         """A copy of all values as one flat array."""
@@ -154,7 +170,7 @@ class Parameters:
             self.scatter(before)
 
     def mark_changed(self) -> None:
-        """Make `backward` refuse graphs that were recorded with other values."""
+        """Make `backward` refuse the graphs that were recorded with the values from before."""
         for t in self.tensors:
             t._version += 1
 
@@ -171,7 +187,7 @@ class Parameters:
         return zip(self.names, self.tensors, strict=True)
 
     def __reduce__(self) -> Any:
-        """Deeply copied or pickled they lie in an arena of their own."""
+        """A deep copy, or what is unpickled, lies in an arena of its own."""
         return Parameters, (dict(self.items()),)
 
     def __iter__(self) -> Iterator[Tensor]:
@@ -231,7 +247,7 @@ def _check(names: tuple[str, ...], tensors: tuple[Any, ...]) -> None:
             )
         if str(t.dtype) not in FLOATS:
             raise TypeError(f"{name} has dtype {t.dtype}; parameters are float32 or float64.")
-        if not t.requires_grad or t._inputs != ():
+        if not t.requires_grad or not t.is_leaf:
             raise TypeError(
                 f"{name} is not a leaf with requires_grad=True; pass "
                 "Tensor(values, requires_grad=True), or detach() what a module only keeps."

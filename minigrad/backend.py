@@ -38,7 +38,7 @@ class Backend:
     namespace: Any = np
     on_host: bool = True
     to_host: Callable[[Array], Any] = _same
-    # Of a value and a dtype, what is the cheapest to pass to a ufunc
+    # From a number and a dtype to the form of the number that is the cheapest to pass to a ufunc
     scalar: Callable[[Any, Any], Any] = np.asarray
     fuse: Callable[[Callable[..., None]], Callable[..., None]] = _same
     synchronize: Callable[[], None] = _nothing
@@ -108,7 +108,7 @@ class _Namespace:
     """Stands for the namespace in force; a name that was looked up once is a plain attribute."""
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):  # a look from outside, at import say, settles nothing
+        if name.startswith("__"):  # doctest, say, asks at import, which chooses no backend
             raise AttributeError(name)
         value = getattr(current().namespace, name)
         setattr(self, name, value)
@@ -119,7 +119,7 @@ xp: Any = _Namespace()
 
 
 def current() -> Backend:
-    """The backend in force; the first call settles it for this process."""
+    """The backend in force; the first call chooses it, unless `use` has, for this process."""
     global _current
     if _current is None:
         _current = make(os.environ.get("MINIGRAD_BACKEND") or "numpy")
@@ -147,7 +147,7 @@ def register(name: str, maker: Callable[[], Backend]) -> None:
 
 @contextmanager
 def temporarily(backend: Backend) -> Iterator[None]:
-    """Inside, that backend is in force, whatever arrays exist; theirs must not be used there."""
+    """Inside, this backend is in force, even if arrays of another exist: do not use those there."""
     global _current
     outer, names = _current, dict(vars(xp))
     _current = backend

@@ -12,11 +12,11 @@ from minigrad.tensor import Tensor
 def check_grads(
     f: Callable[..., Tensor], *inputs: Any, rng: Any = 0, tolerance: float = 1e-6
 ) -> None:
-    """Compare d<seed, f(inputs)> in float64, for one input after the other, along a random
-    direction, with a central difference.
+    """Compare what `backward` gives with a central difference, in float64, for one input after the
+    other: the derivative of <seed, f(inputs)>, with a random seed, along a random direction.
 
-    Raises AssertionError where they differ by more than `tolerance`, relative to the size of
-    the two or to 1. Keep inputs farther from kinks than 1e-5 of the largest of them and 1.
+    Raises AssertionError where the two differ by more than `tolerance` times the largest of 1 and
+    their sizes. Keep each input away from kinks by 1e-5 times the largest of 1 and its elements.
     """
     rng = np.random.default_rng(rng)
     points = [np.array(to_host(Tensor(x).data), dtype="float64") for x in inputs]

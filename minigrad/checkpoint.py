@@ -37,7 +37,7 @@ def save(path: str | os.PathLike[str], /, **items: Any) -> None:
 
 @contextmanager
 def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """A file to write to, which takes the place of the one at `path`, or is gone after an error."""
+    """A file to write to, which replaces the one at `path` once whole; an error removes it."""
     partial = Path(f"{os.fspath(path)}.{os.getpid()}.{threading.get_ident()}.tmp")
     try:
         with open(partial, "wb") as file:
@@ -86,7 +86,8 @@ def _split(value: Any, path: str, arrays: dict[str, Any]) -> Any:
     if hasattr(value, "dtype"):
         if value.dtype.hasobject:
             raise TypeError(f"{path} is an array of objects; a checkpoint holds only numbers.")
-        # The number keeps a/b apart from b in a; zip files cut names at NUL and refuse surrogates
+        # The number keeps the key "a/b" apart from "b" in "a". Zip files cut names at NUL and
+        # refuse surrogates, so that both are escaped
         name = f"{len(arrays)}/{path}".encode("unicode_escape").decode()
         arrays[name] = to_host(value)
         return ["array", name]
@@ -103,6 +104,7 @@ def _split(value: Any, path: str, arrays: dict[str, Any]) -> Any:
 
 
 def _join(value: Any, arrays: dict[str, Any]) -> Any:
+    """The value that `_split` took apart."""
     if isinstance(value, dict):
         return {key: _join(child, arrays) for key, child in value.items()}
     kind, leaf = value

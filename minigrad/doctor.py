@@ -25,7 +25,7 @@ SETTINGS = (
 )
 SMI = ("nvidia-smi", "--query-gpu=driver_version,name,memory.total,compute_cap", "--format=csv")
 EXTRA = "'minigrad-optim[cuda12]', or [cuda13] with a driver from 580 on"
-LABEL = 20
+LABEL = 20  # the width of the column of names
 
 
 class Row(NamedTuple):
@@ -69,8 +69,8 @@ def numpy() -> Iterator[Row]:
     yield Row("NumPy", np.__version__)
     try:
         yield Row("BLAS", _blas())
-    except Exception as error:  # of threadpoolctl, or of a NumPy that was built in another way
-        yield Row("BLAS", _told(error))
+    except Exception as error:  # threadpoolctl failed, or this NumPy does not know its BLAS
+        yield Row("BLAS", _one_line(error))
     yield from _probes(make("numpy"), "Install NumPy anew: pip install --force-reinstall numpy.")
 
 
@@ -95,7 +95,7 @@ def driver() -> Iterator[Row]:
         cure = "On a machine with an NVIDIA GPU, install its driver; NumPy needs none."
         yield Row("NVIDIA driver", "none (no nvidia-smi)", cure)
     except subprocess.SubprocessError as error:
-        yield Row("NVIDIA driver", _told(error), "Start the machine anew.")
+        yield Row("NVIDIA driver", _one_line(error), "Start the machine anew.")
     else:
         if said.returncode:
             cure = "Install the driver anew, or start the machine anew, until nvidia-smi works."
@@ -122,7 +122,9 @@ def cupy() -> Iterator[Row]:
         backend = make("cupy")
         runtime = backend.namespace.cuda.runtime
         known, used = runtime.driverGetVersion(), runtime.runtimeGetVersion()
-        yield Row("CUDA", f"{_release(used)} in CuPy, up to {_release(known)} in the driver")
+        yield Row(
+            "CUDA", f"{_cuda_version(used)} in CuPy, up to {_cuda_version(known)} in the driver"
+        )
         for i in range(runtime.getDeviceCount()):
             it = runtime.getDeviceProperties(i)
             memory = f"{it['totalGlobalMem'] / 2**30:.1f} GiB"
@@ -131,7 +133,7 @@ def cupy() -> Iterator[Row]:
     except Exception as error:  # a broken CuPy or driver can raise anything
         no_device = isinstance(error, RuntimeError) and error.__cause__ is None
         see = "See NVIDIA driver above, and that CUDA_VISIBLE_DEVICES hides no device."
-        yield Row("device", _told(error), see if no_device else anew)
+        yield Row("device", _one_line(error), see if no_device else anew)
         return
     yield from _probes(backend, anew)
 
@@ -172,7 +174,7 @@ def _probes(backend: Backend, cure: str) -> Iterator[Row]:
             right = np.allclose(got, expected, rtol=1e-5)
             found = "right" if right else f"wrong: {got.tolist()} instead of {expected}"
         except Exception as error:
-            right, found = False, _told(error)
+            right, found = False, _one_line(error)
         yield Row(f"{backend.name}: {name}", found, "" if right else cure)
 
 
@@ -183,13 +185,13 @@ def _version(distribution: str) -> str:
         return "not installed"
 
 
-def _release(number: int) -> str:
+def _cuda_version(number: int) -> str:
     """CUDA's 12080 as 12.8."""
     return f"{number // 1000}.{number % 1000 // 10}"
 
 
-def _told(error: Exception) -> str:
-    """An error on one line, without the frames that CuPy draws around its messages."""
+def _one_line(error: Exception) -> str:
+    """An error in one line, without the frames that CuPy draws around its messages."""
     return re.sub(r"(={3,}|\s)+", " ", f"{type(error).__name__}: {error}")
 
 

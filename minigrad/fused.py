@@ -23,7 +23,7 @@ def fused(
     ImportError where CuPy is not installed, and TypeError where the kernel reduces.
     """
     with tracing_cupy() as (cupy, fusion, local):
-        nowhere = cupy.cuda.memory.UnownedMemory(0x1000, 2**20, None, 0)
+        nowhere = cupy.cuda.memory.UnownedMemory(0x1000, 2**20, None, 0)  # an address, never read
         pointer = cupy.cuda.memory.MemoryPointer(nowhere, 0)
 
         def on_device(value: Any) -> Any:

@@ -18,19 +18,19 @@ class Module:
         raise NotImplementedError(f"{type(self).__name__} has no forward(x); define it.")
 
     def __call__(self, x: Any) -> Tensor:
-        """forward(x), for an array of either side, moved to the device in force, or a Tensor."""
+        """forward(x), where x is a Tensor, or any array: one on the host is moved to the device."""
         return self.forward(x if isinstance(x, Tensor) else xp.asarray(x))
 
     def children(self) -> dict[str, Any]:
-        """Attributes by name, where parameters are looked for."""
+        """What may be or have parameters, by name: the attributes."""
         return vars(self)
 
     def named_parameters(self) -> Iterator[tuple[str, Tensor]]:
-        """Tensors that require a gradient, in the order of declaration; tied ones come again."""
+        """Tensors that require a gradient, in the order of declaration; a tied one by each name."""
         return ((name, t) for name, t in self.named_tensors() if t.requires_grad)
 
     def named_tensors(self) -> Iterator[tuple[str, Tensor]]:
-        """The parameters, and the Tensors that are constant or frozen, as `named_parameters`."""
+        """All Tensors, also those that are constant or frozen, otherwise as `named_parameters`."""
         for name, child in self.children().items():
             if isinstance(child, Tensor):
                 yield name, child
@@ -49,14 +49,14 @@ class Module:
 
     def state_dict(self) -> dict[str, Any]:
         """A copy of every Tensor's values by name, frozen or not, on the host."""
-        return copy_values(self._kept())
+        return copy_values(self._saved_tensors())
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Copy values in; raises ValueError, and changes nothing, where they do not fit."""
-        load_values(self._kept(), state)
+        load_values(self._saved_tensors(), state)
 
-    def _kept(self) -> dict[str, Tensor]:
-        """What a state holds: no values that were computed from others."""
+    def _saved_tensors(self) -> dict[str, Tensor]:
+        """The Tensors that a state holds: not those that were computed from others."""
         return _once((name, t) for name, t in self.named_tensors() if t.is_leaf)
 
 

@@ -1,8 +1,8 @@
 """Every primitive: its value and its pullbacks, returned by one function.
 
-x, y are operands, g is the gradient of the value. Where a function has a kink, the gradient
-is the stated one; where it is 0, an infinite g makes NaN, since masks multiply (`where` is slow).
-To add an op, write one function here, its rows in tests/test_ops.py, and a record of it by
+x, y are operands, g is the gradient of the value. At a kink the gradient is the one that the
+docstring states. Masks are factors, since `where` is slow: where one is 0, an infinite g gives NaN.
+To add an op, write one function here, its rows in test_ops.py, and a record of it by
 tests/record/ops.py.
 """
 
@@ -140,8 +140,9 @@ def minimum(x, y):
 
 @op
 def where(condition, x, y):
-    """x where the condition holds, else y. The gradient of the other one is 0, unless it is NaN:
-    keep it finite by a second `where` inside, as in sqrt(where(x > 0, x, 1))."""
+    """x where the condition holds, else y. The one that is not taken gets the gradient 0, which an
+    infinite derivative in its own computation turns into NaN; a second `where` prevents that, as
+    in where(x > 0, sqrt(where(x > 0, x, 1)), 0)."""
     if not hasattr(x, "dtype") and not hasattr(y, "dtype"):
         x = xp.asarray(x, "float32")
     if not hasattr(condition, "dtype"):
@@ -156,7 +157,8 @@ def where(condition, x, y):
 
 @op
 def clip(x, lo, hi):
-    """x kept within the numbers or arrays lo and hi; None is no bound. Gradient 1 on both ends."""
+    """x kept within the numbers or arrays lo and hi; None is no bound. At a bound the gradient in
+    x is 1."""
     lo = -inf if lo is None else lo
     hi = inf if hi is None else hi
     return (
@@ -224,7 +226,7 @@ def logsumexp(x, axis=None, keepdims=False):
 @op
 def log_softmax(x, axis=-1):
     """x - logsumexp(x): the logarithms of probabilities that sum to 1 along the axis."""
-    z = x - x.max(axis=axis, keepdims=True)  # before log, whose sum with a large x would be rounded
+    z = x - x.max(axis=axis, keepdims=True)  # first: the log would be rounded off beside a large x
     y = z - xp.log(xp.exp(z).sum(axis=axis, keepdims=True))
     return y, lambda g: g - xp.exp(y) * g.sum(axis=axis, keepdims=True)
 
@@ -334,35 +336,19 @@ def linear(x, w, b):
 def softmax_cross_entropy(logits, labels):
     """The mean over a batch of -log softmax(logits)[label]; logits (n, classes), labels (n,).
 
-    Raises ValueError for labels out of range; on a device, where looking would stall, the loss
-    is NaN instead.
+    Raises ValueError for labels out of range. On a device the loss is NaN instead, since a look at
+    the labels would wait for the device.
     """
-    labels = xp.asarray(labels)
-    if logits.ndim != 2 or labels.shape != logits.shape[:1] or not logits.size:
-        raise ValueError(
-            f"logits {logits.shape} and labels {labels.shape} are not (n, classes) and (n,)."
-        )
-    if labels.dtype.kind not in "iu":
-        raise ValueError(f"labels of dtype {labels.dtype} are not integers: pass class indices.")
-    n, classes = logits.shape
-    on_host = current().on_host
-    if on_host:
-        try:
-            at = xp.ravel_multi_index((labels, xp.arange(n)), (classes, n))
-        except ValueError:
-            bad = labels[(labels < 0) | (labels >= classes)][0]
-            raise ValueError(f"label {bad} is not a class index in 0..{classes - 1}.") from None
-    else:
-        wrapped = labels.astype("int64", copy=False) % classes
-        at = wrapped * n + xp.arange(n)
-    e = logits.T.copy()  # classes first: whole rows are reduced faster than many short ones
-    e -= e.max(axis=0)
-    picked = e.take(at)
-    xp.exp(e, out=e)
+    at, outside = _label_positions(labels, logits)
+    n = len(logits)
+    z = logits.T.copy()  # a row per class: few long rows are reduced faster than many short ones
+    z -= z.max(axis=0)
+    z_label = z.take(at)
+    e = xp.exp(z, out=z)
     total = e.sum(axis=0)
-    losses = xp.log(total) - picked
-    if not on_host:
-        losses = xp.where(labels == wrapped, losses, xp.nan)
+    losses = xp.log(total) - z_label
+    if outside is not None:
+        losses = xp.where(outside, xp.nan, losses)
 
     def pullback(g):
         dz = e / total
@@ -395,13 +381,36 @@ def _sigmoid(x: Any) -> Any:
 
 
 def _logsumexp(x: Any, axis: Any) -> Any:
-    """Along the axes, which stay with length 1; -inf where all are."""
+    """logsumexp along the axes, which stay with length 1; it is -inf where all elements are."""
     peak = x.max(axis=axis, keepdims=True)
     peak = xp.where(xp.isfinite(peak), peak, 0)
     return peak + xp.log(xp.exp(x - peak).sum(axis=axis, keepdims=True))
 
 
+def _label_positions(labels: Any, logits: Any) -> Any:
+    """The position of each example's label in logits.T, flattened, and which labels are out of
+    range: None on the host, where one that is raises ValueError.
+    """
+    labels = xp.asarray(labels)
+    if logits.ndim != 2 or labels.shape != logits.shape[:1] or not logits.size:
+        raise ValueError(
+            f"logits {logits.shape} and labels {labels.shape} are not (n, classes) and (n,)."
+        )
+    if labels.dtype.kind not in "iu":
+        raise ValueError(f"labels of dtype {labels.dtype} are not integers: pass class indices.")
+    n, classes = logits.shape
+    if current().on_host:
+        try:
+            return xp.ravel_multi_index((labels, xp.arange(n)), (classes, n)), None
+        except ValueError:
+            bad = labels[(labels < 0) | (labels >= classes)][0]
+            raise ValueError(f"label {bad} is not a class index in 0..{classes - 1}.") from None
+    wrapped = labels.astype("int64", copy=False) % classes
+    return wrapped * n + xp.arange(n), labels != wrapped
+
+
 def _extreme(x: Any, y: Any, axis: Any, keepdims: bool) -> Any:
+    """The value y, the largest or smallest elements of x along the axes, and its pullback."""
     at = x == y
     return (
         _reduced(y, axis, keepdims),
@@ -422,7 +431,7 @@ def _restored(g: Any, axis: Any, keepdims: bool) -> Any:
 
 
 def _without_lists(index: Any) -> Any:
-    """An index with its lists and other sequences as arrays, and of Tensors copies."""
+    """An index with sequences as arrays, and Tensors as copies, since their data may change."""
     if isinstance(index, Tensor):
         return index._data.copy()
     if isinstance(index, tuple):

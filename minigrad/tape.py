@@ -1,13 +1,13 @@
 """The tape: what makes an op of a function of arrays, and records it.
 
 Every op is a function decorated with `@op` (see minigrad/ops.py). It computes on plain arrays and
-returns its value with one pullback per operand; the decorator boxes, records, and leaves the rest
-to `backward`.
+returns its value with one pullback per operand; the decorator takes the arrays out of Tensors,
+makes the value a Tensor, and records in it the operands and their pullbacks for `backward`.
 """
 
 import functools
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import zip_longest
 from typing import Any
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.backend import Array
-from minigrad.tensor import Tensor, raw
+from minigrad.tensor import Input, Pullback, Tensor, raw
 
 OPS: dict[str, Callable[..., Tensor]] = {}  # every op by name, filled by @op
 
@@ -40,71 +40,86 @@ def no_grad() -> Iterator[None]:
 
 
 def op(function: Any) -> Callable[..., Tensor]:
-    """Make an op of a function from arrays to (value, pullback of each leading operand).
+    """Make an op of a function of arrays that returns a tuple: its value, then the pullbacks.
 
-    A pullback maps the gradient of the value to that of its operand, up to broadcasting, which
-    `backward` undoes; None stands for that of an operand without one. With a keyword `out=None`,
-    where the operand is never broadcast, it can write the gradient into a given array of its shape.
-    Operands come first, or as one list where the first parameter is called `tensors`. Tensor
-    arguments are unboxed.
+    The operands are the positional arguments, or the elements of the first one where the function
+    calls it `tensors`. The pullbacks are in their order, with None for an operand that has no
+    gradient; they may end before the operands do. A pullback maps the gradient of the value to
+    that of its operand; `backward` sums over the axes along which the operand was broadcast. Where
+    it never is, the pullback may have a keyword `out=None`: an array of the operand's shape, to
+    write the gradient to.
     """
+    name = function.__name__
     takes_list = function.__code__.co_varnames[0] == "tensors"
 
     @functools.wraps(function)
     def apply(*arguments: Any, **options: Any) -> Tensor:
+        operands: Sequence[Any] = arguments
         if takes_list:
-            arguments = arguments or (options.pop("tensors", ()),)
-        operands = list(arguments[0]) if takes_list else arguments
+            tensors, *others = arguments or (options.pop("tensors", ()),)
+            operands = list(tensors)
         arrays = [a._data if type(a) is Tensor else raw(a) for a in operands]
         if options:
-            if any(isinstance(a, Tensor) for a in options.values()):
-                raise TypeError(f"{function.__name__}: pass Tensors by position, not by keyword.")
-            options = {name: raw(value) for name, value in options.items()}
+            options = _unboxed_options(name, options)
+        given = [arrays, *others] if takes_list else arrays
         try:
-            if takes_list:
-                made = function(arrays, *arguments[1:], **options)
-            else:
-                made = function(*arrays, **options)
-        except ValueError as error:
-            shapes = ", ".join(str(a.shape) for a in operands if hasattr(a, "shape"))
-            raise ValueError(f"{function.__name__} of shapes {shapes}: {error}") from error
-        except AttributeError:
-            _refuse_lists(function.__name__, operands)
-            raise
-        except TypeError as error:
-            _refuse_lists(function.__name__, operands, error)
+            made = function(*given, **options)
+        except (AttributeError, TypeError, ValueError) as error:
+            _explain(error, name, operands)
             raise
         if type(made) is not tuple:
             raise TypeError(
-                f"{function.__name__} returns a {type(made).__name__}; return a tuple of the value "
-                "and a pullback for each operand."
+                f"{name} returns a {type(made).__name__}; return a tuple of the value and a "
+                "pullback for each operand."
             )
         value, *pullbacks = made
-        inputs: list[Any] = []
-        wanted = False
-        for operand, pullback in zip_longest(operands, pullbacks[: len(operands)]):
-            if isinstance(operand, Tensor):
-                if pullback and operand.requires_grad:
-                    wanted = True
-                    inputs.append((operand, operand._version, pullback))
-                elif operand._inputs == ():
-                    inputs.append((operand, operand._version, None))
-            elif pullback and isinstance(operand, (list, tuple)):
-                _refuse_lists(function.__name__, [operand])
-        if wanted and _mode.recording:
-            return _box(value, True, inputs)
-        return _box(value, False, ())
+        inputs = _inputs(name, operands, pullbacks)
+        return _box(value, inputs if _mode.recording else ())
 
-    OPS[function.__name__] = apply
+    OPS[name] = apply
     return apply
 
 
-def _box(value: Array, requires_grad: bool, inputs: Any) -> Tensor:
+def _unboxed_options(name: str, options: dict[str, Any]) -> dict[str, Any]:
+    if any(isinstance(value, Tensor) for value in options.values()):
+        raise TypeError(f"{name}: pass Tensors by position, not by keyword.")
+    return {key: raw(value) for key, value in options.items()}
+
+
+def _inputs(name: str, operands: Sequence[Any], pullbacks: list[Pullback]) -> list[Input]:
+    """What `backward` needs of each Tensor; nothing where none requires a gradient.
+
+    A Tensor that requires none itself is kept, without its pullback, since the pullbacks of the
+    others may use its data: `backward` looks whether it has changed.
+    """
+    inputs: list[Input] = []
+    differentiable = False
+    for operand, pullback in zip_longest(operands, pullbacks[: len(operands)]):
+        if isinstance(operand, Tensor):
+            if not operand.requires_grad:
+                pullback = None
+            elif pullback:
+                differentiable = True
+            inputs.append((operand, operand._version, pullback))
+        elif pullback and isinstance(operand, (list, tuple)):  # NumPy took it for an array
+            _refuse_lists(name, [operand])
+    return inputs if differentiable else []
+
+
+def _box(value: Array, inputs: Sequence[Input]) -> Tensor:
     tensor = Tensor.__new__(Tensor)
     if isinstance(value, np.generic):  # what NumPy's arithmetic makes of 0-d arrays
         value = np.asarray(value)
-    tensor._set(value, requires_grad, inputs)
+    tensor._set(value, bool(inputs), inputs)
     return tensor
+
+
+def _explain(error: Exception, name: str, operands: Iterable[Any]) -> None:
+    """Raise a clearer error than `error` where shapes, or lists as operands, may be its cause."""
+    if isinstance(error, ValueError):
+        shapes = ", ".join(str(a.shape) for a in operands if hasattr(a, "shape"))
+        raise ValueError(f"{name} of shapes {shapes}: {error}") from error
+    _refuse_lists(name, operands, error if isinstance(error, TypeError) else None)
 
 
 def _refuse_lists(name: str, operands: Iterable[Any], error: Exception | None = None) -> None:

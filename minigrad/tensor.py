@@ -1,13 +1,16 @@
 """Tensor, and `backward`, which walks the recorded graph from the newest tensor to the oldest."""
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
 from minigrad.backend import Array, to_host, xp
+
+Pullback = Callable[..., Array]  # from the gradient of a result to that of an operand
+Input = tuple["Tensor", int, Pullback | None]  # an operand, and its version when it was used
 
 FLOATS = ("float32", "float64")
 _clock = itertools.count()
@@ -26,11 +29,12 @@ class Tensor:
         "_data",
         "_grad",
         "_grad_exposed",  # somebody may hold the array _grad, so zero_grad has to write zeros to it
-        "_grad_is_zero",  # zero_grad has not written to _grad: what it holds is of an earlier step
-        "_inputs",  # (operand, its version, its pullback) each; () for a leaf; None once used up
+        "_grad_is_zero",  # the gradient is zero, but _grad holds an old one: see _zero_grad
+        "_inputs",  # one Input for each operand; none for a leaf, and none after backward
         "_owner",  # weak reference to the optimizer that updates it
         "_span",  # (arena, start): where it lives, once adopted
         "_version",
+        "is_leaf",  # whether it was made, not computed from tensors that require a gradient
         "requires_grad",
     )
     __array_ufunc__ = None  # array + tensor calls Tensor.__radd__
@@ -54,10 +58,11 @@ class Tensor:
             )
         self._set(xp.array(data, dtype=dtype), requires_grad, ())
 
-    def _set(self, data: Array, requires_grad: bool, inputs: Any) -> None:
+    def _set(self, data: Array, requires_grad: bool, inputs: Sequence[Input]) -> None:
         self._data = data
         self.requires_grad = requires_grad
         self._inputs = inputs
+        self.is_leaf = not inputs
         self._born = next(_clock)
         self._version = 0
         self._grad_is_zero = self._grad_exposed = False
@@ -67,14 +72,15 @@ class Tensor:
 
     @property
     def data(self) -> Array:
-        """The array. Assigning to that of a leaf copies into it, and is noticed by `backward`;
-        writing to `data[...]`, or through a view that another Tensor is, is not.
+        """The array. To assign to that of a leaf is to copy into it, after which `backward` refuses
+        the graphs that used it. What is written to `data[...]`, or to a Tensor that is a view of
+        it, goes unnoticed.
         """
         return self._data
 
     @data.setter
     def data(self, value: Any) -> None:
-        self._version += 1  # also before the error: t.data += 1 has written by then
+        self._version += 1  # first: t.data += 1 has written even where what follows raises
         if not self.is_leaf:
             raise TypeError(
                 "t.data = value would change what the tape has recorded: t is no leaf; "
@@ -120,12 +126,6 @@ class Tensor:
         return self._data.dtype
 
     @property
-    def is_leaf(self) -> bool:
-        """Whether it was made, not computed from tensors that require a gradient."""
-        leaf: bool = self._inputs == ()
-        return leaf
-
-    @property
     def T(self) -> "Tensor":
         return self.transpose()
 
@@ -139,7 +139,7 @@ class Tensor:
         return to_host(self._data)
 
     def detach(self) -> "Tensor":
-        """A copy that asks for no gradient."""
+        """A copy that requires no gradient."""
         return Tensor(self._data, dtype=self.dtype)
 
     def backward(self, grad: Any = None) -> None:
@@ -164,29 +164,32 @@ class Tensor:
         else:
             grad = as_array_like(grad, self._data, "grad")
 
-        if self._inputs == ():
+        if self.is_leaf:
             self._accumulate(grad)
             return
-        pending = {self: grad}
-        for tensor in _newest_first(self):
-            gradient = pending.pop(tensor)
+        grads = {self: grad}
+        for tensor in _topological_order(self):
+            grad = grads.pop(tensor)  # complete: all that was computed from `tensor` came before
             for operand, _, pullback in tensor._inputs:
                 if pullback is None:
                     continue
-                if operand._grad_is_zero and "out" in (
-                    getattr(pullback, "__kwdefaults__", None) or ()
-                ):
-                    pullback(gradient, out=operand._grad)
-                    operand._grad_is_zero = False
-                    continue
-                part = _unbroadcast(pullback(gradient), operand._data)
-                if not operand._inputs:
-                    operand._accumulate(part)
-                elif operand in pending:
-                    pending[operand] = pending[operand] + part
+                if operand.is_leaf:
+                    operand._accumulate_from(pullback, grad)
                 else:
-                    pending[operand] = part
-            tensor._inputs = None
+                    part = _unbroadcast(pullback(grad), operand._data)
+                    grads[operand] = grads[operand] + part if operand in grads else part
+            tensor._inputs = ()  # frees what the pullbacks hold
+
+    def _accumulate_from(self, pullback: Pullback, grad: Array) -> None:
+        """Add what the pullback makes of the gradient `grad` of a result.
+
+        The first one after zero_grad is not added: a pullback with `out` writes it in place.
+        """
+        if self._grad_is_zero and "out" in (getattr(pullback, "__kwdefaults__", None) or ()):
+            pullback(grad, out=self._grad)
+            self._grad_is_zero = False
+        else:
+            self._accumulate(_unbroadcast(pullback(grad), self._data))
 
     def _accumulate(self, gradient: Array) -> None:
         if self._grad is None:
@@ -198,14 +201,18 @@ class Tensor:
             self._grad += gradient
 
     def _zero_grad(self) -> None:
-        """Make the gradient zero; its memory only where somebody may look at it."""
+        """Set the gradient to zero.
+
+        Where nobody can hold the array, this writes nothing: `backward` overwrites it, and whoever
+        reads it calls _materialize_grad first.
+        """
         if self._grad_exposed:
             self._grad[...] = 0
         else:
             self._grad_is_zero = True
 
     def _materialize_grad(self) -> None:
-        """Make the gradient's memory hold the gradient."""
+        """Write the zeros that _zero_grad left out."""
         if self._grad_is_zero:
             self._grad[...] = 0
             self._grad_is_zero = False
@@ -292,15 +299,15 @@ def _leaf(data: Array, grad: Array, requires_grad: bool) -> Tensor:
 
 
 def raw(value: Any) -> Any:
-    """The array of a Tensor, and the number that a NumPy scalar is."""
+    """The array of a Tensor, the Python number of a NumPy scalar, anything else as it is."""
     if isinstance(value, Tensor):
         return value._data
-    # NumPy's scalars, np.sqrt(2) say, would promote float32 where Python's do not
+    # A NumPy scalar, such as np.sqrt(2), would promote float32; a Python number does not
     return value.item() if isinstance(value, np.generic) else value
 
 
 def as_array_like(value: Any, like: Array, what: str) -> Array:
-    """`value` as an array of the shape and dtype of `like`."""
+    """`value` as an array of the dtype of `like`; raises ValueError if its shape differs."""
     array = xp.asarray(raw(value), dtype=like.dtype)
     if array.shape != like.shape:
         raise ValueError(
@@ -326,28 +333,34 @@ def _unbroadcast(gradient: Array, data: Array) -> Array:
     return gradient if gradient.dtype == data.dtype else gradient.astype(data.dtype)
 
 
-def _newest_first(root: Tensor) -> list[Tensor]:
-    """`root` and the intermediates on its way to the leaves; no recursion, so of any depth."""
-    found = [root]
-    seen = {root}
-    for tensor in found:  # which grows
-        if tensor._inputs is None:
+def _topological_order(root: Tensor) -> list[Tensor]:
+    """`root` and the intermediates that it was computed from, each before its own operands."""
+    found, unvisited = {root}, [root]
+    while unvisited:  # a loop, since a recursion as deep as the graph would overflow the stack
+        tensor = unvisited.pop()
+        _refuse_stale(tensor)
+        for operand, _, pullback in tensor._inputs:
+            if pullback is not None and not operand.is_leaf and operand not in found:
+                found.add(operand)
+                unvisited.append(operand)
+    return sorted(found, key=attrgetter("_born"), reverse=True)  # operands are older
+
+
+def _refuse_stale(tensor: Tensor) -> None:
+    """Raise RuntimeError where the pullbacks of a computed tensor are gone or no longer hold."""
+    if not tensor._inputs:
+        raise RuntimeError(
+            "backward() through a graph that was used already; "
+            "compute the loss again, or add the losses and go backward once."
+        )
+    if tensor._version:
+        raise RuntimeError(
+            f"backward(): a tensor of shape {tensor.shape} that was computed has been written "
+            "to since; compute it again."
+        )
+    for operand, version, _ in tensor._inputs:
+        if operand.is_leaf and operand._version != version:
             raise RuntimeError(
-                "backward() through a graph that was used already; "
-                "compute the loss again, or add the losses and go backward once."
+                f"backward(): a leaf of shape {operand.shape} was changed after it was used "
+                "(step(), loading, assignment, a first parameters()); compute the loss again."
             )
-        if tensor._version:
-            raise RuntimeError(
-                f"backward(): a tensor of shape {tensor.shape} that was computed has been written "
-                "to since; compute it again."
-            )
-        for operand, version, pullback in tensor._inputs:
-            if operand._version != version:
-                raise RuntimeError(
-                    f"backward(): a leaf of shape {operand.shape} was changed after it was used "
-                    "(step(), loading, assignment, a first parameters()); compute the loss again."
-                )
-            if pullback is not None and operand._inputs != () and operand not in seen:
-                seen.add(operand)
-                found.append(operand)
-    return sorted(found, key=attrgetter("_born"), reverse=True)

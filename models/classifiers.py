@@ -31,7 +31,8 @@ class LogisticRegression(Classifier):
 
 
 class MLP(Classifier):
-    """Linear maps of the given sizes, input and classes included, an activation between them."""
+    """Linear maps between layers of the given sizes, from the input's to the number of classes,
+    with an activation after each but the last."""
 
     def __init__(
         self,

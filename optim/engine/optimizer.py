@@ -21,7 +21,7 @@ from minigrad.errors import nearest
 from minigrad.tensor import Tensor
 from optim.engine.declared import Declared
 from optim.engine.passes import Pass, keywords, positional
-from optim.engine.registry import claim, register
+from optim.engine.registry import register
 from optim.engine.scalars import Scalars
 from optim.engine.settings import (
     COUNTS,
@@ -119,7 +119,7 @@ class Optimizer(_Rule):
             name: Pass(getattr(self, name), self._memory, owned, bool(box) and name == "kernel")
             for name in self.passes
         }
-        claim(self._owned, self)
+        owned.claim(self)
 
     @classmethod
     def hyperparameters(cls) -> dict[str, Any]:

@@ -1,13 +1,11 @@
-"""The rules by name, and the one optimizer of each parameter."""
+"""The rules by name."""
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Iterable
 from inspect import getattr_static
 from typing import TYPE_CHECKING, Any
 
-from minigrad.arena import Parameters
 from minigrad.errors import nearest
 from minigrad.tensor import Tensor
 from optim.engine.passes import positional
@@ -54,16 +52,3 @@ def make(name: str, params: Iterable[Tensor], **hyperparameters: Any) -> Optimiz
     if name.lower() not in RULES:
         raise ValueError(f"optimizer {name!r} is unknown; {nearest(name, RULES)}")
     return RULES[name.lower()](params, **hyperparameters)
-
-
-def claim(params: Parameters, owner: Optimizer) -> None:
-    """Make `owner` the one optimizer of these parameters for as long as it lives."""
-    for name, tensor in params.items():
-        other = tensor._owner and tensor._owner()
-        if other is not None:
-            raise ValueError(
-                f"{name} is updated by {type(other).__name__} already; `del` that optimizer first, "
-                "or give each its own part of the parameters."
-            )
-    for tensor in params:
-        tensor._owner = weakref.ref(owner)

@@ -64,7 +64,7 @@ MISTAKES = [
         "wrapped * n + __import__('numpy').arange(n)",
     ),
     Mistake("rows as a list", OPS, "wrapped * n + xp.arange(n)", "wrapped * n + list(range(n))"),
-    Mistake("a look at the labels", OPS, "on_host = current().on_host", "on_host = True"),
+    Mistake("a look at the labels", OPS, "if current().on_host:", "if True:"),
     Mistake(
         "the loss as a float",
         OPS,
@@ -74,8 +74,8 @@ MISTAKES = [
     Mistake(
         "a branch on the data",
         OPS,
-        "    e -= e.max(axis=0)\n",
-        "    if (e.max() > 0):\n        e -= e.max(axis=0)\n",
+        "    z -= z.max(axis=0)\n",
+        "    if (z.max() > 0):\n        z -= z.max(axis=0)\n",
     ),
     Mistake(
         "assignment with repeats",
@@ -101,12 +101,12 @@ MISTAKES = [
         "x.max(axis=axis, keepdims=True, initial=-1e9), axis",
         "autograd/test_ops.py",
     ),
-    Mistake("maximum.reduce", OPS, "    e -= e.max(axis=0)\n", "    e -= xp.maximum.reduce(e)\n"),
+    Mistake("maximum.reduce", OPS, "    z -= z.max(axis=0)\n", "    z -= xp.maximum.reduce(z)\n"),
     Mistake(
         "where= in a ufunc",
         OPS,
-        "    e -= e.max(axis=0)\n",
-        "    xp.subtract(e, e.max(axis=0), out=e, where=e == e)\n",
+        "    z -= z.max(axis=0)\n",
+        "    xp.subtract(z, z.max(axis=0), out=z, where=z == z)\n",
     ),
     Mistake(
         "a seed on the host",
@@ -186,8 +186,8 @@ MISTAKES = [
     Mistake(
         "a mask to assign by",
         OPS,
-        "losses = xp.where(labels == wrapped, losses, xp.nan)",
-        "losses[labels != wrapped] = xp.nan",
+        "losses = xp.where(outside, xp.nan, losses)",
+        "losses[outside] = xp.nan",
     ),
     Mistake(
         "a kernel compiled anew in every step",
