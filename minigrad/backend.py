@@ -42,6 +42,7 @@ class Backend:
     scalar: Callable[[Any, Any], Any] = np.asarray
     fuse: Callable[[Callable[..., None]], Callable[..., None]] = _same
     synchronize: Callable[[], None] = _nothing
+    compiles: bool = False  # whether rules run as machine code that numba makes
     block_bytes: int | None = 2**19  # fits the cache; None for no blocks
 
 
@@ -100,7 +101,18 @@ def of_cupy(cupy: Any, name: str = "cupy") -> Backend:
     )
 
 
-_makers: dict[str, Callable[[], Backend]] = {"numpy": Backend, "cupy": _cupy}
+def _numba() -> Backend:
+    from importlib.util import find_spec
+
+    if find_spec("numba") is None:
+        raise RuntimeError(
+            "use('numba'): numba is not installed; install minigrad-optim[numba], or use the numpy "
+            "backend, which gives the same numbers."
+        )
+    return Backend(name="numba", compiles=True)
+
+
+_makers: dict[str, Callable[[], Backend]] = {"numpy": Backend, "numba": _numba, "cupy": _cupy}
 _current: Backend | None = None
 
 

@@ -25,6 +25,7 @@ class Projection:
     """A closed convex set in the space of all coordinates that an optimizer owns."""
 
     euclidean: bool = False  # whether to project in the plain metric, whatever the rule's
+    kernel: Any = None  # a function of p and `numbers` that projects in the pass that moves p
 
     def nearest(self, x: Array, metric: Array | None = None) -> Array:
         """The point of the set nearest to x (n,), where distances are weighted by `metric` (n,)."""
@@ -55,7 +56,7 @@ class Box(Projection):
         if not np.all(to_host(self.lo) <= to_host(self.hi)):
             raise ValueError(f"Box({self.lo}, {self.hi}) is empty; lo must not exceed hi.")
 
-    def scalars(self) -> dict[str, Any]:
+    def numbers(self) -> dict[str, Any]:
         """The ends, as the kernel takes them."""
         return {"box_lo": self.lo, "box_hi": self.hi}
 
@@ -67,7 +68,7 @@ class Box(Projection):
 
     def nearest(self, x: Array, metric: Array | None = None) -> Array:
         y = x.copy()
-        ends = {name: xp.asarray(end, x.dtype) for name, end in self.scalars().items()}
+        ends = {name: xp.asarray(end, x.dtype) for name, end in self.numbers().items()}
         self.kernel(y, **ends)
         return y
 

@@ -4,22 +4,33 @@ To compile an __init__ for each of a hundred rules and schedules, as `dataclass`
 the time of `import optim`.
 """
 
-from dataclasses import MISSING, Field, dataclass, fields
+from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from inspect import Parameter, Signature, signature
 from typing import Any, ClassVar
+
+from optim.engine.kinds import shown_type
+
+
+class _Shown(str):
+    """A type as help prints it, without quotes."""
+
+    def __repr__(self) -> str:
+        return str(self)
 
 
 class _Signature:
     """The signature of a class, from its fields."""
 
     def __get__(self, instance: Any, cls: Any) -> Signature:
+        if not is_dataclass(cls):
+            raise AttributeError("a base of declared classes has no signature of its own.")
         return Signature(
             [
                 Parameter(
                     f.name,
                     Parameter.KEYWORD_ONLY if f.kw_only else Parameter.POSITIONAL_OR_KEYWORD,
                     default=Parameter.empty if f.default is MISSING else f.default,
-                    annotation=f.type,
+                    annotation=_Shown(shown_type(f.type)),
                 )
                 for f in fields(cls)
                 if f.init
@@ -39,7 +50,7 @@ class Declared:
             if f.name in vars(cls) and vars(cls)[f.name] is not f.default:
                 raise TypeError(
                     f"{cls.__name__} sets {f.name} without a type, which leaves the default as it "
-                    f"was; write {f.name}: optim.Schedule = {vars(cls)[f.name]!r}."
+                    f"was; write {f.name}: optim.Rate = {vars(cls)[f.name]!r}."
                 )
 
     def __init__(self, *args: Any, **settings: Any):

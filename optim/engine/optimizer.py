@@ -1,10 +1,8 @@
-"""The driver of every update rule: scalars, passes over the blocks, projection, state on disk.
+"""The driver of every update rule: settings, passes, projection, averages, state on disk.
 
 A rule is a subclass that declares hyperparameters as fields and one `kernel` of in-place array
-expressions. The kernel's signature is its schema: after the parameters p and the gradients g
-come the names of state arrays, after the * the names of the step's scalars. A rule of several
-passes names them in `passes`, in which the arrays may be any of these. A pass depends on nothing
-but its arguments, since it is called once: what it does is recorded, or on a device compiled.
+expressions; optim/engine/passes.py says what its arguments are. It is traced when it is first
+built, so what it does may depend on nothing but its arguments.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -16,37 +14,27 @@ from typing import Any, ClassVar, dataclass_transform
 import numpy as np
 
 from minigrad.arena import Parameters
-from minigrad.backend import Array, to_host, xp
+from minigrad.backend import Array, current, to_host, xp
 from minigrad.errors import nearest
 from minigrad.tensor import Tensor
 from optim.engine.declared import Declared
-from optim.engine.passes import Pass, keywords, positional
+from optim.engine.building import NOT_SETTINGS, build, metric_pass
+from optim.engine.kinds import Kind, kinds
+from optim.engine.passes import FlatPass
 from optim.engine.registry import register
-from optim.engine.scalars import Scalars
-from optim.engine.settings import (
-    COUNTS,
-    RANGES,
-    Hyperparameters,
-    check_number,
-    check_range,
-    copied,
-    parts,
-    restore,
-    stateful,
-    valued,
-)
-from optim.engine.state import FlatState, ShapedState, check_saved, check_shapes
+from optim.engine.saving import Saved, check_shapes
+from optim.engine.settings import Places, Settings, check_setting, check_size, leaves, own_copy, value_at
+from optim.engine.state import State
 from optim.engine.threads import summed_length
-from optim.projections import Box, Projection
+from optim.engine.trace import signature_of
+from optim.projections import Projection
 
-NO_DIAGONAL: Any = None  # for a rule whose parent has one that does not hold for it
 Closure = Callable[[], Tensor]  # zeroes the gradients, goes backward and returns the loss
-PARTS = ("rule", "shapes", "t", "running", "state", "schedules")  # of a rule's state
-BETA_PRODUCTS = ("beta_product_0", "beta_product_1", "beta_product_2")  # in `running`
+NO_DIAGONAL: Any = None  # for a rule whose parent has one that does not hold for it
 
 
 def inplace(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Mark a part of a rule that sees only arrays and scalars: a typed staticmethod."""
+    """Mark a part of a rule that sees only arrays and numbers: a typed staticmethod."""
     return staticmethod(function)
 
 
@@ -57,27 +45,29 @@ class _Rule(Declared):
     kw_only = True
 
 
-class Optimizer(_Rule):
+class Optimizer(Saved, _Rule):
     """Base of the rules: updates `params`, an iterable of Tensors, from their gradients.
 
     A hyperparameter is a number, a schedule (a callable of the step t = 1, 2, ...), or an array
     with one value per coordinate, which is copied; it stays an attribute that may be set between
-    steps.
+    steps. A rule that is `eager` calls its kernels instead of what was traced of them.
     """
 
     params: Iterable[Tensor] = field(kw_only=False)
     projection: Projection | None = None
+    eager: bool = False
 
     kernel: ClassVar[Callable[..., None]]  # the pass that moves p
     diagonal: ClassVar[Callable[..., Array] | None] = None
+    rate: ClassVar[Callable[..., Any] | None] = None  # what multiplies the direction; lr, if None
     passes: ClassVar[tuple[str, ...]] = ("kernel",)
-    totals: ClassVar[tuple[str, ...]] = ()  # functions of more state that are no passes
-    per_tensor: ClassVar[bool] = False  # whether passes see whole tensors in place of blocks
-    start_only: ClassVar[tuple[str, ...]] = ()  # hyperparameters that nothing reads later
-    one_number: ClassVar[tuple[str, ...]] = ()  # those that may be no array: "lr", "betas[1]"
+    after_projection: ClassVar[tuple[str, ...]] = ()  # passes of what the projection has left
+    per_tensor: ClassVar[tuple[str, ...]] = ()  # passes that see whole tensors in place of blocks
+    reductions: ClassVar[tuple[str, ...]] = ()  # functions of more state that are no passes
+    given: ClassVar[tuple[str, ...]] = ()  # scalars that `update` gives to its passes
+    projected: ClassVar[str] = "p"  # the array that a projection moves
     eps_of_squares: ClassVar[bool] = False  # whether eps is added to squares, not to roots
     needs_closure: ClassVar[bool] = False
-    ranges: ClassVar[dict[str, float]] = {}  # of hyperparameters that differ from RANGES
     oracle: ClassVar[str] = ""  # whose trajectories it was compared with
 
     def __init_subclass__(cls) -> None:
@@ -88,8 +78,8 @@ class Optimizer(_Rule):
     def __setattr__(self, name: str, value: Any) -> None:
         if name in self.__dataclass_fields__:
             self._check(name, value)
-            self._now: Hyperparameters | None = None
-            value = copied(value) if name not in ("params", "projection") else value
+            vars(self)["_settings"] = None
+            value = own_copy(value) if name not in NOT_SETTINGS else value
         elif "_passes" in vars(self) and name[0] != "_" and not hasattr(self, name):
             known = nearest(name, self._names)
             raise AttributeError(f"{type(self).__name__} has no {name} to set; {known}")
@@ -101,86 +91,102 @@ class Optimizer(_Rule):
         self._names = tuple(self.hyperparameters())
         self._raising = Context()  # entered faster than np.errstate
         self._raising.run(np.seterr, over="raise", invalid="raise", divide="raise")
-        self._finfo = np.finfo(self._owned.dtype)
+        self._finfo = np.finfo(owned.dtype)
+        self._values: Places | None = None  # of the last step
         self.t = 0
-        self.running: dict[str, Any] = {}  # numbers on the host that continuing needs
-        self._scalars = Scalars(owned, self.state_names())
         for name in self._names:
             self._check_fits(name, getattr(self, name))
-        box = self.projection if isinstance(self.projection, Box) else None
-        if box:
-            self._scalars.set(box.scalars(), self.t)
-        self._diagonal_names = positional(self.diagonal) + keywords(self.diagonal)
-        memory = ShapedState if self.per_tensor else FlatState
-        self._memory = memory(self._owned, self.state_names(), self.start)
-        self.state = self._memory.arrays
-        self._pieces: dict[Any, list[Any]] = {}  # what `total` sums over, by function
-        self._passes = {
-            name: Pass(getattr(self, name), self._memory, owned, bool(box) and name == "kernel")
-            for name in self.passes
-        }
+        self._prepare()
+        self._state = State(
+            owned, self.state_names(), self.start, bool(self.per_tensor), self.writes_state
+        )
+        self._sums: dict[Any, list[Any]] = {}  # what `sum_over` goes over, by its names
+        self._metric: tuple[FlatPass, Array] | None = None
+        self._passes = build(self)
         owned.claim(self)
 
     @classmethod
     def hyperparameters(cls) -> dict[str, Any]:
         """The rule's hyperparameters with their defaults."""
-        every = {f.name: f.default for f in fields(cls)}
-        return {name: every[name] for name in every if name not in ("params", "projection")}
+        return {f.name: f.default for f in fields(cls) if f.name not in NOT_SETTINGS}
 
     @classmethod
     def state_names(cls) -> list[str]:
-        """The names of the rule's state arrays, as its kernel spells them."""
-        passes = cls.passes + cls.totals
-        every = [name for one in passes for name in positional(getattr(cls, one))]
+        """The names of the rule's state, as its passes and reductions spell them."""
+        functions = (*cls.passes, *cls.after_projection, *cls.reductions)
+        every = [name for one in functions for name in signature_of(getattr(cls, one)).positional]
         return [name for name in dict.fromkeys(every) if name not in ("p", "g")]
+
+    @property
+    def state(self) -> dict[str, Array]:
+        """The live arrays and numbers of the state, by name."""
+        return self._state.arrays
+
+    @property
+    def writes_state(self) -> bool:
+        """Whether the rule has an update of its own, which may write state."""
+        return type(self).update is not Optimizer.update
+
+    @property
+    def used(self) -> dict[str, Any]:
+        """The hyperparameters as the last step had them; empty before the first."""
+        values = self._values or {}
+        return {
+            name: tuple(values[place] for place, _ in leaves(name, setting))
+            if isinstance(setting, tuple)
+            else values[name]
+            for name, setting in self.hyperparameters().items()
+            if values
+        }
 
     # What a rule may override
 
     def start(self, p: Array) -> dict[str, Any]:
-        """State that does not start at zero, by name, from the parameters p.
+        """State that does not start as zeros, by name, from the parameters p.
 
-        A number fills the array, a 0-d array is a single number, a 2-d one has rows of one value
-        per coordinate, and p is one flat array. For a per-tensor rule p is each tensor in turn,
-        and an array may have any shape.
+        An array is copied; a Python float or 0-d array is a number, float64, one for the whole
+        rule. p is one flat array, and for a rule with passes per_tensor each tensor in turn, whose
+        arrays may have any shape.
         """
         return {}
 
-    def scalars(self, h: Any) -> dict[str, Any]:
-        """The kernel's scalars, from the hyperparameters h at this step; h itself by default."""
-        values: dict[str, Any] = vars(h)
-        return values
-
-    def update(self, scalars: dict[str, Any]) -> None:
-        """Move the parameters: sweep every pass, or whatever a rule does between them."""
+    def update(self) -> None:
+        """Move the parameters: apply every pass, or whatever a rule does between them."""
         for name in self.passes:
-            self.sweep(name, scalars)
+            self.apply(name)
 
     # What rules call
 
-    def sweep(self, name: str, scalars: dict[str, Any]) -> None:
-        """Apply the pass of that name to every block."""
-        self._passes[name](scalars, self._scalars.spread)
+    def apply(self, name: str, **given: Any) -> None:
+        """Apply the pass of that name, with the scalars that the class lists in `given`."""
+        one: Any = self._passes[name]
+        values: Places = self._values  # type: ignore[assignment]
+        if given:
+            values = values | {n: self._number(x) for n, x in given.items()}
+        numbers = one.numbers(values)
+        self._untouched = False
+        one.run(numbers)
 
-    def total(self, function: Callable[..., Array]) -> Array:
-        """The sum of function(...) over pieces of all arrays that its parameters name, 0-d.
+    def _number(self, value: Any) -> Any:
+        """A number as passes take it: a float, or on a device a 0-d array of float64."""
+        if not hasattr(value, "ndim"):
+            return value
+        return float(value) if current().on_host else value.astype("float64")
 
-        The pieces are the same whatever the size of a block, so that the sum is, bit for bit.
+    def sum_over(self, function: Callable[..., Array]) -> Any:
+        """The sum of function(...), 0-d, over pieces of all arrays that its parameters name.
+
+        In float64, a Python float on the host and a 0-d array on a device. The pieces are the same
+        whatever the size of a block, so that the sum is, bit for bit.
         """
-        code = getattr(function, "__code__", function)  # that of a lambda is the same every step
-        if code not in self._pieces:
-            self._pieces[code] = list(
-                self._memory.pieces(positional(function), summed_length(self._owned))
-            )
-        values = [function(*arrays) for _, arrays in self._pieces[code]]
-        return xp.asarray(sum(values), self._owned.dtype)
-
-    def debias(self, betas: tuple[Any, ...]) -> tuple[Any, ...]:
-        """One minus the product of each beta up to this step; for `scalars`, once a step."""
-        running, left = self.running, []
-        for name, beta in zip(BETA_PRODUCTS, betas, strict=False):
-            running[name] = product = running.get(name, 1.0) * beta
-            left.append(1 - product)
-        return tuple(left)
+        names = signature_of(function).positional
+        if names not in self._sums:
+            blocks = self._state.blocks(names, summed_length(self._owned))
+            self._sums[names] = [[views[n] for n in names] for _, views in blocks]
+        sums = [function(*arrays) for arrays in self._sums[names]]
+        if current().on_host:
+            return float(sum(map(float, sums)))
+        return sum(sums[1:], sums[0].astype("float64"))
 
     # What users call
 
@@ -190,7 +196,8 @@ class Optimizer(_Rule):
         A closure is called first; it zeroes the gradients, goes backward and returns the loss.
         Raises FloatingPointError on overflow and on invalid operations, perhaps half-way: to go
         on, load a state from before. Raises RuntimeError where a parameter was frozen since, and
-        ValueError for a schedule that turned NaN; such a step changes nothing and does not count.
+        ValueError for a schedule that left its range; such a step changes nothing and does not
+        count.
         """
         if self.needs_closure and closure is None:
             raise TypeError(
@@ -198,10 +205,10 @@ class Optimizer(_Rule):
                 "backward and returns the loss."
             )
         loss = closure() if closure else None
-        self.advance()
+        self._advance()
         return loss
 
-    def advance(self) -> None:
+    def _advance(self) -> None:
         """Update the parameters once from the gradients they have."""
         for name, tensor in self._owned.items():
             if not tensor.requires_grad:
@@ -209,74 +216,61 @@ class Optimizer(_Rule):
                     f"{name} was frozen, requires_grad=False, after {type(self).__name__} took it; "
                     "set it to True and wrap the optimizer in optim.Frozen, or build one without."
                 )
-        before = self.running.copy()
+        before = self._values
+        vars(self)["_values"] = (self._settings or self._prepare()).at(self.t + 1)
         vars(self)["t"] += 1  # past __setattr__, which takes its time
-        try:
-            self._scalars.set(self.scalars(self._hyperparameters().at(self.t)), self.t)
-        except BaseException:
-            vars(self)["t"] -= 1
-            self.running = before
-            raise
+        vars(self)["_untouched"] = True
         self._owned.materialize_grads()
         self._owned.mark_changed()  # even if the update fails: it may do so half-way
         try:
-            self._raising.run(self.update, self._scalars)
+            self._raising.run(self.update)
         except FloatingPointError as error:
-            raise FloatingPointError(
+            said = (
                 f"{self} at step {self.t}: {error} in {self._owned.dtype}; "
                 f"{self._largest_gradient()}; lower lr, or clip the gradients."
-            ) from error
-        if self.projection and not isinstance(self.projection, Box):
-            plain = self.projection.euclidean or self.diagonal is None
-            self.projection.apply(self._owned, None if plain else self.metric())
+            )
+            if self._untouched:
+                self.t, self._values = self.t - 1, before
+            raise FloatingPointError(said) from error
+        if self.projection and self.projection.kernel is None:
+            self._project(self.projection)
+        for name in self.after_projection:
+            self.apply(name)
+
+    def _project(self, projection: Projection) -> None:
+        if self.projected == "p":
+            plain = projection.euclidean or self.diagonal is None
+            projection.apply(self._owned, None if plain else self.metric())
+        else:
+            array = self.state[self.projected]
+            array[...] = projection.nearest(array)
 
     def zero_grad(self) -> None:
         """Set the gradients to zero."""
         self._owned.zero_grad()
 
     def metric(self) -> Array:
-        """The diagonal over the step size of the last step, one value per coordinate.
+        """The diagonal over the rate of the last step, one value per coordinate.
 
-        This is sqrt(V_t) / alpha_t of the paper, whose increments are Gamma_t; inf where lr is 0.
-        Raises RuntimeError before the first step, also after loading, and for a rule without a
-        diagonal.
+        This is sqrt(V_t) / alpha_t of the paper, whose increments are Gamma_t; inf where the rate
+        is 0. Raises RuntimeError before the first step, also after loading, and for a rule without
+        a diagonal.
         """
         if self.diagonal is None:
             raise RuntimeError(f"{type(self).__name__} has no diagonal, so no metric.")
-        if "lr" not in self._scalars:
+        if self._values is None:
             raise RuntimeError("metric() is that of the last step; call step() first.")
-        known = {**self.state, **self._scalars}
-        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
-            diagonal = self.diagonal(**{name: known[name] for name in self._diagonal_names})
-            metric = diagonal / self._scalars["lr"]
-        return metric if metric.ndim else xp.full(self._owned.size, metric)
+        if self._metric is None:
+            self._metric = metric_pass(self)
+        measured, result = self._metric
+        with np.errstate(all="ignore"):
+            measured.run(measured.numbers(self._values))
+        return result.copy()
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
         """Inside, the parameters are those to evaluate with; for most rules, themselves."""
         yield
-
-    def state_dict(self) -> dict[str, Any]:
-        """Everything that continuing needs, on the host: the rule, t, and copies of the state."""
-        return {
-            "rule": type(self).__name__,
-            "shapes": {name: list(tensor.shape) for name, tensor in self._owned.items()},
-            "t": self.t,
-            "running": {name: _saved(value) for name, value in self.running.items()},
-            "state": {name: to_host(array).copy() for name, array in self.state.items()},
-            "schedules": {at: one.state_dict() for at, one in self._schedules().items()},
-        }
-
-    def load_state_dict(self, saved: dict[str, Any]) -> None:
-        """Continue from a state; raises ValueError, and changes nothing, where it does not fit."""
-        check_saved(saved, type(self).__name__, PARTS, self.state)
-        check_shapes(saved["shapes"], self._owned)
-        restore(self._schedules(), saved["schedules"])
-        self.t = saved["t"]
-        self._scalars.forget("lr")  # there is no last step
-        self.running = {name: _held(value) for name, value in saved["running"].items()}
-        for name, array in self.state.items():
-            array[...] = xp.asarray(saved["state"][name])
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         raise TypeError(
@@ -288,32 +282,38 @@ class Optimizer(_Rule):
         settings = ", ".join(f"{name}={getattr(self, name)!r}" for name in self._names)
         return f"{type(self).__name__}({settings})"
 
-    # Hyperparameters
+    # Settings
 
-    def _schedules(self) -> dict[str, Any]:
-        """The schedules that have a state, by place."""
-        return stateful({name: getattr(self, name) for name in self._names})
+    def _own_settings(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self._names}
 
-    def _hyperparameters(self) -> Hyperparameters:
-        """The hyperparameters as they are set now."""
-        if self._now is None:
-            settings = {name: getattr(self, name) for name in self._names}
-            if settings.get("eps") == 0:  # vanishes beside any real root, and makes 0/0 = 0
-                settings["eps"] = self._finfo.tiny ** (1 if self.eps_of_squares else 0.5)
-            self._now = Hyperparameters(settings)
-        return self._now
+    def _prepare(self) -> Settings:
+        """The settings as they are now, and the projection's numbers beside them."""
+        of_kind, given, every = kinds(type(self)), {}, {}
+        for name, setting in self._own_settings().items():
+            kind = of_kind[name]
+            each = kind if isinstance(kind, tuple) else (kind,)
+            for (place, part), one in zip(leaves(name, setting), each, strict=True):
+                given[place], every[place] = part, one
+        if given.get("eps") == 0:  # vanishes beside any real root, and makes 0/0 = 0
+            given["eps"] = float(self._finfo.tiny ** (1 if self.eps_of_squares else 0.5))
+        if self.projection and self.projection.kernel:
+            given |= self.projection.numbers()
+        vars(self)["_settings"] = settings = Settings(given, every, self._owned.size)
+        return settings
 
     def _check(self, name: str, value: Any) -> None:
         """Raise an error for what a field may not be set to."""
-        built = "_owned" in vars(self)
-        if built and name in ("params", "projection", *COUNTS, *self.start_only):
+        kind = kinds(type(self))[name]
+        built = "_passes" in vars(self)
+        if built and (name in NOT_SETTINGS or (isinstance(kind, Kind) and kind.fixed)):
             raise AttributeError(f"{name} is fixed; build another optimizer to change it.")
         if name == "projection" and not isinstance(value, Projection | None):
             raise TypeError(
                 f"projection={value!r:.60}: give one such as optim.Box(-1, 1), or None."
             )
-        if name in RANGES or name in COUNTS:
-            check_range(name, value, self.hyperparameters()[name], self.ranges.get(name))
+        if name not in NOT_SETTINGS:
+            check_setting(type(self).__name__, name, value, kind)
         if built:
             self._check_fits(name, value)
 
@@ -324,11 +324,33 @@ class Optimizer(_Rule):
                 f"eps={value} underflows in {self._owned.dtype}; "
                 f"use 0, for none, or at least {self._finfo.tiny:.1e}."
             )
-        for place, part in parts(name, value):
-            number = valued(place, part, 1)
-            if place in self.one_number:
-                check_number(number, f"{place} of {type(self).__name__}")
-            self._scalars.cast(name, number)
+        for place, part in leaves(name, value):
+            number = value_at(place, part, 1)
+            if getattr(number, "ndim", 0):
+                check_size(place, number, self._owned.size)
+
+    # Saving
+
+    def _live(self) -> dict[str, Array]:
+        return self._state.arrays
+
+    def _numbers(self) -> set[str]:
+        return self._state.numbers
+
+    def _set(self, name: str, value: Any) -> None:
+        if name in self._state.numbers:
+            self._state.arrays[name] = np.array(value, "float64")
+        else:
+            super()._set(name, value)
+
+    def _rest(self) -> dict[str, Any]:
+        shapes = {name: list(tensor.shape) for name, tensor in self._owned.items()}
+        return {"shapes": shapes, "t": self.t}
+
+    def _load_rest(self, saved: dict[str, Any]) -> None:
+        check_shapes(saved["shapes"], self._owned)
+        self.t = saved["t"]
+        self._values = None  # there is no last step
 
     def _largest_gradient(self) -> str:
         with np.errstate(all="ignore"):
@@ -337,12 +359,3 @@ class Optimizer(_Rule):
             }
         name = max(peaks, key=lambda n: (not np.isfinite(peaks[n]), peaks[n]))
         return f"the largest gradient is {peaks[name]:.3g}, of {name}"
-
-
-def _saved(value: Any) -> Any:
-    """An array on the host; a number as it is, which a device would make an array."""
-    return to_host(value) if getattr(value, "ndim", 0) else value
-
-
-def _held(value: Any) -> Any:
-    return xp.asarray(value) if getattr(value, "ndim", 0) else value

@@ -1,126 +1,189 @@
-"""A pass of a rule: one function of arrays and scalars, called on every block.
+"""A pass of a rule: one function, over all coordinates or over one tensor after the other.
 
-The function's signature is its schema: its positional parameters name arrays, those after the *
-scalars.
+Its signature is its schema. Before the * come arrays and numbers of the state, after it the
+step's scalars; ** takes the hyperparameters that are not named.
 """
 
-from collections.abc import Callable, Set
-from functools import partial
-from inspect import Parameter, signature
+from collections.abc import Callable, Iterable
+from functools import cache
 from typing import Any
 
+import numpy as np
+
 from minigrad.arena import Parameters
-from minigrad.backend import Array, current
-from optim.engine.recording import Playback, Recording, record
-from optim.engine.scalars import Scalars
-from optim.engine.state import Block, FlatState, ShapedState
-from optim.engine.threads import block_length, share, useful_threads
-from optim.projections import Box
+from minigrad.backend import Array, current, xp
+from optim.engine.eager import Number, coordinates
+from optim.engine.functions import ROUNDED_ANYHOW
+from optim.engine.hoist import Hoisted
+from optim.engine.playback import Playback
+from optim.engine.settings import Places
+from optim.engine.state import State
+from optim.engine.threads import block_length, useful_threads
+from optim.engine.trace import places, signature_of, trace
 
 Function = Callable[..., Any]
+Scalars = dict[str, int]  # by name: of how many parts it is a tuple, or 0
 
 
-class Pass:
-    """A function, fused where the backend fuses, with the blocks of the arrays that it names.
+def accepted(function: Function, hyperparameters: Scalars, others: Iterable[str]) -> Scalars:
+    """The scalars that a function takes, of the hyperparameters and of others, as t.
 
-    With `boxed` it clips its first array, p for most rules, to a box too.
+    Raises TypeError for one that is neither.
+    """
+    _, keywords, takes_rest = signature_of(function)
+    known = hyperparameters | dict.fromkeys(others, 0)
+    if unknown := [name for name in keywords if name not in known]:
+        raise TypeError(
+            f"{getattr(function, '__qualname__', function)} takes the scalar {unknown[0]!r}, but "
+            f"the step has {list(known)}; declare it as a hyperparameter, as lr: optim.Rate = 0.1, "
+            "or list it in `given`, and give it in `update`."
+        )
+    rest = [n for n in hyperparameters if n not in keywords] if takes_rest else []
+    return {name: known[name] for name in (*keywords, *rest)}
+
+
+class FlatPass:
+    """A traced function of every coordinate, and what runs it on this backend."""
+
+    def __init__(
+        self,
+        function: Function,
+        names: tuple[str, ...],
+        scalars: Scalars,
+        state: State,
+        params: Parameters,
+    ):
+        self._state, self._params = state, params
+        numbers = frozenset(state.numbers.intersection(names))
+        self.program = trace(function, names, numbers, tuple(scalars.items()))
+        self._hoisted = Hoisted(self.program)
+        self._numbers = [n for n in self._hoisted.arguments if n in numbers]
+        self._met = len(self.program.met)
+        self._executors: dict[Any, Any] = {}
+
+    @property
+    def used(self) -> set[str]:
+        """The places of the scalars that it reads."""
+        return self.program.used
+
+    def numbers(self, values: Places) -> list[Any]:
+        """The numbers that the loop meets, then those that the state keeps; changes nothing.
+
+        Raises FloatingPointError for what overflows.
+        """
+        if self._numbers:
+            values = values.copy()
+            for name in self._numbers:
+                held = self._state.arrays[name]
+                values[name] = held if held.ndim else held.item()
+        for name in self._hoisted.arguments:
+            if type(values[name]) is not float:
+                return self._hoisted.one_by_one(values, xp)
+        return self._hoisted(values)
+
+    def run(self, numbers: list[Any]) -> None:
+        """Keep the numbers that are the state's, and do the loop with the others."""
+        for name, value in zip(self.program.changed, numbers[self._met :], strict=True):
+            self._state.set_number(name, value)
+        met = numbers[: self._met]
+        shapes = tuple([getattr(x, "shape", ()) for x in met])
+        if shapes not in self._executors:
+            self._executors[shapes] = self._executor(shapes)
+        self._executors[shapes](met)
+
+    def __call__(self, values: Places) -> None:
+        """Compute the numbers, and run."""
+        self.run(self.numbers(values))
+
+    def _executor(self, shapes: tuple[tuple[int, ...], ...]) -> Any:
+        backend, dtype, size = current(), self._params.dtype, self._params.size
+        if not (self.program.loop and size):
+            return _nothing
+        threads, length = useful_threads(self._params), block_length(self._params)
+        maker: Any = Playback
+        if backend.compiles and not self.program.functions & ROUNDED_ANYHOW:
+            from optim.engine.loop import Loop
+
+            maker, length = Loop, -(-size // threads)
+        blocks = list(self._state.blocks(self.program.arrays, length))
+        return maker(self.program, blocks, list(shapes), dtype, threads)
+
+
+def _nothing(numbers: list[Any]) -> None:
+    """Run over no coordinate."""
+
+
+class CalledPass:
+    """A function that is called as it is: on whole tensors, or for a debugger on every block.
+
+    Blocks see numbers that they may change, from the same values each. Tensors see Python's
+    floats, which are exact among themselves, and rounded where they meet an array.
     """
 
     def __init__(
         self,
         function: Function,
-        memory: FlatState | ShapedState,
+        names: tuple[str, ...],
+        scalars: Scalars,
+        state: State,
         params: Parameters,
-        boxed: bool = False,
+        per_tensor: bool,
     ):
-        backend = current()
-        self.name = getattr(function, "__qualname__", repr(function))
-        self.arrays, wanted = positional(function), keywords(function)
-        kinds = [p.kind for p in signature(function).parameters.values()]
-        if boxed:
-            function, wanted = _then_box(function), wanted + keywords(Box.kernel)
-        self.per_tensor = isinstance(memory, ShapedState)
-        self.function = function if self.per_tensor else backend.fuse(function)
-        self.blocks = list(memory.pieces(self.arrays, block_length(params)))
-        self.wanted = None if Parameter.VAR_KEYWORD in kinds else wanted
-        self.threads = 1 if self.per_tensor else useful_threads(params)
-        # whether to try; to call the function itself, set it to False before the first step
-        self.recorded = backend.on_host and not self.per_tensor and bool(self.blocks)
-        self._playbacks: dict[type, Playback | None] = {}  # by the type of the scalars
+        self._function, self._names, self._scalars = function, names, scalars
+        self._state, self._dtype, self._per_tensor = state, params.dtype, per_tensor
+        self._blocks = list(
+            state.tensors(names) if per_tensor else state.blocks(names, block_length(params))
+        )
+        self._shapes = state.shapes if per_tensor else [()] * len(self._blocks)
+        self._numbers = state.numbers.intersection(names)
 
-    def __call__(self, scalars: dict[str, Any], spread: Set[str] = frozenset()) -> None:
-        """Call the function on every block, with the scalars that it takes.
+    @property
+    def used(self) -> set[str]:
+        """The places of the scalars that it takes."""
+        return {place for name, parts in self._scalars.items() for place in places(name, parts)}
 
-        Those named in `spread` are arrays of one value for each coordinate.
-        """
-        if self.recorded and not spread:
-            kind = type(scalars)
-            if kind not in self._playbacks:
-                self._playbacks[kind] = self._playback(scalars)
-            if playback := self._playbacks[kind]:
-                playback(scalars)
-                return
-        apply = partial(self._apply, self._taken(scalars), spread)
-        share([apply] * self.threads, self.blocks)
+    def numbers(self, values: Places) -> Places:
+        """The scalars as they are, and the numbers of the state."""
+        held = {name: self._state.arrays[name] for name in self._numbers}
+        return values | {n: a.copy() if a.ndim else a.item() for n, a in held.items()}
 
-    def recording(self, scalars: dict[str, Any]) -> Recording | None:
-        """The calls of NumPy on each block; None where they cannot be recorded."""
-        arrays = dict(zip(self.arrays, self.blocks[0][1], strict=True))
-        return record(self.function, arrays, self._taken(scalars))
+    def run(self, values: Places) -> None:
+        """Call the function on every block or tensor."""
+        wanted = [*self.used, *self._numbers]
+        changed: dict[str, list[Any]] = {name: [] for name in self._numbers}
+        for (here, views), shape in zip(self._blocks, self._shapes, strict=True):
+            made = {place: self._number(values[place], here, shape) for place in wanted}
+            arrays = views
+            if not self._per_tensor:
+                arrays = {name: coordinates(a, self._dtype) for name, a in views.items()}
+            scalars = {
+                name: tuple([made[place] for place in places(name, parts)]) if parts else made[name]
+                for name, parts in self._scalars.items()
+            }
+            self._function(*[arrays[n] if n in arrays else made[n] for n in self._names], **scalars)
+            if not self._per_tensor:
+                for name, found in changed.items():
+                    found.append(made[name].value)
+        for name, found in changed.items():
+            if found:
+                value = np.concatenate(found) if found[0].ndim else found[0]
+                self._state.set_number(name, value)
 
-    def _playback(self, scalars: dict[str, Any]) -> Playback | None:
-        recording = self.recording(scalars)
-        if not recording:
-            return None
-        blocks = [dict(zip(self.arrays, arrays, strict=True)) for _, arrays in self.blocks]
-        numbers = {name for name, array in blocks[0].items() if not array.ndim}
-        if numbers == blocks[0].keys():  # then the pass is called once, and may change them
-            numbers = set()
-        recording.check(self.name, scalars.keys() | numbers)
-        live = isinstance(scalars, Scalars)
-        return Playback(recording, blocks, scalars, self.threads, live)
-
-    def _taken(self, scalars: dict[str, Any]) -> dict[str, Any]:
-        if self.wanted is None:
-            return scalars
-        try:
-            return {name: scalars[name] for name in self.wanted}
-        except KeyError as error:
-            raise TypeError(
-                f"{self.name} takes the scalar {error}, but is given {list(scalars)}; declare it "
-                "as a hyperparameter, as lr: optim.Schedule = 0.1, or give it in `scalars`."
-            ) from None
-
-    def _apply(self, scalars: dict[str, Any], spread: Set[str], block: Block) -> None:
-        where, arrays = block
-        if spread:
-            here = {name: scalars[name][where] for name in spread & scalars.keys()}
-            if self.per_tensor:
-                here = {name: value.reshape(arrays[0].shape) for name, value in here.items()}
-            scalars = {**scalars, **here}
-        self.function(*arrays, **scalars)
+    def _number(self, value: Any, here: slice, shape: tuple[int, ...]) -> Any:
+        if self._per_tensor:
+            if not getattr(value, "ndim", 0):
+                return value
+            return value[here].astype(self._dtype).reshape(shape)
+        return Number(value[here] if getattr(value, "ndim", 0) else value, self._dtype)
 
 
-def positional(function: Function | None) -> tuple[str, ...]:
-    """The names of its positional parameters; none for no function."""
-    return _named(function, Parameter.POSITIONAL_OR_KEYWORD)
+@cache
+def then_projected(function: Function, place: int, project: Function) -> Function:
+    """The function, and then the projection of its argument at that place, in one pass."""
 
+    def projected(*arrays: Array, box_lo: Any, box_hi: Any, **scalars: Any) -> None:
+        function(*arrays, **scalars)
+        project(arrays[place], box_lo=box_lo, box_hi=box_hi)
 
-def keywords(function: Function | None) -> tuple[str, ...]:
-    """The names of its keyword-only parameters; none for no function."""
-    return _named(function, Parameter.KEYWORD_ONLY)
-
-
-def _named(function: Function | None, kind: Any) -> tuple[str, ...]:
-    every = signature(function).parameters.values() if function else ()
-    return tuple(p.name for p in every if p.kind is kind)
-
-
-def _then_box(kernel: Function) -> Function:
-    """The kernel and the clip, in one pass over a block."""
-
-    def kernel_then_box(*arrays: Array, box_lo: Any, box_hi: Any, **scalars: Any) -> None:
-        kernel(*arrays, **scalars)
-        Box.kernel(arrays[0], box_lo=box_lo, box_hi=box_hi)
-
-    return kernel_then_box
+    projected.__qualname__ = getattr(function, "__qualname__", "kernel")
+    return projected

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from minigrad.errors import nearest
 from minigrad.tensor import Tensor
-from optim.engine.passes import positional
+from optim.engine.trace import signature_of
 
 if TYPE_CHECKING:
     from optim.engine.optimizer import Optimizer
@@ -32,15 +32,22 @@ def register(rule: type[Optimizer]) -> None:
 
 
 def _check_passes(rule: type[Optimizer]) -> None:
-    for name in (*rule.passes, *rule.totals, *(["diagonal"] if rule.diagonal else [])):
-        if not isinstance(getattr_static(rule, name), staticmethod):
+    passes = (*rule.passes, *rule.after_projection)
+    for name in (*passes, *rule.reductions, "diagonal", "rate"):
+        if getattr(rule, name) and not isinstance(getattr_static(rule, name), staticmethod):
             raise TypeError(
                 f"{name} of {rule.__name__} would be given the optimizer itself, not arrays alone; "
                 "write @optim.inplace above it."
             )
-    every = {name for one in rule.passes for name in positional(getattr(rule, one))}
-    arrays = positional(rule.kernel)
-    if not {"p", "g"} <= every or arrays[0] == "g":
+    for name in passes:
+        if "self" in signature_of(getattr(rule, name)).positional:
+            raise TypeError(
+                f"{name} of {rule.__name__} takes self, but a pass sees arrays and numbers alone; "
+                "take `self` away, and name what it needs after the *."
+            )
+    every = {name for one in passes for name in signature_of(getattr(rule, one)).positional}
+    arrays = signature_of(rule.kernel).positional
+    if not {"p", "g"} <= every or arrays[:1] == ("g",):
         raise TypeError(
             f"the kernel of {rule.__name__} takes {', '.join(arrays)}; the parameters come first "
             "and are called p, the gradients g."

@@ -1,132 +1,115 @@
-"""State arrays of an optimizer, all arrays cut into the pieces that its passes see, and the check
-of a state that was saved."""
+"""State of an optimizer beside its parameters: arrays, cut into what its passes see, and numbers."""
 
 from collections.abc import Callable, Iterable, Iterator
-from itertools import pairwise, zip_longest
+from itertools import pairwise
 from typing import Any
 
-from minigrad.arena import Parameters, check_like
+import numpy as np
+
+from minigrad.arena import Parameters
 from minigrad.backend import Array, xp
 
 Start = Callable[[Array], dict[str, Any]]
-Block = tuple[slice, list[Array]]  # (coordinates, views of the arrays asked for)
-Pieces = Iterator[Block]
+Block = tuple[slice, dict[str, Array]]  # coordinates, and the arrays' views of these
 
 
-class FlatState:
-    """One value per coordinate, rows of these, or a single number, for each name."""
+class State:
+    """Arrays of zeros, or what `start` gives, by name; numbers are 0-d arrays of float64.
 
-    def __init__(self, params: Parameters, names: Iterable[str], start: Start):
-        self.params = params
-        p = params.gathered()
-        names = list(names)
-        given = _known(start(p), names)
-        self.arrays = {}
-        for name in names:
-            value = given.get(name, 0)
-            if getattr(value, "ndim", None) == 0:
-                self.arrays[name] = xp.array(value, dtype=p.dtype)
+    Every array is flat. One of a flat rule has one value per coordinate, or rows of these. One of
+    a rule that sees whole tensors has for each tensor an array of any shape, end to end.
+    """
+
+    def __init__(
+        self,
+        params: Parameters,
+        names: Iterable[str],
+        start: Start,
+        per_tensor: bool = False,
+        more: bool = False,  # whether start may give names that no pass takes
+    ):
+        self.params, self.names = params, list(names)
+        self._tensors = [(xp.atleast_1d(t.data), xp.atleast_1d(t._grad)) for t in params if t.size]
+        whole = params.gathered()
+        pieces = [p for p, _ in self._tensors] if per_tensor else []
+        given = [start(p) for p in pieces or [whole]]
+        if more:
+            self.names = list(dict.fromkeys((*self.names, *given[0])))
+        if unknown := sorted(given[0].keys() - set(self.names)):
+            raise TypeError(
+                f"start gives {unknown}, but the state that the passes take is {self.names}."
+            )
+        self.given = given[0].keys()
+        self.beside: dict[str, Array] = {}  # flat arrays that are no state
+        self.numbers = {name for name, value in given[0].items() if _is_number(value)}
+        self.arrays: dict[str, Array] = {}
+        self._views: dict[str, list[Array]] = {}
+        for name in self.names:
+            if name in self.numbers:
+                self.arrays[name] = np.array(float(given[0][name]))
+            elif pieces:
+                self._lay_out(name, [one.get(name) for one in given])
             else:
-                rows = getattr(value, "shape", (0,))[:-1]
-                self.arrays[name] = array = xp.zeros((*rows, p.size), p.dtype)
-                array[...] = value
+                value = given[0].get(name)
+                like = whole if value is None else value
+                self.arrays[name] = array = xp.zeros((*like.shape[:-1], params.size), params.dtype)
+                if value is not None:
+                    array[...] = value
 
-    def pieces(self, names: Iterable[str], length: int) -> Pieces:
-        """Views of at most `length` coordinates, none across two spans.
+    @property
+    def shapes(self) -> list[tuple[int, ...]]:
+        """Those of the tensors that have values, as passes see them."""
+        return [p.shape for p, _ in self._tensors]
 
-        Names of single numbers alone are one piece.
-        """
-        if all(name in self.arrays and not self.arrays[name].ndim for name in names):
-            yield slice(0, 0), [self.arrays[name] for name in names]
-            return
+    def set_number(self, name: str, value: Any) -> None:
+        """Keep a number; it takes the place of its array where it has one value per coordinate."""
+        held = self.arrays[name]
+        if isinstance(value, float) and not held.ndim:
+            held.fill(value)
+        else:
+            self.arrays[name] = value
+
+    def blocks(self, names: Iterable[str], length: int) -> Iterator[Block]:
+        """Views of at most `length` coordinates of the arrays, none across two spans."""
+        names = [name for name in names if name not in self.numbers]
         offset = 0
         for span in self.params.spans:
             for start in range(span.start, span.stop, length):
                 stop = min(start + length, span.stop)
                 here = slice(offset, offset + stop - start)
                 known = {"p": span.arena.data, "g": span.arena.grad}
-                yield (
-                    here,
-                    [
-                        known[name][start:stop]
-                        if name in known
-                        else self.arrays[name][(..., here) if self.arrays[name].ndim else ...]
-                        for name in names
-                    ],
-                )
+                held = self.arrays | self.beside
+                yield here, {
+                    n: known[n][start:stop] if n in known else held[n][..., here] for n in names
+                }
                 offset = here.stop
 
-
-class ShapedState:
-    """An array of any shape per tensor for each name, end to end in one flat array per name.
-
-    Passes see a scalar as a vector of one value, and no tensor without values.
-    """
-
-    def __init__(self, params: Parameters, names: Iterable[str], start: Start):
-        self._tensors = [(xp.atleast_1d(t.data), xp.atleast_1d(t._grad)) for t in params if t.size]
-        names = list(names)
-        given = [_known(start(p), names) for p, _ in self._tensors]
-        self.arrays = {}
-        self._views: dict[str, list[Array]] = {}
-        for name in names:
-            values = [
-                _like(one.get(name, 0), p) for one, (p, _) in zip(given, self._tensors, strict=True)
-            ]
-            ends = [0]
-            for value in values:
-                ends.append(ends[-1] + value.size)
-            flat = xp.zeros(ends[-1], params.dtype)
-            self.arrays[name] = flat
-            self._views[name] = []
-            for value, (low, high) in zip(values, pairwise(ends), strict=True):
-                view = flat[low:high].reshape(value.shape)
-                view[...] = value
-                self._views[name].append(view)
-
-    def pieces(self, names: Iterable[str], length: int) -> Pieces:
-        """Whole tensors, whatever the length."""
+    def tensors(self, names: Iterable[str]) -> Iterator[Block]:
+        """The arrays of one tensor after the other; a scalar is seen as a vector of one value."""
+        names = [name for name in names if name not in self.numbers]
         offset = 0
         for i, (p, g) in enumerate(self._tensors):
             known = {"p": p, "g": g}
             here = slice(offset, offset + p.size)
-            yield here, [known[n] if n in known else self._views[n][i] for n in names]
+            yield here, {n: known[n] if n in known else self._views[n][i] for n in names}
             offset = here.stop
 
-
-def check_saved(saved: dict[str, Any], rule: str, parts: tuple[str, ...], live: Any) -> None:
-    """Raise ValueError unless a state is one of that rule, whole, with arrays like the live."""
-    if missing := [part for part in parts if part not in saved]:
-        raise ValueError(f"the state of {rule} lacks {missing}; load one that state_dict() gave.")
-    if saved["rule"] != rule:
-        raise ValueError(
-            f"the state is one of {saved['rule']}, not of {rule}; build what was saved."
-        )
-    state = saved.get("state", {})
-    lacks, extra = sorted(set(live) - set(state)), sorted(set(state) - set(live))
-    if lacks or extra:
-        raise ValueError(f"the saved state of {rule} lacks {lacks} and has {extra} too many.")
-    for name, array in live.items():
-        check_like(state[name], array, f"state {name!r} of {rule}")
-
-
-def check_shapes(saved: dict[str, Any], params: Parameters) -> None:
-    """Raise ValueError unless the names and shapes are those of the parameters, in their order."""
-    live = [(name, tensor.shape) for name, tensor in params.items()]
-    given = [(name, tuple(shape)) for name, shape in saved.items()]
-    for one, other in zip_longest(live, given):
-        if one != other:
-            raise ValueError(
-                f"parameter {one} comes where the saved state has {other}; build the optimizer "
-                "with the same parameters in the same order."
-            )
+    def _lay_out(self, name: str, given: list[Any]) -> None:
+        """One flat array of those of all tensors, and the views of it."""
+        values = [
+            xp.zeros_like(p) if value is None else value
+            for value, (p, _) in zip(given, self._tensors, strict=True)
+        ]
+        ends = [0]
+        for value in values:
+            ends.append(ends[-1] + value.size)
+        flat = xp.zeros(ends[-1], self.params.dtype)
+        self.arrays[name], self._views[name] = flat, []
+        for value, (low, high) in zip(values, pairwise(ends), strict=True):
+            view = flat[low:high].reshape(value.shape)
+            view[...] = value
+            self._views[name].append(view)
 
 
-def _known(given: dict[str, Any], names: list[str]) -> dict[str, Any]:
-    if unknown := sorted(given.keys() - names):
-        raise TypeError(f"start gives {unknown}, but the state that the passes take is {names}.")
-    return given
-
-
-def _like(value: Any, p: Array) -> Array:
-    return value if hasattr(value, "ndim") else xp.full(p.shape, value, p.dtype)
+def _is_number(value: Any) -> bool:
+    return not getattr(value, "ndim", 0)

@@ -8,7 +8,6 @@ from optim.rules.long_memory import *
 from optim.rules.delayed import *
 from optim.rules.denominator import *
 from optim.rules.numerator import *
-from optim.rules.adamw_per_tensor import *
 from optim.rules.per_tensor import *
 from optim.rules.matrix import *
 from optim.rules.parameter_free import *
@@ -23,7 +22,6 @@ from optim.rules import (
     delayed,
     denominator,
     numerator,
-    adamw_per_tensor,
     per_tensor,
     matrix,
     parameter_free,
@@ -40,7 +38,6 @@ __all__ += long_memory.__all__
 __all__ += delayed.__all__
 __all__ += denominator.__all__
 __all__ += numerator.__all__
-__all__ += adamw_per_tensor.__all__
 __all__ += per_tensor.__all__
 __all__ += matrix.__all__
 __all__ += parameter_free.__all__

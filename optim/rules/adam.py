@@ -1,8 +1,10 @@
 """Adam and its closest kin: a running mean of gradients over a running measure of their size."""
 
+from typing import Annotated
+
 from minigrad.backend import xp
+from optim.engine.kinds import Beta, Eps, Rate
 from optim.engine.optimizer import Optimizer, inplace
-from optim.engine.settings import Betas, Schedule, power, root, where
 
 __all__ = ["AdaMax", "Adam", "AdamW", "NAdam", "NAdamW", "PaperAdam", "RAdam"]
 
@@ -11,71 +13,70 @@ class PaperAdam(Optimizer):
     """Adam without bias correction and eps. Reddi, Kale and Kumar 2018, Section 2.2."""
 
     oracle = "the paper"
-    lr: Schedule = 1e-3
-    betas: Betas = (0.9, 0.999)
-    eps: float = 0.0
-
-    def scalars(self, h):
-        beta1, beta2 = h.betas[:2]
-        return {
-            "lr": h.lr,
-            "beta1": beta1,
-            "one_minus_beta1": 1 - beta1,
-            "beta2": beta2,
-            "one_minus_beta2": 1 - beta2,
-            "eps": h.eps,
-        }
+    lr: Rate = 1e-3
+    betas: tuple[Beta, Beta] = (0.9, 0.999)
+    eps: Eps = 0.0
 
     @inplace
-    def moments(g, m, v, *, beta1, one_minus_beta1, beta2, one_minus_beta2):
+    def moments(g, m, v, *, betas):
+        beta1, beta2 = betas[:2]
         m *= beta1
-        m += one_minus_beta1 * g
+        m += (1 - beta1) * g
         v *= beta2
-        v += one_minus_beta2 * g * g
+        v += (1 - beta2) * g * g
 
     @inplace
     def diagonal(v, *, eps):
         return xp.sqrt(v) + eps
 
     @inplace
-    def kernel(p, g, m, v, *, lr, eps, **betas):
-        PaperAdam.moments(g, m, v, **betas)
+    def kernel(p, g, m, v, *, lr, betas, eps):
+        PaperAdam.moments(g, m, v, betas=betas)
         p -= lr * m / PaperAdam.diagonal(v, eps=eps)
 
 
 class Adam(PaperAdam):
     """Adam with bias correction, as everyone uses it. Kingma and Ba 2015, Algorithm 1.
 
-    The corrections of m and v are folded into lr and eps, as in their Section 2.
+    The corrections of m and v are in lr and eps, as in their Section 2.
     """
 
     oracle = "torch.optim.Adam"
-    eps: float = 1e-8
+    eps: Eps = 1e-8
 
-    def scalars(self, h):
-        return self.corrected(h, *self.debias(h.betas[:2]))
+    def start(self, p):
+        return {"beta1_t": 1.0, "beta2_t": 1.0}  # products of the betas: beta1^t and beta2^t
 
-    def corrected(self, h, debias1, debias2):
-        """The scalars of PaperAdam with m / debias1 and v / debias2 for m and v."""
-        correction = root(debias2)
-        scalars = super().scalars(h)
-        return {**scalars, "lr": h.lr * correction / debias1, "eps": h.eps * correction}
+    @inplace
+    def moments(g, m, v, beta1_t, beta2_t, *, betas):
+        PaperAdam.moments(g, m, v, betas=betas)
+        beta1_t *= betas[0]
+        beta2_t *= betas[1]
+
+    @inplace
+    def rate(beta1_t, beta2_t, *, lr):
+        return lr * xp.sqrt(1 - beta2_t) / (1 - beta1_t)
+
+    @inplace
+    def diagonal(v, beta2_t, *, eps):
+        return xp.sqrt(v) + eps * xp.sqrt(1 - beta2_t)
+
+    @inplace
+    def kernel(p, g, m, v, beta1_t, beta2_t, *, lr, betas, eps):
+        Adam.moments(g, m, v, beta1_t, beta2_t, betas=betas)
+        p -= Adam.rate(beta1_t, beta2_t, lr=lr) * m / Adam.diagonal(v, beta2_t, eps=eps)
 
 
 class AdamW(Adam):
     """Adam with the weights decayed directly. Loshchilov and Hutter 2019, Algorithm 2."""
 
     oracle = "torch.optim.AdamW"
-    weight_decay: Schedule = 1e-2
-
-    def corrected(self, h, debias1, debias2):
-        keep = 1 - h.lr * h.weight_decay
-        return {"keep": keep, **super().corrected(h, debias1, debias2)}
+    weight_decay: Rate = 1e-2
 
     @inplace
-    def kernel(p, g, m, v, *, keep, **adam):
-        p *= keep
-        Adam.kernel(p, g, m, v, **adam)
+    def kernel(p, g, m, v, beta1_t, beta2_t, *, lr, weight_decay, **adam):
+        p *= 1 - lr * weight_decay
+        Adam.kernel(p, g, m, v, beta1_t, beta2_t, lr=lr, **adam)
 
 
 class AdaMax(PaperAdam):
@@ -85,24 +86,29 @@ class AdaMax(PaperAdam):
     """
 
     oracle = "torch.optim.Adamax"
-    lr: Schedule = 2e-3
-    eps: float = 1e-8
+    lr: Rate = 2e-3
+    eps: Eps = 1e-8
 
-    def scalars(self, h):
-        (debias1,) = self.debias(h.betas[:1])
-        return {**super().scalars(h), "lr": h.lr / debias1}
+    def start(self, p):
+        return {"beta1_t": 1.0}
+
+    @inplace
+    def rate(beta1_t, *, lr):
+        return lr / (1 - beta1_t)
 
     @inplace
     def diagonal(u):
         return u
 
     @inplace
-    def kernel(p, g, m, u, *, lr, beta1, one_minus_beta1, beta2, eps):
+    def kernel(p, g, m, u, beta1_t, *, lr, betas, eps):
+        beta1, beta2 = betas
         m *= beta1
-        m += one_minus_beta1 * g
+        m += (1 - beta1) * g
         u *= beta2
         xp.maximum(u, xp.abs(g) + eps, out=u)
-        p -= lr * m / AdaMax.diagonal(u)
+        beta1_t *= beta1
+        p -= AdaMax.rate(beta1_t, lr=lr) * m / AdaMax.diagonal(u)
 
 
 class NAdam(Adam):
@@ -112,26 +118,27 @@ class NAdam(Adam):
     """
 
     oracle = "torch.optim.NAdam"
-    lr: Schedule = 2e-3
-    momentum_decay: Schedule = 4e-3
+    lr: Rate = 2e-3
+    momentum_decay: Annotated[Rate, "how soon mu has warmed up"] = 4e-3
 
-    def scalars(self, h):
-        beta1, beta2 = h.betas
-        mu, mu_next = (
-            beta1 * (1 - 0.5 * power(0.96, t * h.momentum_decay)) for t in (self.t, self.t + 1)
-        )
-        debias1, debias2 = self.debias((mu, beta2))
-        debias_next = 1 - (1 - debias1) * mu_next
-        return {
-            **self.corrected(h, debias1, debias2),
-            "one_minus_mu": 1 - mu,
-            "mu_next": mu_next * debias1 / debias_next,
-        }
+    def start(self, p):
+        return {"mu_t": 1.0, "beta2_t": 1.0}  # products of mu and of beta2
 
     @inplace
-    def kernel(p, g, m, v, *, lr, eps, one_minus_mu, mu_next, **betas):
-        PaperAdam.moments(g, m, v, **betas)
-        p -= lr * (one_minus_mu * g + mu_next * m) / PaperAdam.diagonal(v, eps=eps)
+    def rate(mu_t, beta2_t, *, lr):
+        return Adam.rate(mu_t, beta2_t, lr=lr)
+
+    @inplace
+    def kernel(p, g, m, v, mu_t, beta2_t, *, lr, betas, eps, momentum_decay, t):
+        beta1, beta2 = betas
+        mu = beta1 * (1 - 0.5 * 0.96 ** (t * momentum_decay))
+        mu_next = beta1 * (1 - 0.5 * 0.96 ** ((t + 1) * momentum_decay))
+        PaperAdam.moments(g, m, v, betas=betas)
+        mu_t *= mu
+        beta2_t *= beta2
+        ahead = mu_next * (1 - mu_t) / (1 - mu_t * mu_next)
+        numerator = (1 - mu) * g + ahead * m
+        p -= NAdam.rate(mu_t, beta2_t, lr=lr) * numerator / Adam.diagonal(v, beta2_t, eps=eps)
 
 
 class NAdamW(NAdam, AdamW):
@@ -140,12 +147,12 @@ class NAdamW(NAdam, AdamW):
     oracle = "torch.optim.NAdam"
 
     @inplace
-    def kernel(p, g, m, v, *, keep, **nadam):
-        p *= keep
-        NAdam.kernel(p, g, m, v, **nadam)
+    def kernel(p, g, m, v, mu_t, beta2_t, *, lr, weight_decay, t, **nadam):
+        p *= 1 - lr * weight_decay
+        NAdam.kernel(p, g, m, v, mu_t, beta2_t, lr=lr, t=t, **nadam)
 
 
-class RAdam(PaperAdam):
+class RAdam(Adam):
     """Momentum until v has seen enough, then Adam with its step rectified for the variance of
     what v saw. Liu et al. 2020, Algorithm 2.
 
@@ -154,32 +161,30 @@ class RAdam(PaperAdam):
     """
 
     oracle = "torch.optim.RAdam"
-    eps: float = 1e-8
 
-    def scalars(self, h):
-        beta2 = h.betas[1]
-        debias1, debias2 = self.debias(h.betas)
-        rho_max = 2 / (1 - beta2) - 1
-        rho = rho_max - 2 * self.t * (1 - debias2) / debias2
+    @inplace
+    def rho(beta2_t, *, betas, t):
+        """How many steps v has seen, now and at most."""
+        most, debias2 = 2 / (1 - betas[1]) - 1, 1 - beta2_t
+        return most - 2 * t * (1 - debias2) / debias2, most
+
+    @inplace
+    def rate(beta1_t, beta2_t, *, lr, betas, t):
+        rho, most = RAdam.rho(beta2_t, betas=betas, t=t)
         adaptive = rho > 5
-        # where it is not, any that rectify nothing
-        rho, rho_max, debias2 = (
-            where(adaptive, value, other)
-            for value, other in ((rho, 6.0), (rho_max, 6.0), (debias2, 1.0))
-        )
-        rectified = (rho - 4) * (rho - 2) * rho_max / ((rho_max - 4) * (rho_max - 2) * rho)
-        return {
-            **super().scalars(h),
-            "lr": h.lr * root(rectified * debias2) / debias1,
-            "adaptive": where(adaptive, 1.0, 0.0),
-            "eps": where(adaptive, h.eps, 1.0),  # 0 sqrt(v) + 1 is momentum's diagonal
-        }
+        rho, most = xp.where(adaptive, rho, 6.0), xp.where(adaptive, most, 6.0)
+        debias2 = xp.where(adaptive, 1 - beta2_t, 1.0)
+        rectified = (rho - 4) * (rho - 2) * most / ((most - 4) * (most - 2) * rho)
+        return lr * xp.sqrt(rectified * debias2) / (1 - beta1_t)
 
     @inplace
-    def diagonal(v, *, adaptive, eps):
-        return adaptive * xp.sqrt(v) + eps
+    def diagonal(v, beta2_t, *, betas, eps, t):
+        adaptive = RAdam.rho(beta2_t, betas=betas, t=t)[0] > 5
+        # 0 sqrt(v) + 1 is the diagonal of momentum
+        return xp.where(adaptive, 1.0, 0.0) * xp.sqrt(v) + xp.where(adaptive, eps, 1.0)
 
     @inplace
-    def kernel(p, g, m, v, *, lr, adaptive, eps, **betas):
-        PaperAdam.moments(g, m, v, **betas)
-        p -= lr * m / RAdam.diagonal(v, adaptive=adaptive, eps=eps)
+    def kernel(p, g, m, v, beta1_t, beta2_t, *, lr, betas, eps, t):
+        Adam.moments(g, m, v, beta1_t, beta2_t, betas=betas)
+        rate = RAdam.rate(beta1_t, beta2_t, lr=lr, betas=betas, t=t)
+        p -= rate * m / RAdam.diagonal(v, beta2_t, betas=betas, eps=eps, t=t)

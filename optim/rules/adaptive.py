@@ -1,8 +1,10 @@
 """A step size per coordinate, from the squares of its gradients: before Adam."""
 
+from typing import Annotated
+
 from minigrad.backend import Array, xp
+from optim.engine.kinds import Beta, Eps, Fraction, Rate
 from optim.engine.optimizer import Optimizer, inplace
-from optim.engine.settings import Schedule
 
 __all__ = [
     "FTRL",
@@ -19,8 +21,8 @@ class AdaGrad(Optimizer):
     """Steps over the root of the sum of squares. Duchi, Hazan and Singer 2011, Figure 1."""
 
     oracle = "torch.optim.Adagrad"
-    lr: Schedule = 1e-2
-    eps: float = 1e-10
+    lr: Rate = 1e-2
+    eps: Eps = 1e-10
 
     @inplace
     def diagonal(s, *, eps):
@@ -37,17 +39,17 @@ class AdaGradNorm(AdaGrad):
     Ward, Wu and Bottou 2019."""
 
     oracle = "the paper"
+    given = ("square",)
 
     def start(self, p):
-        return {"s": xp.zeros(())}
+        return {"s": 0.0}
 
-    def update(self, scalars):
-        s = self.state["s"]
-        s += self.total(lambda g: (g * g).sum())
-        self.sweep("kernel", scalars)
+    def update(self):
+        self.apply("kernel", square=self.sum_over(lambda g: (g * g).sum()))
 
     @inplace
-    def kernel(p, g, s, *, lr, eps):
+    def kernel(p, g, s, *, lr, eps, square):
+        s += square
         p -= lr * g / AdaGrad.diagonal(s, eps=eps)
 
 
@@ -61,19 +63,16 @@ class FTRL(AdaGrad):
     """
 
     oracle = "keras.optimizers.Ftrl"
-    eps: float = 1.0
-    l1: Schedule = 0.0
-    l2: Schedule = 0.0
-
-    def scalars(self, h):
-        return {"lr": h.lr, "eps": h.eps, "l1": h.l1, "l2": h.l2, "zero": 0.0}
+    eps: Eps = 1.0
+    l1: Annotated[Rate, "penalty of |x|"] = 0.0
+    l2: Annotated[Rate, "penalty of x^2 / 2"] = 0.0
 
     @inplace
-    def kernel(p: Array, g, s, pull, *, lr, eps, l1, l2, zero):
+    def kernel(p: Array, g, s, pull, *, lr, eps, l1, l2):
         s += g * g
         metric = AdaGrad.diagonal(s, eps=eps) / lr
         minus_z = metric * p + pull - g
-        p[...] = xp.sign(minus_z) * xp.maximum(xp.abs(minus_z) - l1, zero) / (metric + l2)
+        p[...] = xp.sign(minus_z) * xp.maximum(xp.abs(minus_z) - l1, 0.0) / (metric + l2)
         pull[...] = minus_z - metric * p
 
 
@@ -81,21 +80,18 @@ class RMSProp(Optimizer):
     """Steps over the root of a running mean of squares. Tieleman and Hinton 2012, Lecture 6.5."""
 
     oracle = "torch.optim.RMSprop"
-    lr: Schedule = 1e-2
-    alpha: Schedule = 0.99
-    eps: float = 1e-8
-
-    def scalars(self, h):
-        return {"lr": h.lr, "alpha": h.alpha, "one_minus_alpha": 1 - h.alpha, "eps": h.eps}
+    lr: Rate = 1e-2
+    alpha: Annotated[Beta, "how much of the mean of squares stays each step"] = 0.99
+    eps: Eps = 1e-8
 
     @inplace
     def diagonal(v, *, eps):
         return xp.sqrt(v) + eps
 
     @inplace
-    def kernel(p, g, v, *, lr, alpha, one_minus_alpha, eps):
+    def kernel(p, g, v, *, lr, alpha, eps):
         v *= alpha
-        v += one_minus_alpha * g * g
+        v += (1 - alpha) * g * g
         p -= lr * g / RMSProp.diagonal(v, eps=eps)
 
 
@@ -103,15 +99,12 @@ class RMSPropMomentum(RMSProp):
     """Momentum on RMSProp's steps. Tieleman and Hinton 2012, Lecture 6.5, in PyTorch's form."""
 
     oracle = "torch.optim.RMSprop"
-    momentum: Schedule = 0.9
-
-    def scalars(self, h):
-        return {"momentum": h.momentum, **super().scalars(h)}
+    momentum: Beta = 0.9
 
     @inplace
-    def kernel(p, g, v, b, *, lr, alpha, one_minus_alpha, eps, momentum):
+    def kernel(p, g, v, b, *, lr, alpha, eps, momentum):
         v *= alpha
-        v += one_minus_alpha * g * g
+        v += (1 - alpha) * g * g
         b *= momentum
         b += g / RMSProp.diagonal(v, eps=eps)
         p -= lr * b
@@ -122,21 +115,18 @@ class CenteredRMSProp(RMSProp):
 
     oracle = "torch.optim.RMSprop"
 
-    def scalars(self, h):
-        return {"zero": 0, **super().scalars(h)}
-
     @inplace
-    def diagonal(v, g_mean, *, zero, eps):
+    def diagonal(v, g_mean, *, eps):
         # the difference is a variance, but rounding can leave it below zero
-        return xp.sqrt(xp.maximum(v - g_mean * g_mean, zero)) + eps
+        return xp.sqrt(xp.maximum(v - g_mean * g_mean, 0.0)) + eps
 
     @inplace
-    def kernel(p, g, v, g_mean, *, lr, alpha, one_minus_alpha, eps, zero):
+    def kernel(p, g, v, g_mean, *, lr, alpha, eps):
         v *= alpha
-        v += one_minus_alpha * g * g
+        v += (1 - alpha) * g * g
         g_mean *= alpha
-        g_mean += one_minus_alpha * g
-        p -= lr * g / CenteredRMSProp.diagonal(v, g_mean, zero=zero, eps=eps)
+        g_mean += (1 - alpha) * g
+        p -= lr * g / CenteredRMSProp.diagonal(v, g_mean, eps=eps)
 
 
 class Adadelta(Optimizer):
@@ -144,18 +134,15 @@ class Adadelta(Optimizer):
 
     oracle = "torch.optim.Adadelta"
     eps_of_squares = True
-    lr: Schedule = 1.0
-    rho: Schedule = 0.9
-    eps: float = 1e-6
-
-    def scalars(self, h):
-        return {"lr": h.lr, "rho": h.rho, "one_minus_rho": 1 - h.rho, "eps": h.eps}
+    lr: Rate = 1.0
+    rho: Annotated[Fraction, "how much of the means of squares stays each step"] = 0.9
+    eps: Eps = 1e-6
 
     @inplace
-    def kernel(p, g, s, u, *, lr, rho, one_minus_rho, eps):
+    def kernel(p, g, s, u, *, lr, rho, eps):
         s *= rho
-        s += one_minus_rho * g * g
+        s += (1 - rho) * g * g
         d = xp.sqrt(u + eps) / xp.sqrt(s + eps) * g
         u *= rho
-        u += one_minus_rho * d * d
+        u += (1 - rho) * d * d
         p -= lr * d

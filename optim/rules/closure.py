@@ -6,14 +6,14 @@ loss. It is called several times within a step and must always mean the same bat
 
 from contextvars import copy_context
 from functools import partial
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
 from minigrad.backend import Array, xp
 from minigrad.tensor import Tensor
 from optim.engine.optimizer import Closure, Optimizer, inplace
-from optim.engine.settings import Betas, Schedule
+from optim.engine.kinds import ONE_NUMBER, READ_BY_UPDATE, Beta, Count, Eps, Number, Positive, Rate, but
 from optim.rules.line_search import strong_wolfe
 
 __all__ = ["LBFGS", "PolyakSGD", "Sophia"]
@@ -33,7 +33,7 @@ class ClosureOptimizer(Optimizer):
             return super().step()
         outside = copy_context()  # a step runs in a context of its own
         outside.run(np.seterr, all="ignore")  # far away a loss may well be infinite
-        self._again: Any = partial(outside.run, closure)
+        self._reevaluate: Any = partial(outside.run, closure)
 
         def first() -> Any:
             self._loss: Any = closure()
@@ -42,12 +42,12 @@ class ClosureOptimizer(Optimizer):
         try:
             return super().step(first)
         finally:
-            self._again = self._loss = None  # which may hold this optimizer
+            self._reevaluate = self._loss = None  # which may hold this optimizer
 
     def evaluate(self) -> Any:
         """The loss where the parameters are now, as an array, with its gradient in g."""
         self._owned.mark_changed()
-        loss = self._again()
+        loss = self._reevaluate()
         self._owned.materialize_grads()
         return loss.data
 
@@ -59,23 +59,19 @@ class PolyakSGD(ClosureOptimizer):
     """
 
     oracle = "optax.polyak_sgd"
-    one_number = ("lr", "f_min")
-    lr: Schedule = 1.0
-    f_min: float = 0.0
+    given = ("loss", "square")
+    lr: Annotated[Rate, ONE_NUMBER] = 1.0
+    f_min: Annotated[Number, ONE_NUMBER, "least value of the loss"] = 0.0
 
-    def start(self, p):
-        return {"size": xp.zeros(())}
-
-    def update(self, scalars):
-        lr, square = scalars["lr"], self.total(lambda g: (g * g).sum())
-        gap = xp.maximum(self._loss.data - scalars["f_min"], 0)
-        far = gap >= lr * square
-        self.state["size"][...] = xp.where(far, lr, gap / xp.where(far, 1, square))
-        self.sweep("kernel", scalars)
+    def update(self):
+        square = self.sum_over(lambda g: (g * g).sum())
+        self.apply("kernel", loss=self._loss.data, square=square)
 
     @inplace
-    def kernel(p, g, size, *, lr):
-        p -= size * g
+    def kernel(p, g, *, lr, f_min, loss, square):
+        gap = xp.maximum(loss - f_min, 0.0)
+        far = gap >= lr * square
+        p -= xp.where(far, lr, gap / xp.where(far, 1.0, square)) * g
 
 
 class Sophia(ClosureOptimizer):
@@ -88,48 +84,31 @@ class Sophia(ClosureOptimizer):
     """
 
     oracle = "the paper"
-    lr: Schedule = 1e-3
-    betas: Betas = (0.965, 0.99)
-    gamma: Schedule = 0.01
-    eps: float = 1e-12
-    weight_decay: Schedule = 0.1
-    every: int = 10
-    radius: float = 1e-3
-    seed: int = 0
+    lr: Rate = 1e-3
+    betas: tuple[Beta, Beta] = (0.965, 0.99)
+    gamma: Annotated[Rate, "how much of the Hessian counts"] = 0.01
+    eps: Eps = 1e-12
+    weight_decay: Rate = 0.1
+    every: Annotated[Count, "steps between two estimates"] = 10
+    radius: Annotated[Positive, "distance of the two gradients of an estimate"] = 1e-3
+    seed: Annotated[Count, but(low=0), "of the signs"] = 0
 
     passes = ("look_ahead", "look_behind", "curvature", "come_back", "kernel")
 
-    def scalars(self, h):
-        beta1, beta2 = h.betas
-        return {
-            "keep": 1 - h.lr * h.weight_decay,
-            "lr": h.lr,
-            "beta1": beta1,
-            "one_minus_beta1": 1 - beta1,
-            "beta2": beta2,
-            "one_minus_beta2": 1 - beta2,
-            "gamma": h.gamma,
-            "eps": h.eps,
-            "one": 1.0,
-            "minus_one": -1.0,
-            "radius": h.radius,
-            "half_inverse": 0.5 / h.radius,
-        }
-
-    def update(self, scalars):
+    def update(self):
         if self.t % self.every == 1 % self.every:
             u = self.state["u"]
             signs = 2 * np.random.default_rng([self.seed, self.t]).integers(2, size=u.size) - 1
             u[...] = xp.asarray(signs, u.dtype)
-            self.sweep("look_ahead", scalars)
+            self.apply("look_ahead")
             try:
                 self.evaluate()
-                self.sweep("look_behind", scalars)
+                self.apply("look_behind")
                 self.evaluate()
-                self.sweep("curvature", scalars)
+                self.apply("curvature")
             finally:
-                self.sweep("come_back", scalars)
-        self.sweep("kernel", scalars)
+                self.apply("come_back")
+        self.apply("kernel")
 
     @inplace
     def look_ahead(p, g, u, p_here, g_here, *, radius):
@@ -143,21 +122,21 @@ class Sophia(ClosureOptimizer):
         p[...] = p_here - radius * u
 
     @inplace
-    def curvature(g, u, g_ahead, d, *, beta2, one_minus_beta2, half_inverse):
-        d *= beta2
-        d += one_minus_beta2 * u * half_inverse * (g_ahead - g)
+    def curvature(g, u, g_ahead, d, *, betas, radius):
+        d *= betas[1]
+        d += (1 - betas[1]) * u * (0.5 / radius) * (g_ahead - g)
 
     @inplace
     def come_back(p: Array, g: Array, p_here, g_here):
         p[...], g[...] = p_here, g_here
 
     @inplace
-    def kernel(p, g, m, d, *, lr, keep, beta1, one_minus_beta1, gamma, eps, one, minus_one):
-        m *= beta1
-        m += one_minus_beta1 * g
-        p *= keep
+    def kernel(p, g, m, d, *, lr, betas, gamma, eps, weight_decay):
+        m *= betas[0]
+        m += (1 - betas[0]) * g
+        p *= 1 - lr * weight_decay
         ratio = m / xp.maximum(gamma * d, eps)
-        p -= lr * xp.minimum(xp.maximum(ratio, minus_one), one)
+        p -= lr * xp.minimum(xp.maximum(ratio, -1.0), 1.0)
 
 
 class LBFGS(ClosureOptimizer):
@@ -169,13 +148,13 @@ class LBFGS(ClosureOptimizer):
     """
 
     oracle = "torch.optim.LBFGS"
-    one_number = ("lr",)
-    lr: Schedule = 1.0
-    history: int = 10
-    evaluations: int = 25
+    lr: Annotated[Rate, READ_BY_UPDATE] = 1.0
+    history: Annotated[Count, "pairs that are kept"] = 10
+    evaluations: Annotated[Count, "most of the loss in a step"] = 25
 
     passes = ("note", "kernel")
-    totals = ("curvature",)
+    reductions = ("curvature",)
+    given = ("step",)
 
     def __post_init__(self):
         if self.projection:
@@ -184,7 +163,7 @@ class LBFGS(ClosureOptimizer):
 
     def start(self, p):
         rows = xp.zeros((self.history, p.size))
-        return {"s": rows, "y": rows}
+        return {"s": rows, "y": rows, "pairs": 0.0}
 
     @inplace
     def note(p: Array, g, x: Array, slope, x_last: Array, slope_last):
@@ -199,46 +178,43 @@ class LBFGS(ClosureOptimizer):
     def curvature(s, y):
         return (s * y).sum(axis=1)
 
-    def scalars(self, h):
-        return {"lr": h.lr}
-
-    def update(self, scalars):
+    def update(self):
         slope, d = self.state["slope"], self.state["d"]
-        self.sweep("note", scalars)
+        self.apply("note")
         self._remember()
         d[...] = self._direction(slope)
         along = float(xp.dot(slope, d))
         if along == 0:
             return
-        trial = float(scalars["lr"])
-        if not self.running["pairs"]:
+        trial = float(self.used["lr"])
+        if not self.state["pairs"]:
             trial *= min(1.0, 1 / float(xp.abs(slope).sum()))
 
         def at(step: float) -> tuple[float, float]:
-            self.sweep("kernel", {"step": self._scalars.cast("step", step)})
+            self.apply("kernel", step=step)
             loss = float(self.evaluate())
             with np.errstate(all="ignore"):  # the search turns back from what is infinite
-                return loss, float(self.total(lambda g, d: (g * d).sum()))
+                return loss, float(self.sum_over(lambda g, d: (g * d).sum()))
 
         step = 0.0
         try:
             step = strong_wolfe(at, self._loss.item(), along, trial, self.evaluations)
         finally:
-            self.sweep("kernel", {"step": self._scalars.cast("step", step)})
+            self.apply("kernel", step=step)
 
     def _remember(self) -> None:
         """Keep the changes since the last step, unless the curvature along them is not positive."""
-        state, pairs = self.state, self.running.setdefault("pairs", 0)
+        state, pairs = self.state, int(self.state["pairs"])
         if self.t == 1:
             return
         s, y = state["x"] - state["x_last"], state["slope"] - state["slope_last"]
         if float(xp.dot(s, y)) > 1e-10:
             state["s"][pairs % self.history], state["y"][pairs % self.history] = s, y
-            self.running["pairs"] = pairs + 1
+            state["pairs"].fill(pairs + 1)
 
     def _direction(self, slope: Array) -> Array:
         """Minus the inverse Hessian's estimate times the gradient: the two-loop recursion."""
-        pairs = self.running["pairs"]
+        pairs = int(self.state["pairs"])
         newest_first = [
             i % self.history for i in range(pairs - 1, max(pairs - self.history, 0) - 1, -1)
         ]

@@ -5,12 +5,14 @@ and Kumar too little. A divisor that is independent of the gradient leaves the e
 gradient's direction; nothing need be remembered for ever.
 """
 
+from typing import Annotated
+
 from minigrad.backend import Array, xp
+from optim.engine.kinds import ONE_NUMBER, Beta, Count, Eps, Rate
 from optim.engine.optimizer import NO_DIAGONAL, inplace
-from optim.engine.settings import Betas, Schedule, power, root
 from optim.rules.adam import PaperAdam
 
-__all__ = ["ADOPT", "ACProp", "AdaShift", "AvaGrad", "MaxAdaShift"]
+__all__ = ["ACProp", "ADOPT", "AdaShift", "AvaGrad", "MaxAdaShift"]
 
 
 class ADOPT(PaperAdam):
@@ -20,26 +22,22 @@ class ADOPT(PaperAdam):
     """
 
     oracle = "adopt.ADOPT"
-    betas: Betas = (0.9, 0.9999)
-    eps: float = 1e-6
-
-    def scalars(self, h):
-        clip = (self.t - 1) ** 0.25  # 0 in the first step, which so moves nothing
-        first = {"beta2": 0.0, "one_minus_beta2": 1.0} if self.t == 1 else {}
-        return {**super().scalars(h), **first, "lowest": -clip, "highest": clip}
+    betas: tuple[Beta, Beta] = (0.9, 0.9999)
+    eps: Eps = 1e-6
 
     diagonal = NO_DIAGONAL  # it divides what m sums, not the step
 
     @inplace
-    def kernel(
-        p, g, m, v, *, lr, eps, lowest, highest, beta1, one_minus_beta1, beta2, one_minus_beta2
-    ):
+    def kernel(p, g, m, v, *, lr, betas, eps, t):
+        beta1, beta2 = betas
+        clip = (t - 1) ** 0.25  # 0 in the first step, which so moves nothing
         c = g / xp.maximum(xp.sqrt(v), eps)
         m *= beta1
-        m += one_minus_beta1 * xp.minimum(xp.maximum(c, lowest), highest)
+        m += (1 - beta1) * xp.minimum(xp.maximum(c, -clip), clip)
         p -= lr * m
-        v *= beta2
-        v += one_minus_beta2 * g * g
+        kept = xp.where(t > 1, beta2, 0.0)
+        v *= kept
+        v += (1 - kept) * g * g
 
 
 class ACProp(PaperAdam):
@@ -50,34 +48,24 @@ class ACProp(PaperAdam):
 
     oracle = "the paper"  # optax.contrib.acprop centers by the m before
     eps_of_squares = True
-    eps: float = 1e-16
-
-    def start(self, p):
-        return {"s": 1.0}
-
-    def scalars(self, h):
-        scalars = super().scalars(h)
-        correction = root(1 - self.running.get("beta_product_0", 0.0))  # of the s before
-        self.debias(h.betas[1:])
-        if self.t == 1:
-            scalars["beta2"] = 0.0  # forget where s started
-        return {
-            **scalars,
-            "lr": h.lr * correction,
-            "eps": h.eps * correction,
-            "floor": h.eps,
-        }
+    eps: Eps = 1e-16
 
     diagonal = NO_DIAGONAL  # that of a step is gone after it
 
+    def start(self, p):
+        return {"s": xp.ones_like(p), "beta2_t": 0.0}  # the product of beta2 counts from t = 2
+
     @inplace
-    def kernel(p, g, m, s, *, lr, eps, floor, beta1, one_minus_beta1, beta2, one_minus_beta2):
-        p -= lr * g / PaperAdam.diagonal(s, eps=eps)
+    def kernel(p, g, m, s, beta2_t, *, lr, betas, eps, t):
+        beta1, beta2 = betas
+        correction = xp.sqrt(1 - beta2_t)  # of the s before
+        p -= lr * correction * g / (xp.sqrt(s) + eps * correction)
         m *= beta1
-        m += one_minus_beta1 * g
+        m += (1 - beta1) * g
         surprise = g - m
-        s *= beta2
-        s += one_minus_beta2 * surprise * surprise + floor
+        s *= xp.where(t > 1, beta2, 0.0)  # at first, forget where s started
+        s += (1 - beta2) * surprise * surprise + eps
+        beta2_t[...] = xp.where(t > 1, beta2_t, 1.0) * beta2
 
 
 class AvaGrad(PaperAdam):
@@ -88,27 +76,29 @@ class AvaGrad(PaperAdam):
     """
 
     oracle = "the paper"
-    lr: Schedule = 0.1
-    eps: float = 0.1
+    lr: Rate = 0.1
+    eps: Eps = 0.1
 
     diagonal = NO_DIAGONAL  # that of a step is gone after it
+    given = ("mean_square",)
 
-    def update(self, scalars):
-        eps, size = scalars["eps"], self._owned.size
+    def update(self):
+        eps, size = self.used["eps"], self._owned.size
 
         def mean_square_rate(v):
             rate = 1 / PaperAdam.diagonal(v, eps=eps)
             return (rate * rate / size).sum()
 
-        self.sweep("kernel", {**scalars, "norm": xp.sqrt(self.total(mean_square_rate))})
+        self.apply("kernel", mean_square=self.sum_over(mean_square_rate))
 
     @inplace
-    def kernel(p, g, m, v, *, lr, eps, norm, beta1, one_minus_beta1, beta2, one_minus_beta2):
+    def kernel(p, g, m, v, *, lr, betas, eps, mean_square):
+        beta1, beta2 = betas
         m *= beta1
-        m += one_minus_beta1 * g
-        p -= lr * m / (norm * PaperAdam.diagonal(v, eps=eps))
+        m += (1 - beta1) * g
+        p -= lr * m / (xp.sqrt(mean_square) * PaperAdam.diagonal(v, eps=eps))
         v *= beta2
-        v += one_minus_beta2 * g * g
+        v += (1 - beta2) * g * g
 
 
 class AdaShift(PaperAdam):
@@ -118,57 +108,68 @@ class AdaShift(PaperAdam):
     """
 
     oracle = "pytorch_optimizer.AdaShift"
-    per_tensor = True
-    eps: float = 1e-10
-    delay: int = 10
+    eps: Eps = 1e-10
+    delay: Annotated[Count, "gradients in the mean"] = 10
+
+    passes = ("correct", "squares", "mean", "kernel")
+    per_tensor = ("squares", "mean", "kernel")
+    given = ("slot",)
 
     def start(self, p):
-        return {"past": xp.zeros((self.delay, *p.shape), p.dtype)}
+        past = xp.zeros((self.delay, *p.shape), p.dtype)
+        return {"past": past, "beta2_t": 1.0, "step": 0.0, "floor": 0.0, "newest": 0.0}
 
-    def scalars(self, h):
-        beta1 = h.betas[0]
-        newest = (1 - beta1) / (1 - power(beta1, self.delay))  # the weights of the mean add up to 1
-        scalars = {**super().scalars(h), "newest": newest}
-        if self.t <= self.delay:
-            return {**scalars, "lr": 0.0}
-        (debias2,) = self.debias(h.betas[1:])
-        correction = root(debias2)
-        return {**scalars, "lr": h.lr * correction, "eps": h.eps * correction}
-
-    def update(self, scalars):
-        super().update({**scalars, "slot": self.t % self.delay})
-
-    passes = ("squares", "mean", "kernel")
+    def update(self):
+        for name in self.passes:
+            self.apply(name, slot=self.t % self.delay)
 
     @inplace
-    def squares(v, past, *, slot, beta2, one_minus_beta2):
-        v *= beta2
-        v += one_minus_beta2 * xp.square(past[slot])
+    def correct(beta2_t, step, floor, newest, *, lr, betas, eps, delay, t):
+        beta1, beta2 = betas
+        newest[...] = (1 - beta1) / (1 - beta1**delay)  # the weights of the mean add up to 1
+        begun = t > delay
+        beta2_t *= xp.where(begun, beta2, 1.0)
+        correction = xp.sqrt(1 - beta2_t)
+        step[...] = xp.where(begun, lr * correction, 0.0)
+        floor[...] = xp.where(begun, eps * correction, eps)
 
     @inplace
-    def mean(g: Array, past, m: Array, *, slot, beta1, newest):
+    def squares(v, past, *, slot, betas):
+        v *= betas[1]
+        v += (1 - betas[1]) * xp.square(past[slot])
+
+    @inplace
+    def mean(g: Array, past, m: Array, newest, *, slot, betas):
         past[slot] = g
         age = ((slot - xp.arange(len(past))) % len(past)).astype(g.dtype)
-        weights = newest * beta1 ** age.reshape(-1, *(1 for _ in g.shape))
+        weights = newest * betas[0] ** age.reshape(-1, *(1 for _ in g.shape))
         m[...] = (weights * past).sum(0)
 
     @inplace
-    def kernel(p, m, v, *, lr, eps):
-        p -= lr * m / PaperAdam.diagonal(v, eps=eps)
+    def rate(step):
+        return step
+
+    @inplace
+    def diagonal(v, floor):
+        return xp.sqrt(v) + floor
+
+    @inplace
+    def kernel(p, m, v, step, floor):
+        p -= step * m / AdaShift.diagonal(v, floor)
 
 
 class MaxAdaShift(AdaShift):
     """AdaShift with one v per tensor, of its largest square. Zhou et al. 2019, phi = max."""
 
     oracle = "pytorch_optimizer.AdaShift"
-    one_number = ("betas[1]",)
+    betas: tuple[Beta, Annotated[Beta, ONE_NUMBER]] = (0.9, 0.999)
 
     def start(self, p):
-        return {**super().start(p), "v": xp.zeros((), p.dtype)}
+        return {**super().start(p), "v": xp.zeros(1, p.dtype)}
 
     diagonal = NO_DIAGONAL  # one v for many coordinates
 
     @inplace
-    def squares(v, past, *, slot, beta2, one_minus_beta2):
-        v *= beta2
-        v += one_minus_beta2 * xp.square(past[slot]).max()
+    def squares(v, past, *, slot, betas):
+        v *= betas[1]
+        v += (1 - betas[1]) * xp.square(past[slot]).max()

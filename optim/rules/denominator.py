@@ -1,8 +1,10 @@
 """Adam with another denominator: what is measured, and how far a step may go."""
 
+from typing import Annotated
+
 from minigrad.backend import xp
+from optim.engine.kinds import Eps, Fraction, Rate
 from optim.engine.optimizer import inplace
-from optim.engine.settings import Schedule, root, where
 from optim.rules.adam import Adam, PaperAdam
 from optim.rules.long_memory import AMSGrad
 
@@ -17,18 +19,19 @@ class Yogi(PaperAdam):
     """
 
     oracle = "the paper"
-    lr: Schedule = 1e-2
-    eps: float = 1e-3
+    lr: Rate = 1e-2
+    eps: Eps = 1e-3
 
     def start(self, p):
-        return {"v": 1e-6}
+        return {"v": xp.full_like(p, 1e-6)}
 
     @inplace
-    def kernel(p, g, m, v, *, lr, beta1, one_minus_beta1, one_minus_beta2, eps):
+    def kernel(p, g, m, v, *, lr, betas, eps):
+        beta1, beta2 = betas
         m *= beta1
-        m += one_minus_beta1 * g
+        m += (1 - beta1) * g
         square = g * g
-        v -= one_minus_beta2 * xp.sign(v - square) * square
+        v -= (1 - beta2) * xp.sign(v - square) * square
         p -= lr * m / PaperAdam.diagonal(v, eps=eps)
 
 
@@ -37,23 +40,23 @@ class AdaBelief(Adam):
 
     oracle = "zij.AdaBelief"
     eps_of_squares = True
-    eps: float = 1e-16
-
-    def corrected(self, h, debias1, debias2):
-        return {**super().corrected(h, debias1, debias2), "floor": h.eps}
+    eps: Eps = 1e-16
 
     @inplace
-    def diagonal(s, *, eps):
-        return xp.sqrt(s) + eps
+    def diagonal(s, beta2_t, *, eps):
+        return Adam.diagonal(s, beta2_t, eps=eps)
 
     @inplace
-    def kernel(p, g, m, s, *, lr, beta1, one_minus_beta1, beta2, one_minus_beta2, floor, eps):
+    def kernel(p, g, m, s, beta1_t, beta2_t, *, lr, betas, eps):
+        beta1, beta2 = betas
         m *= beta1
-        m += one_minus_beta1 * g
+        m += (1 - beta1) * g
         surprise = g - m
         s *= beta2
-        s += one_minus_beta2 * surprise * surprise + floor
-        p -= lr * m / AdaBelief.diagonal(s, eps=eps)
+        s += (1 - beta2) * surprise * surprise + eps
+        beta1_t *= beta1
+        beta2_t *= beta2
+        p -= Adam.rate(beta1_t, beta2_t, lr=lr) * m / AdaBelief.diagonal(s, beta2_t, eps=eps)
 
 
 class AdaBound(Adam):
@@ -65,34 +68,34 @@ class AdaBound(Adam):
     """
 
     oracle = "torch_optimizer.AdaBound"
-    final_lr: Schedule = 0.1
-    gamma: Schedule = 1e-3
+    final_lr: Annotated[Rate, "rate that all coordinates end with"] = 0.1
+    gamma: Annotated[Rate, "how soon the bounds tighten"] = 1e-3
 
-    def scalars(self, h):
-        first = self.running.get("lr_first", 0.0)
-        self.running["lr_first"] = first = where(first == 0, h.lr, first)
-        final_lr = h.final_lr * h.lr / (first + (first == 0))
-        progress = h.gamma * self.t + root(float(self._finfo.tiny))  # no bound binds if gamma is 0
-        return {
-            **super().scalars(h),
-            "eps": h.eps,
-            "lower": final_lr * (1 - 1 / (progress + 1)),
-            "upper": final_lr * (1 + 1 / progress),
-        }
+    def start(self, p):
+        return {**super().start(p), "lr_first": 0.0}
 
     @inplace
-    def rate(v, *, lr, eps, lower, upper):
-        return xp.minimum(xp.maximum(lr / (xp.sqrt(v) + eps), lower), upper)
+    def bounded(v, beta1_t, beta2_t, lr_first, *, lr, eps, final_lr, gamma, t):
+        """The rate of each coordinate."""
+        final = final_lr * lr / xp.where(lr_first > 0, lr_first, 1.0)
+        progress = gamma * t
+        lower = final * (1 - 1 / (progress + 1))
+        known = progress > 0  # with a gamma of 0 no bound binds
+        upper = xp.where(known, final * (1 + 1 / xp.where(known, progress, 1.0)), xp.inf)
+        rate = Adam.rate(beta1_t, beta2_t, lr=lr) / (xp.sqrt(v) + eps)
+        return xp.minimum(xp.maximum(rate, lower), upper)
 
     @inplace
-    def diagonal(v, *, lr, eps, lower, upper):
-        rate = AdaBound.rate(v, lr=lr, eps=eps, lower=lower, upper=upper)
-        return xp.where(rate > 0, lr / rate, xp.inf)
+    def diagonal(v, beta1_t, beta2_t, lr_first, *, lr, eps, final_lr, gamma, t):
+        settings = {"lr": lr, "eps": eps, "final_lr": final_lr, "gamma": gamma, "t": t}
+        rate = AdaBound.bounded(v, beta1_t, beta2_t, lr_first, **settings)
+        return xp.where(rate > 0, Adam.rate(beta1_t, beta2_t, lr=lr) / rate, xp.inf)
 
     @inplace
-    def kernel(p, g, m, v, *, lr, eps, lower, upper, **betas):
-        PaperAdam.moments(g, m, v, **betas)
-        p -= AdaBound.rate(v, lr=lr, eps=eps, lower=lower, upper=upper) * m
+    def kernel(p, g, m, v, beta1_t, beta2_t, lr_first, *, lr, betas, t, **bounds):
+        Adam.moments(g, m, v, beta1_t, beta2_t, betas=betas)
+        lr_first[...] = xp.where(lr_first > 0, lr_first, lr)
+        p -= AdaBound.bounded(v, beta1_t, beta2_t, lr_first, lr=lr, t=t, **bounds) * m
 
 
 class AMSBound(AdaBound):
@@ -101,14 +104,16 @@ class AMSBound(AdaBound):
     oracle = "torch_optimizer.AdaBound"
 
     @inplace
-    def diagonal(v_max, *, lr, eps, lower, upper):
-        return AdaBound.diagonal(v_max, lr=lr, eps=eps, lower=lower, upper=upper)
+    def diagonal(v_max, beta1_t, beta2_t, lr_first, *, lr, eps, final_lr, gamma, t):
+        settings = {"lr": lr, "eps": eps, "final_lr": final_lr, "gamma": gamma, "t": t}
+        return AdaBound.diagonal(v_max, beta1_t, beta2_t, lr_first, **settings)
 
     @inplace
-    def kernel(p, g, m, v, v_max, *, lr, eps, lower, upper, **betas):
-        PaperAdam.moments(g, m, v, **betas)
+    def kernel(p, g, m, v, v_max, beta1_t, beta2_t, lr_first, *, lr, betas, t, **bounds):
+        Adam.moments(g, m, v, beta1_t, beta2_t, betas=betas)
         xp.maximum(v_max, v, out=v_max)
-        p -= AdaBound.rate(v_max, lr=lr, eps=eps, lower=lower, upper=upper) * m
+        lr_first[...] = xp.where(lr_first > 0, lr_first, lr)
+        p -= AdaBound.bounded(v_max, beta1_t, beta2_t, lr_first, lr=lr, t=t, **bounds) * m
 
 
 class Padam(AMSGrad):
@@ -118,18 +123,15 @@ class Padam(AMSGrad):
     """
 
     oracle = "the paper"
-    lr: Schedule = 0.1
-    partial: Schedule = 0.125
-
-    def scalars(self, h):
-        return {**super().scalars(h), "exponent": 2 * h.partial}
+    lr: Rate = 0.1
+    partial: Annotated[Fraction, "power of v_max"] = 0.125
 
     @inplace
-    def diagonal(v_max, *, eps, exponent):
-        return xp.power(xp.sqrt(v_max) + eps, exponent)
+    def diagonal(v_max, *, eps, partial):
+        return (xp.sqrt(v_max) + eps) ** (2 * partial)
 
     @inplace
-    def kernel(p, g, m, v, v_max, *, lr, eps, exponent, **betas):
-        PaperAdam.moments(g, m, v, **betas)
+    def kernel(p, g, m, v, v_max, *, lr, betas, eps, partial):
+        PaperAdam.moments(g, m, v, betas=betas)
         xp.maximum(v_max, v, out=v_max)
-        p -= lr * m / Padam.diagonal(v_max, eps=eps, exponent=exponent)
+        p -= lr * m / Padam.diagonal(v_max, eps=eps, partial=partial)

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Annotated
 
 from minigrad.backend import xp
+from optim.engine.kinds import READ_BY_START, Beta, Fraction, Rate
 from optim.engine.optimizer import Optimizer, inplace
-from optim.engine.settings import Betas, Schedule, power, where
+from optim.engine.settings import value_at
 
 __all__ = [
     "ASGD",
@@ -27,11 +28,11 @@ class SGD(Optimizer):
     """Steps against the gradient. Robbins and Monro 1951."""
 
     oracle = "torch.optim.SGD"
-    lr: Schedule = 1e-3
+    lr: Rate = 1e-3
 
     @inplace
-    def diagonal(*, lr: Any) -> Any:
-        return lr**0  # 1 for each of them: a number on a device is no array
+    def diagonal():
+        return 1.0
 
     @inplace
     def kernel(p, g, *, lr):
@@ -42,7 +43,7 @@ class Momentum(SGD):
     """Steps along a decaying sum of gradients: the heavy ball. Polyak 1964."""
 
     oracle = "torch.optim.SGD"
-    momentum: Schedule = 0.9
+    momentum: Beta = 0.9
 
     @inplace
     def kernel(p, g, b, *, lr, momentum):
@@ -70,14 +71,11 @@ class SGDW(Momentum):
     """
 
     oracle = "pytorch_optimizer.SGDW"
-    weight_decay: Schedule = 1e-2
-
-    def scalars(self, h):
-        return {"keep": 1 - h.lr * h.weight_decay, "lr": h.lr, "momentum": h.momentum}
+    weight_decay: Rate = 1e-2
 
     @inplace
-    def kernel(p, g, b, *, keep, lr, momentum):
-        p *= keep
+    def kernel(p, g, b, *, lr, momentum, weight_decay):
+        p *= 1 - lr * weight_decay
         Momentum.kernel(p, g, b, lr=lr, momentum=momentum)
 
 
@@ -85,44 +83,32 @@ class QHM(Momentum):
     """Steps between the gradient and its running mean, by nu of the way. Ma and Yarats 2019."""
 
     oracle = "torch_optimizer.QHM"
-    momentum: Schedule = 0.999
-    nu: Schedule = 0.7
-
-    def scalars(self, h):
-        return {
-            "lr": h.lr,
-            "momentum": h.momentum,
-            "one_minus_momentum": 1 - h.momentum,
-            "nu": h.nu,
-            "one_minus_nu": 1 - h.nu,
-        }
+    momentum: Beta = 0.999
+    nu: Fraction = 0.7
 
     @inplace
-    def kernel(p, g, m, *, lr, momentum, one_minus_momentum, nu, one_minus_nu):
+    def kernel(p, g, m, *, lr, momentum, nu):
         m *= momentum
-        m += one_minus_momentum * g
-        p -= lr * (one_minus_nu * g + nu * m)
+        m += (1 - momentum) * g
+        p -= lr * ((1 - nu) * g + nu * m)
 
 
 class AggMo(SGD):
     """Steps along the mean of three momenta, slow and fast. Lucas, Sun, Zemel and Grosse 2019."""
 
     oracle = "torch_optimizer.AggMo"
-    betas: tuple[Schedule, Schedule, Schedule] = (0.0, 0.9, 0.99)
-
-    def scalars(self, h):
-        beta0, beta1, beta2 = h.betas
-        return {"lr": h.lr / 3, "beta0": beta0, "beta1": beta1, "beta2": beta2}
+    betas: tuple[Beta, Beta, Beta] = (0.0, 0.9, 0.99)
 
     @inplace
-    def kernel(p, g, b0, b1, b2, *, lr, beta0, beta1, beta2):
-        b0 *= beta0
-        b0 += g
-        b1 *= beta1
-        b1 += g
-        b2 *= beta2
-        b2 += g
-        p -= lr * (b0 + b1 + b2)
+    def rate(*, lr):
+        return lr / 3
+
+    @inplace
+    def kernel(p, g, b0, b1, b2, *, lr, betas):
+        for b, beta in zip((b0, b1, b2), betas, strict=True):
+            b *= beta
+            b += g
+        p -= AggMo.rate(lr=lr) * (b0 + b1 + b2)
 
 
 class ASGD(Optimizer):
@@ -133,40 +119,28 @@ class ASGD(Optimizer):
     """
 
     oracle = "torch.optim.ASGD"
-    lr: Schedule = 1e-2
-    lambd: Schedule = 1e-4
-    alpha: Schedule = 0.75
-    t0: Schedule = 1e6
+    lr: Rate = 1e-2
+    lambd: Annotated[Rate, "decay of the weights, and how soon lr falls"] = 1e-4
+    alpha: Annotated[Beta, "power with which lr falls"] = 0.75
+    t0: Annotated[Rate, "steps before the mean begins"] = 1e6
 
-    passes = ("kernel", "average")
+    after_projection = ("average",)
 
     def start(self, p):
         return {"ax": p}
 
-    def scalars(self, h):
-        done = self.t - 1
-        lr = h.lr / power(1 + h.lambd * h.lr * done, h.alpha)
-        averaged = done - h.t0
-        mu = 1 / where(averaged > 1, averaged, 1.0)
-        return {"lr": lr, "keep": 1 - h.lambd * lr, "one_minus_mu": 1 - mu}
+    @inplace
+    def kernel(p, g, *, lr, lambd, alpha, t):
+        eta = lr / (1 + lambd * lr * (t - 1)) ** alpha
+        p *= 1 - lambd * eta
+        p -= eta * g
 
     @inplace
-    def kernel(p, g, *, lr, keep):
-        p *= keep
-        p -= lr * g
-
-    @inplace
-    def average(p, ax, *, one_minus_mu):
+    def average(p, ax, *, t0, t):
+        averaged = t - 1 - t0
         ax -= p  # so that the mean of equal weights is these, bit for bit
-        ax *= one_minus_mu
+        ax *= 1 - 1 / xp.where(averaged > 1, averaged, 1.0)
         ax += p
-
-    def update(self, scalars):
-        self.sweep("kernel", scalars)
-
-    def advance(self) -> None:
-        super().advance()
-        self.sweep("average", self._scalars)  # of the weights that any projection has left
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
@@ -189,13 +163,10 @@ class Signum(Momentum):
 
     oracle = "optax.signum"
 
-    def scalars(self, h):
-        return {"lr": h.lr, "momentum": h.momentum, "one_minus_momentum": 1 - h.momentum}
-
     @inplace
-    def kernel(p, g, m, *, lr, momentum, one_minus_momentum):
+    def kernel(p, g, m, *, lr, momentum):
         m *= momentum
-        m += one_minus_momentum * g
+        m += (1 - momentum) * g
         p -= lr * xp.sign(m)
 
 
@@ -204,27 +175,17 @@ class Lion(Optimizer):
     Chen et al. 2023, Algorithm 2."""
 
     oracle = "lion_pytorch.Lion"
-    lr: Schedule = 1e-4
-    betas: Betas = (0.9, 0.99)
-    weight_decay: Schedule = 0.0
-
-    def scalars(self, h):
-        beta1, beta2 = h.betas
-        return {
-            "lr": h.lr,
-            "beta1": beta1,
-            "one_minus_beta1": 1 - beta1,
-            "beta2": beta2,
-            "one_minus_beta2": 1 - beta2,
-            "keep": 1 - h.lr * h.weight_decay,
-        }
+    lr: Rate = 1e-4
+    betas: tuple[Beta, Beta] = (0.9, 0.99)
+    weight_decay: Rate = 0.0
 
     @inplace
-    def kernel(p, g, m, *, lr, beta1, one_minus_beta1, beta2, one_minus_beta2, keep):
-        p *= keep
-        p -= lr * xp.sign(beta1 * m + one_minus_beta1 * g)
+    def kernel(p, g, m, *, lr, betas, weight_decay):
+        beta1, beta2 = betas
+        p *= 1 - lr * weight_decay
+        p -= lr * xp.sign(beta1 * m + (1 - beta1) * g)
         m *= beta2
-        m += one_minus_beta2 * g
+        m += (1 - beta2) * g
 
 
 class Rprop(Optimizer):
@@ -235,33 +196,24 @@ class Rprop(Optimizer):
     """
 
     oracle = "torch.optim.Rprop"
-    start_only = ("lr",)
-    lr: Schedule = 1e-2
-    etas: tuple[Schedule, Schedule] = (0.5, 1.2)
-    step_sizes: tuple[Schedule, Schedule] = (1e-6, 50.0)
+    lr: Annotated[Rate, READ_BY_START] = 1e-2
+    etas: Annotated[tuple[Rate, Rate], "factors of a step size that shrinks and that grows"] = (
+        0.5,
+        1.2,
+    )
+    step_sizes: Annotated[tuple[Rate, Rate], "least and largest step size"] = (1e-6, 50.0)
 
     def start(self, p):
-        lr = self._hyperparameters().at(1).lr
-        return {"delta": xp.broadcast_to(xp.asarray(lr), p.shape)}
-
-    def scalars(self, h):
-        shrink, grow = h.etas
-        least, most = h.step_sizes
-        return {
-            "shrink": shrink,
-            "grow": grow,
-            "least": least,
-            "most": most,
-            "zero": 0.0,
-            "one": 1.0,
-        }
+        lr = value_at("lr", self.lr, 1)
+        return {"delta": xp.zeros_like(p) + xp.asarray(lr, p.dtype)}
 
     @inplace
-    def kernel(p, g, g_last, delta, *, shrink, grow, least, most, zero, one):
+    def kernel(p, g, g_last, delta, *, etas, step_sizes):
+        (shrink, grow), (least, most) = etas, step_sizes
         # g * g_last, but no product of two small or large gradients
         turn = xp.sign(g) * g_last
-        delta *= xp.where(turn > zero, grow, xp.where(turn < zero, shrink, one))
+        delta *= xp.where(turn > 0, grow, xp.where(turn < 0, shrink, 1.0))
         xp.maximum(delta, least, out=delta)
         xp.minimum(delta, most, out=delta)
-        g_last[...] = xp.where(turn < zero, zero, g)
+        g_last[...] = xp.where(turn < 0, 0.0, g)
         p -= delta * xp.sign(g_last)

@@ -1,10 +1,10 @@
 """Answers to Adam's forgetting: rules that remember large gradients for longer, or for ever."""
 
-from types import SimpleNamespace
+from typing import Annotated
 
 from minigrad.backend import xp
+from optim.engine.kinds import Beta, Eps, Fraction, Rate
 from optim.engine.optimizer import Optimizer, inplace
-from optim.engine.settings import Betas, Schedule, power, root
 from optim.rules.adam import Adam, PaperAdam
 from optim.schedules import Inverse, OneMinusInverse
 
@@ -26,7 +26,7 @@ class AdamNC(PaperAdam):
     alpha / sqrt(t). Reddi, Kale and Kumar 2018, Algorithm 3 and Corollary 2."""
 
     oracle = "the paper"
-    betas: Betas = (0.9, OneMinusInverse())
+    betas: tuple[Beta, Beta] = (0.9, OneMinusInverse())
 
 
 class AMSGrad(PaperAdam):
@@ -39,8 +39,8 @@ class AMSGrad(PaperAdam):
         return xp.sqrt(v_max) + eps
 
     @inplace
-    def kernel(p, g, m, v, v_max, *, lr, eps, **betas):
-        PaperAdam.moments(g, m, v, **betas)
+    def kernel(p, g, m, v, v_max, *, lr, betas, eps):
+        PaperAdam.moments(g, m, v, betas=betas)
         xp.maximum(v_max, v, out=v_max)
         p -= lr * m / AMSGrad.diagonal(v_max, eps=eps)
 
@@ -51,37 +51,53 @@ class AMSGradTorch(Adam):
 
     oracle = "torch.optim.Adam"
 
-    diagonal = inplace(AMSGrad.diagonal)
-    kernel = inplace(AMSGrad.kernel)
+    @inplace
+    def diagonal(v_max, beta2_t, *, eps):
+        return Adam.diagonal(v_max, beta2_t, eps=eps)
+
+    @inplace
+    def kernel(p, g, m, v, v_max, beta1_t, beta2_t, *, lr, betas, eps):
+        Adam.moments(g, m, v, beta1_t, beta2_t, betas=betas)
+        xp.maximum(v_max, v, out=v_max)
+        p -= Adam.rate(beta1_t, beta2_t, lr=lr) * m / Adam.diagonal(v_max, beta2_t, eps=eps)
 
 
-class AMSGradKeras(AMSGrad):
+class AMSGradKeras(Adam):
     """AMSGrad as in keras.optimizers.Adam(amsgrad=True) since 2017 (keras#8693): both corrections
     in lr, none in eps."""
 
     oracle = "keras.optimizers.Adam"
-    eps: float = 1e-7
+    eps: Eps = 1e-7
 
-    def scalars(self, h):
-        debias1, debias2 = self.debias(h.betas)
-        return {**super().scalars(h), "lr": h.lr * root(debias2) / debias1}
+    @inplace
+    def diagonal(v_max, *, eps):
+        return AMSGrad.diagonal(v_max, eps=eps)
+
+    @inplace
+    def kernel(p, g, m, v, v_max, beta1_t, beta2_t, *, lr, betas, eps):
+        Adam.moments(g, m, v, beta1_t, beta2_t, betas=betas)
+        xp.maximum(v_max, v, out=v_max)
+        p -= Adam.rate(beta1_t, beta2_t, lr=lr) * m / AMSGrad.diagonal(v_max, eps=eps)
 
 
-class AMSGradOptax(AMSGrad):
+class AMSGradOptax(Adam):
     """AMSGrad as in optax.amsgrad since 2022 (optax#382): the maximum of the corrected v."""
 
     oracle = "optax.amsgrad"
-    eps: float = 1e-8
-
-    def scalars(self, h):
-        debias1, debias2 = self.debias(h.betas)
-        return {**super().scalars(h), "lr": h.lr / debias1, "debias2": debias2}
 
     @inplace
-    def kernel(p, g, m, v, v_max, *, lr, eps, debias2, **betas):
-        PaperAdam.moments(g, m, v, **betas)
-        xp.maximum(v_max, v / debias2, out=v_max)
-        p -= lr * m / AMSGrad.diagonal(v_max, eps=eps)
+    def rate(beta1_t, *, lr):
+        return lr / (1 - beta1_t)
+
+    @inplace
+    def diagonal(v_max, *, eps):
+        return AMSGrad.diagonal(v_max, eps=eps)
+
+    @inplace
+    def kernel(p, g, m, v, v_max, beta1_t, beta2_t, *, lr, betas, eps):
+        Adam.moments(g, m, v, beta1_t, beta2_t, betas=betas)
+        xp.maximum(v_max, v / (1 - beta2_t), out=v_max)
+        p -= AMSGradOptax.rate(beta1_t, lr=lr) * m / AMSGrad.diagonal(v_max, eps=eps)
 
 
 class LeakyAMSGrad(AMSGrad):
@@ -92,14 +108,11 @@ class LeakyAMSGrad(AMSGrad):
     """
 
     oracle = "the paper"
-    rho: Schedule = 0.9999
-
-    def scalars(self, h):
-        return {**super().scalars(h), "rho": h.rho}
+    rho: Annotated[Fraction, "how much of the maximum stays each step"] = 0.9999
 
     @inplace
-    def kernel(p, g, m, v, v_max, *, lr, eps, rho, **betas):
-        PaperAdam.moments(g, m, v, **betas)
+    def kernel(p, g, m, v, v_max, *, lr, betas, eps, rho):
+        PaperAdam.moments(g, m, v, betas=betas)
         v_max *= rho
         xp.maximum(v_max, v, out=v_max)
         p -= lr * m / AMSGrad.diagonal(v_max, eps=eps)
@@ -113,28 +126,20 @@ class AdamX(AMSGrad):
     """
 
     oracle = "the paper"
-    betas: Betas = (Inverse(0.9), 0.999)
+    betas: tuple[Beta, Beta] = (Inverse(0.9), 0.999)
 
-    def scalars(self, h):
-        one_minus_beta1 = 1 - h.betas[0]
-        growth = one_minus_beta1 / self.running.get("one_minus_beta1", one_minus_beta1)
-        self.running["one_minus_beta1"] = one_minus_beta1
-        return {**super().scalars(h), "growth": growth * growth}
+    def start(self, p):
+        return {"weight": 0.0}  # the last 1 - beta1
 
     @inplace
-    def kernel(p, g, m, v, v_max, *, lr, eps, growth, **betas):
-        PaperAdam.moments(g, m, v, **betas)
-        v_max *= growth
+    def kernel(p, g, m, v, v_max, weight, *, lr, betas, eps):
+        PaperAdam.moments(g, m, v, betas=betas)
+        last = xp.where(weight > 0, weight, 1 - betas[0])
+        weight[...] = 1 - betas[0]
+        growth = weight / last
+        v_max *= growth * growth
         xp.maximum(v_max, v, out=v_max)
         p -= lr * m / AMSGrad.diagonal(v_max, eps=eps)
-
-
-def weighted_mean(rule, h, beta1, weight):
-    """The scalars of PaperAdam with v the mean of all squares, each by the `weight` of its step."""
-    before = rule.running.get("total_weight", 0.0)
-    rule.running["total_weight"] = total = before + weight
-    now = SimpleNamespace(lr=h.lr, betas=(beta1, before / total), eps=h.eps)
-    return {**PaperAdam.scalars(rule, now), "one_minus_beta2": weight / total}
 
 
 class NosAdam(Optimizer):
@@ -145,16 +150,28 @@ class NosAdam(Optimizer):
     """
 
     oracle = "the paper"
-    lr: Schedule = 1e-3
-    beta1: Schedule = 0.9
-    gamma: Schedule = 0.1
-    eps: float = 0.0
+    lr: Rate = 1e-3
+    beta1: Beta = 0.9
+    gamma: Annotated[Rate, "how much more early squares weigh"] = 0.1
+    eps: Eps = 0.0
 
-    def scalars(self, h):
-        return weighted_mean(self, h, h.beta1, power(self.t, -h.gamma))
+    def start(self, p):
+        return {"total": 0.0}  # of the weights
 
-    diagonal = inplace(PaperAdam.diagonal)
-    kernel = inplace(PaperAdam.kernel)
+    @inplace
+    def diagonal(v, *, eps):
+        return PaperAdam.diagonal(v, eps=eps)
+
+    @inplace
+    def kernel(p, g, m, v, total, *, lr, beta1, gamma, eps, t):
+        weight = t**-gamma
+        before = total.copy()
+        total += weight
+        m *= beta1
+        m += (1 - beta1) * g
+        v *= before / total
+        v += weight / total * g * g
+        p -= lr * m / NosAdam.diagonal(v, eps=eps)
 
 
 class AdaX(PaperAdam):
@@ -166,11 +183,21 @@ class AdaX(PaperAdam):
     """
 
     oracle = "the paper"
-    lr: Schedule = 1.5e-3
-    betas: Betas = (0.9, 1e-4)
-    eps: float = 1e-12
+    lr: Rate = 1.5e-3
+    betas: tuple[Beta, Beta] = (0.9, 1e-4)
+    eps: Eps = 1e-12
 
-    def scalars(self, h):
-        beta1, beta2 = h.betas
-        self.running["weight"] = weight = self.running.get("weight", 1.0) / (1 + beta2)
-        return weighted_mean(self, h, beta1, weight)
+    def start(self, p):
+        return {"weight": 1.0, "total": 0.0}  # of this step's square, and of all
+
+    @inplace
+    def kernel(p, g, m, v, weight, total, *, lr, betas, eps):
+        beta1, beta2 = betas
+        weight /= 1 + beta2
+        before = total.copy()
+        total += weight
+        m *= beta1
+        m += (1 - beta1) * g
+        v *= before / total
+        v += weight / total * g * g
+        p -= lr * m / PaperAdam.diagonal(v, eps=eps)

@@ -1,11 +1,10 @@
 """Adam with another numerator: what is averaged, and which way it goes."""
 
-from math import inf
-from typing import ClassVar
+from typing import Annotated
 
-from minigrad.backend import xp
+from minigrad.backend import Array, xp
+from optim.engine.kinds import Beta, Eps, Fraction, Rate
 from optim.engine.optimizer import NO_DIAGONAL, Optimizer, inplace
-from optim.engine.settings import Betas, Schedule, root
 from optim.rules.adam import Adam, AdamW, PaperAdam
 
 __all__ = ["AdEMAMix", "Adan", "Grams", "LaProp", "QHAdam"]
@@ -18,26 +17,19 @@ class QHAdam(Adam):
     """
 
     oracle = "torch_optimizer.QHAdam"
-    betas: Betas = (0.995, 0.999)
-    nus: Betas = (0.7, 1.0)
-
-    def corrected(self, h, debias1, debias2):
-        nu1, nu2 = h.nus
-        return {
-            **super().corrected(h, debias1, debias2),
-            "nu1": nu1,
-            "nu2": nu2,
-            "direct1": (1 - nu1) * debias1,  # lr and eps correct g as they do m
-            "direct2": (1 - nu2) * debias2,
-        }
+    betas: tuple[Beta, Beta] = (0.995, 0.999)
+    nus: Annotated[tuple[Fraction, Fraction], "parts of m and v in the step"] = (0.7, 1.0)
 
     diagonal = NO_DIAGONAL  # it would take g, gone after the step
 
     @inplace
-    def kernel(p, g, m, v, *, lr, nu1, direct1, nu2, direct2, eps, **betas):
-        PaperAdam.moments(g, m, v, **betas)
-        numerator = nu1 * m + direct1 * g
-        p -= lr * numerator / (xp.sqrt(nu2 * v + direct2 * g * g) + eps)
+    def kernel(p, g, m, v, beta1_t, beta2_t, *, lr, betas, eps, nus):
+        Adam.moments(g, m, v, beta1_t, beta2_t, betas=betas)
+        nu1, nu2 = nus
+        # the rate and eps correct g as they do m
+        numerator = nu1 * m + (1 - nu1) * (1 - beta1_t) * g
+        v_mixed = nu2 * v + (1 - nu2) * (1 - beta2_t) * g * g
+        p -= Adam.rate(beta1_t, beta2_t, lr=lr) * numerator / Adam.diagonal(v_mixed, beta2_t, eps=eps)
 
 
 class Grams(Adam):
@@ -49,40 +41,34 @@ class Grams(Adam):
     oracle = "the paper"
 
     @inplace
-    def kernel(p, g, m, v, *, lr, eps, **betas):
-        PaperAdam.moments(g, m, v, **betas)
-        p -= lr * xp.sign(g) * xp.abs(m) / PaperAdam.diagonal(v, eps=eps)
+    def kernel(p, g, m, v, beta1_t, beta2_t, *, lr, betas, eps):
+        Adam.moments(g, m, v, beta1_t, beta2_t, betas=betas)
+        rate = Adam.rate(beta1_t, beta2_t, lr=lr)
+        p -= rate * xp.sign(g) * xp.abs(m) / Adam.diagonal(v, beta2_t, eps=eps)
 
 
-class LaProp(PaperAdam):
+class LaProp(Adam):
     """Momentum of gradients that are scaled first. Ziyin, Wang and Ueda 2020.
 
     In their implementation each weighs in m by the lr of its step.
     """
 
     oracle = "zij.LaProp"
-    lr: Schedule = 4e-4
-    eps: float = 1e-15
-
-    def scalars(self, h):
-        debias1, debias2 = self.debias(h.betas)
-        correction = root(debias2)
-        return {
-            **super().scalars(h),
-            "lr": h.lr / debias1,
-            "rate": (1 - h.betas[0]) * correction,
-            "eps": h.eps * correction,
-        }
+    lr: Rate = 4e-4
+    eps: Eps = 1e-15
 
     diagonal = NO_DIAGONAL  # it divides what m sums, not the step
 
     @inplace
-    def kernel(p, g, m, v, *, lr, beta1, rate, beta2, one_minus_beta2, eps):
+    def kernel(p, g, m, v, beta1_t, beta2_t, *, lr, betas, eps):
+        beta1, beta2 = betas
         v *= beta2
-        v += one_minus_beta2 * g * g
+        v += (1 - beta2) * g * g
+        beta1_t *= beta1
+        beta2_t *= beta2
         m *= beta1
-        m += rate * g / PaperAdam.diagonal(v, eps=eps)
-        p -= lr * m
+        m += (1 - beta1) * xp.sqrt(1 - beta2_t) * g / Adam.diagonal(v, beta2_t, eps=eps)
+        p -= lr / (1 - beta1_t) * m
 
 
 class Adan(Optimizer):
@@ -92,63 +78,42 @@ class Adan(Optimizer):
     """
 
     oracle = "zij.Adan"
-    lr: Schedule = 1e-3
-    betas: tuple[Schedule, Schedule, Schedule] = (0.98, 0.92, 0.99)
-    eps: float = 1e-8
-    weight_decay: Schedule = 0.0
+    lr: Rate = 1e-3
+    betas: tuple[Beta, Beta, Beta] = (0.98, 0.92, 0.99)
+    eps: Eps = 1e-8
+    weight_decay: Rate = 0.0
 
-    def scalars(self, h):
-        beta1, beta2, beta3 = h.betas
-        debias1, debias2, debias3 = self.debias(h.betas)
-        correction = root(debias3)
-        return {
-            "lr": h.lr * correction / debias1,
-            "beta1": beta1,
-            "one_minus_beta1": 1 - beta1,
-            "beta2": beta2,
-            "one_minus_beta2": 1 - beta2,
-            "beta3": beta3,
-            "one_minus_beta3": 1 - beta3,
-            "ahead": beta2 * debias1 / debias2,
-            "eps": h.eps * correction,
-            "keep": 1 / (1 + h.lr * h.weight_decay),
-            "known": float(self.t > 1),  # whether there is a last gradient
-        }
+    def start(self, p):
+        return {"beta1_t": 1.0, "beta2_t": 1.0, "beta3_t": 1.0}  # products of the betas
 
-    diagonal = inplace(PaperAdam.diagonal)
+    @inplace
+    def rate(beta1_t, beta3_t, *, lr):
+        return Adam.rate(beta1_t, beta3_t, lr=lr)
+
+    @inplace
+    def diagonal(v, beta3_t, *, eps):
+        return Adam.diagonal(v, beta3_t, eps=eps)
 
     @inplace
     def kernel(
-        p,
-        g,
-        m,
-        d,
-        v,
-        g_last,
-        *,
-        lr,
-        beta1,
-        one_minus_beta1,
-        beta2,
-        one_minus_beta2,
-        beta3,
-        one_minus_beta3,
-        ahead,
-        eps,
-        keep,
-        known,
+        p: Array, g, m, d, v, g_last, beta1_t, beta2_t, beta3_t, *, lr, betas, eps, weight_decay, t
     ):
-        change = known * (g - g_last)
+        beta1, beta2, beta3 = betas
+        change = xp.where(t > 1, 1.0, 0.0) * (g - g_last)  # at first there is no last gradient
         g_last[...] = g
         m *= beta1
-        m += one_minus_beta1 * g
+        m += (1 - beta1) * g
         d *= beta2
-        d += one_minus_beta2 * change
+        d += (1 - beta2) * change
         nesterov = g + beta2 * change
         v *= beta3
-        v += one_minus_beta3 * nesterov * nesterov
-        p -= lr * (m + ahead * d) / Adan.diagonal(v, eps=eps)
-        p *= keep
+        v += (1 - beta3) * nesterov * nesterov
+        beta1_t *= beta1
+        beta2_t *= beta2
+        beta3_t *= beta3
+        ahead = beta2 * (1 - beta1_t) / (1 - beta2_t)
+        p -= Adan.rate(beta1_t, beta3_t, lr=lr) * (m + ahead * d) / Adan.diagonal(v, beta3_t, eps=eps)
+        p *= 1 / (1 + lr * weight_decay)
 
 
 class AdEMAMix(AdamW):
@@ -160,24 +125,15 @@ class AdEMAMix(AdamW):
 
     oracle = "zij.AdEMAMix"
     # one beta more than Adam's, to whose type mypy holds it
-    betas: tuple[Schedule, Schedule, Schedule] = (0.9, 0.999, 0.9999)  # type: ignore[assignment]
-    weight_decay: Schedule = 0.0
-    alpha: Schedule = 5.0
-
-    ranges: ClassVar[dict[str, float]] = {"alpha": inf}
-
-    def corrected(self, h, debias1, debias2):
-        return {
-            **super().corrected(h, debias1, debias2),
-            "beta3": h.betas[2],
-            "one_minus_beta3": 1 - h.betas[2],
-            "alpha": h.alpha * debias1,  # lr corrects m only
-        }
+    betas: tuple[Beta, Beta, Beta] = (0.9, 0.999, 0.9999)  # type: ignore[assignment]
+    weight_decay: Rate = 0.0
+    alpha: Annotated[Rate, "how far the slow mean counts"] = 5.0
 
     @inplace
-    def kernel(p, g, m, m_slow, v, *, lr, eps, keep, beta3, one_minus_beta3, alpha, **betas):
-        PaperAdam.moments(g, m, v, **betas)
-        m_slow *= beta3
-        m_slow += one_minus_beta3 * g
-        p *= keep
-        p -= lr * (m + alpha * m_slow) / PaperAdam.diagonal(v, eps=eps)
+    def kernel(p, g, m, m_slow, v, beta1_t, beta2_t, *, lr, betas, eps, weight_decay, alpha):
+        Adam.moments(g, m, v, beta1_t, beta2_t, betas=betas)
+        m_slow *= betas[2]
+        m_slow += (1 - betas[2]) * g
+        p *= 1 - lr * weight_decay
+        numerator = m + alpha * (1 - beta1_t) * m_slow  # the rate corrects m alone
+        p -= Adam.rate(beta1_t, beta2_t, lr=lr) * numerator / Adam.diagonal(v, beta2_t, eps=eps)

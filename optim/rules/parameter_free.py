@@ -4,9 +4,11 @@ In the kernels: x0 the start, r a distance or what estimates it, s a sum of grad
 squared norms, d a lower bound of the distance from x0 to a minimum.
 """
 
-from minigrad.backend import Array, xp
+from typing import Annotated
+
+from minigrad.backend import xp
+from optim.engine.kinds import ONE_NUMBER, Beta, Eps, Fixed, Rate
 from optim.engine.optimizer import NO_DIAGONAL, Optimizer, inplace
-from optim.engine.settings import Schedule, root
 from optim.rules.adam import PaperAdam
 
 __all__ = ["DAdaptAdam", "DoG", "DoWG", "Prodigy"]
@@ -20,35 +22,31 @@ class DoG(Optimizer):
     """
 
     oracle = "optax.contrib.dog"
-    passes = ("estimate", "kernel")
-    totals = ("distance",)
-    start_only = ("r_eps",)
+    reductions = ("moved",)
+    given = ("square_moved", "square")
     eps_of_squares = True
-    lr: Schedule = 1.0
-    eps: float = 1e-8
-    r_eps: float = 1e-6
+    lr: Rate = 1.0
+    eps: Eps = 1e-8
+    r_eps: Annotated[Fixed, "first distance"] = 1e-6
 
     def start(self, p):
-        first = self.r_eps * (1 + xp.sqrt((p * p).sum()))
-        return {"x0": p, "r": first, "s": xp.asarray(0.0)}
+        return {"x0": p, "r": self.r_eps * (1 + xp.sqrt((p * p).sum())), "s": 0.0}
 
-    def update(self, scalars):
-        distance = xp.sqrt(self.total(self.distance))
-        squares = self.total(lambda g: (g * g).sum())
-        self.sweep("estimate", {"distance": distance, "squares": squares})
-        self.sweep("kernel", scalars)
+    def update(self):
+        self.apply(
+            "kernel",
+            square_moved=self.sum_over(self.moved),
+            square=self.sum_over(lambda g: (g * g).sum()),
+        )
 
     @inplace
-    def distance(p, x0):
+    def moved(p, x0):
         return xp.square(p - x0).sum()
 
     @inplace
-    def estimate(r: Array, s, *, distance, squares):
-        xp.maximum(r, distance, out=r)
-        s += squares
-
-    @inplace
-    def kernel(p, g, r, s, *, lr, eps):
+    def kernel(p, g, r, s, *, lr, eps, square_moved, square):
+        xp.maximum(r, xp.sqrt(square_moved), out=r)
+        s += square
         p -= lr * r / xp.sqrt(s + eps) * g
 
 
@@ -60,19 +58,16 @@ class DoWG(DoG):
 
     oracle = "optax.contrib.dowg"
     eps_of_squares = False
-    eps: float = 1e-4
-    r_eps: float = 1e-2
+    eps: Eps = 1e-4
+    r_eps: Annotated[Fixed, "first distance"] = 1e-2
 
     def start(self, p):
-        return {"x0": p, "r": xp.asarray(self.r_eps), "s": xp.asarray(0.0)}
+        return {"x0": p, "r": self.r_eps, "s": 0.0}
 
     @inplace
-    def estimate(r: Array, s, *, distance, squares):
-        xp.maximum(r, distance, out=r)
-        s += r * r * squares
-
-    @inplace
-    def kernel(p, g, r, s, *, lr, eps):
+    def kernel(p, g, r, s, *, lr, eps, square_moved, square):
+        xp.maximum(r, xp.sqrt(square_moved), out=r)
+        s += r * r * square
         p -= lr * r * r / (xp.sqrt(s) + eps) * g
 
 
@@ -85,61 +80,44 @@ class DAdaptAdam(PaperAdam):
 
     oracle = "dadaptation.DAdaptAdam"
     passes = ("kernel", "estimate")
-    start_only = ("d0",)
-    one_number = ("lr", "betas[1]")
+    given = ("progress", "norm")
     diagonal = NO_DIAGONAL  # the rate is in m
-    lr: Schedule = 1.0
-    eps: float = 1e-8
-    d0: float = 1e-6
+    lr: Annotated[Rate, ONE_NUMBER] = 1.0
+    betas: tuple[Beta, Annotated[Beta, ONE_NUMBER]] = (0.9, 0.999)
+    eps: Eps = 1e-8
+    d0: Annotated[Fixed, "first distance"] = 1e-6
 
     def start(self, p):
-        return {"d": xp.asarray(self.d0), "r": xp.asarray(0.0)}
+        return {"d": self.d0, "r": 0.0}
 
-    def scalars(self, h):
-        beta3 = root(h.betas[1])
-        return {**super().scalars(h), "beta3": beta3, "one_minus_beta3": 1 - beta3}
+    def update(self):
+        progress = self.progress_made()
+        self.apply("kernel")
+        norm = self.sum_over(lambda s: xp.abs(s).sum())
+        self.apply("estimate", progress=progress, norm=norm)
 
-    def update(self, scalars):
-        eps = scalars["eps"]
-        progress = self.total(lambda g, s, v: (g * s / PaperAdam.diagonal(v, eps=eps)).sum())
-        self.sweep("kernel", scalars)
-        self.sweep("estimate", {**scalars, "progress": progress, "norm": self.norm_of_s()})
-
-    def norm_of_s(self):
-        """The sum of the absolute values of s."""
-        return self.total(lambda s: xp.abs(s).sum())
+    def progress_made(self):
+        """The sum of g s over the diagonal."""
+        eps = self.used["eps"]
+        return self.sum_over(lambda g, s, v: (g * s / PaperAdam.diagonal(v, eps=eps)).sum())
 
     @inplace
-    def kernel(
-        p,
-        g,
-        m,
-        v,
-        s,
-        d,
-        *,
-        lr,
-        eps,
-        beta1,
-        one_minus_beta1,
-        beta2,
-        one_minus_beta2,
-        beta3,
-        one_minus_beta3,
-    ):
+    def kernel(p, g, m, v, s, d, *, lr, betas, eps):
+        (beta1, beta2), beta3 = betas, xp.sqrt(betas[1])
         m *= beta1
-        m += one_minus_beta1 * lr * d * g
+        m += (1 - beta1) * lr * d * g
         v *= beta2
-        v += one_minus_beta2 * g * g
+        v += (1 - beta2) * g * g
         s *= beta3
-        s += one_minus_beta3 * lr * d * g
+        s += (1 - beta3) * lr * d * g
         p -= m / PaperAdam.diagonal(v, eps=eps)
 
     @inplace
-    def estimate(d, r, *, lr, beta3, one_minus_beta3, progress, norm):
+    def estimate(d, r, *, lr, betas, progress, norm):
+        beta3 = xp.sqrt(betas[1])
         r *= beta3
-        r += one_minus_beta3 * lr * d * progress
-        xp.maximum(d, _quotient(r, one_minus_beta3 * norm), out=d)
+        r += (1 - beta3) * lr * d * progress
+        xp.maximum(d, _quotient(r, (1 - beta3) * norm), out=d)
 
 
 class Prodigy(DAdaptAdam):
@@ -150,39 +128,37 @@ class Prodigy(DAdaptAdam):
     """
 
     oracle = "prodigyopt.Prodigy"
-    totals = ("progress",)
-    weight_decay: Schedule = 0.0
+    reductions = ("progress",)
+    weight_decay: Rate = 0.0
 
     def start(self, p):
         return {**super().start(p), "x0": p}
 
-    def scalars(self, h):
-        return {**super().scalars(h), "decay": h.lr * h.weight_decay}
-
-    def update(self, scalars):
-        progress = self.total(self.progress)
-        self.sweep("kernel", scalars)
-        self.sweep("estimate", {**scalars, "progress": progress, "norm": self.norm_of_s()})
+    def progress_made(self):
+        """The sum of g (x0 - p)."""
+        return self.sum_over(self.progress)
 
     @inplace
     def progress(p, g, x0):
         return (g * (x0 - p)).sum()
 
     @inplace
-    def kernel(p, g, m, v, s, d, *, lr, eps, decay, beta3, one_minus_beta3, **betas):
-        PaperAdam.moments(d * g, m, v, **betas)
+    def kernel(p, g, m, v, s, d, *, lr, betas, eps, weight_decay):
+        beta3 = xp.sqrt(betas[1])
+        PaperAdam.moments(d * g, m, v, betas=betas)
         s *= beta3
-        s += one_minus_beta3 * lr * d * d * g
-        p -= decay * d * p
+        s += (1 - beta3) * lr * d * d * g
+        p -= lr * weight_decay * d * p
         p -= lr * d * m / PaperAdam.diagonal(v, eps=d * eps)
 
     @inplace
-    def estimate(d, r, *, lr, beta3, one_minus_beta3, progress, norm):
+    def estimate(d, r, *, lr, betas, progress, norm):
+        beta3 = xp.sqrt(betas[1])
         r *= beta3
-        r += one_minus_beta3 * lr * d * d * progress
+        r += (1 - beta3) * lr * d * d * progress
         xp.maximum(d, _quotient(r, norm), out=d)
 
 
 def _quotient(a, b):
     """a / b, and 0 where b is 0, as it is before the first gradient."""
-    return xp.where(b > 0, a, b) / (b + (b == 0))
+    return xp.where(b > 0, a, 0.0) / xp.where(b > 0, b, 1.0)

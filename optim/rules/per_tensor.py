@@ -1,18 +1,16 @@
-"""Rules that see each tensor whole: its norm, or sums along its axes.
+"""Rules that see each tensor whole: its norm, its means, or how many of its values agree.
 
 Weights are (in, out), so that an output unit is a column.
 """
 
-from functools import reduce
-from itertools import accumulate
-from math import prod
+from typing import Annotated
 
 from minigrad.backend import Array, xp
+from optim.engine.kinds import ONE_NUMBER, Beta, Eps, Positive, Rate
 from optim.engine.optimizer import NO_DIAGONAL, Optimizer, inplace
-from optim.engine.settings import Betas, Schedule, power, where
 from optim.rules.adam import Adam, PaperAdam
 
-__all__ = ["LAMB", "LARS", "SM3", "Adafactor", "AdamMini", "NovoGrad"]
+__all__ = ["LAMB", "LARS", "MARS", "Adafactor", "AdamMini", "CautiousAdamW", "NovoGrad"]
 
 
 def norm(x):
@@ -31,16 +29,6 @@ def rms(x):
     return xp.sqrt((x * x).mean())
 
 
-def views(flat, shapes):
-    """The arrays of these shapes that lie end to end in a flat array."""
-    sizes = [prod(shape) for shape in shapes]
-    ends = accumulate(sizes)
-    return [
-        flat[end - size : end].reshape(shape)
-        for shape, size, end in zip(shapes, sizes, ends, strict=True)
-    ]
-
-
 class LARS(Optimizer):
     """Momentum whose step of a tensor is in proportion to the tensor's norm.
 
@@ -49,12 +37,12 @@ class LARS(Optimizer):
     """
 
     oracle = "the paper"
-    lr: Schedule = 1.0
-    momentum: Schedule = 0.9
-    weight_decay: Schedule = 0.0
-    trust_coefficient: Schedule = 1e-3
+    lr: Rate = 1.0
+    momentum: Beta = 0.9
+    weight_decay: Rate = 0.0
+    trust_coefficient: Annotated[Rate, "step over the tensor's norm"] = 1e-3
 
-    per_tensor = True
+    per_tensor = ("kernel",)
 
     @inplace
     def kernel(p, g, b, *, lr, momentum, weight_decay, trust_coefficient):
@@ -65,35 +53,6 @@ class LARS(Optimizer):
         p -= b
 
 
-class LAMB(PaperAdam):
-    """Adam's direction, in steps in proportion to the tensor's norm. You et al. 2020, Algorithm 2.
-
-    A tensor of norm zero takes the step of Adam.
-    """
-
-    oracle = "optax.lamb"
-    eps: float = 1e-6
-    weight_decay: Schedule = 0.0
-
-    per_tensor = True
-    diagonal = NO_DIAGONAL  # the step's length is the tensor's
-
-    def scalars(self, h):
-        debias1, debias2 = self.debias(h.betas)
-        return {
-            **super().scalars(h),
-            "weight_decay": h.weight_decay,
-            "debias1": debias1,
-            "debias2": debias2,
-        }
-
-    @inplace
-    def kernel(p, g, m, v, *, lr, eps, weight_decay, debias1, debias2, **betas):
-        PaperAdam.moments(g, m, v, **betas)
-        u = m / debias1 / (xp.sqrt(v / debias2) + eps) + weight_decay * p
-        p -= lr * ratio(norm(p), norm(u)) * u
-
-
 class NovoGrad(Optimizer):
     """Momentum of gradients over a running norm of the tensor's. Ginsburg et al. 2019.
 
@@ -101,73 +60,23 @@ class NovoGrad(Optimizer):
     """
 
     oracle = "optax.novograd"
-    lr: Schedule = 1e-2
-    betas: Betas = (0.9, 0.25)
-    eps: float = 1e-6
-    weight_decay: Schedule = 0.0
+    lr: Rate = 1e-2
+    betas: tuple[Beta, Annotated[Beta, ONE_NUMBER]] = (0.9, 0.25)
+    eps: Eps = 1e-6
+    weight_decay: Rate = 0.0
 
-    one_number = ("betas[1]",)
-    per_tensor = True
+    per_tensor = ("kernel",)
 
     def start(self, p):
         return {"v": xp.zeros(1, p.dtype)}
 
-    def scalars(self, h):
-        beta1, beta2 = h.betas
-        beta2 = beta2 if self.t > 1 else 0.0
-        return {
-            "lr": h.lr,
-            "beta1": beta1,
-            "beta2": beta2,
-            "one_minus_beta2": 1 - beta2,
-            "eps": h.eps,
-            "weight_decay": h.weight_decay,
-        }
-
     @inplace
-    def kernel(p, g, m, v, *, lr, beta1, beta2, one_minus_beta2, eps, weight_decay):
+    def kernel(p, g, m, v, *, lr, betas, eps, weight_decay, t):
+        beta1, beta2 = betas[0], betas[1] if t > 1 else 0.0
         v *= beta2
-        v += one_minus_beta2 * (g * g).sum()
+        v += (1 - beta2) * (g * g).sum()
         m *= beta1
         m += g / (xp.sqrt(v) + eps) + weight_decay * p
-        p -= lr * m
-
-
-class SM3(Optimizer):
-    """AdaGrad in less memory: a sum of squares is bounded by one bound for each slice it lies in.
-
-    Anil, Gupta, Koren and Singer 2019, Algorithm SM3-II, with momentum. The slices are those
-    across each axis: the rows and columns of a matrix. `mu` holds their bounds, axis after axis.
-    """
-
-    oracle = "optax.sm3"
-    lr: Schedule = 0.1
-    momentum: Schedule = 0.9
-    eps: float = 1e-8
-
-    eps_of_squares = True
-    per_tensor = True
-
-    def start(self, p):
-        return {"mu": xp.zeros(sum(p.shape), p.dtype)}
-
-    def scalars(self, h):
-        return {
-            "lr": h.lr,
-            "momentum": h.momentum,
-            "one_minus_momentum": 1 - h.momentum,
-            "eps": h.eps,
-        }
-
-    @inplace
-    def kernel(p: Array, g, m, mu, *, lr, momentum, one_minus_momentum, eps):
-        axes = range(p.ndim)
-        bounds = views(mu, [[p.shape[i] if i == axis else 1 for i in axes] for axis in axes])
-        s = reduce(xp.minimum, bounds) + g * g
-        for axis, bound in enumerate(bounds):
-            bound[...] = s.max(tuple(i for i in axes if i != axis), keepdims=True)
-        m *= momentum
-        m += one_minus_momentum * g / xp.sqrt(s + eps)
         p -= lr * m
 
 
@@ -182,71 +91,151 @@ class Adafactor(Optimizer):
     """
 
     oracle = "torch.optim.Adafactor"
-    lr: Schedule = 1e-2
-    decay_rate: Schedule = 0.8
-    eps: float = 1e-15
-    min_scale: Schedule = 1e-3
-    d: Schedule = 1.0
-    weight_decay: Schedule = 0.0
+    lr: Rate = 1e-2
+    decay_rate: Annotated[Rate, ONE_NUMBER, "power with which a new square weighs less"] = 0.8
+    eps: Eps = 1e-15
+    min_scale: Annotated[Rate, "least size of a tensor"] = 1e-3
+    d: Annotated[Positive, "largest root mean square of a step"] = 1.0
+    weight_decay: Rate = 0.0
 
-    one_number = ("decay_rate",)
-    per_tensor = True
+    passes = ("relative_step", "kernel")
+    per_tensor = ("kernel",)
 
     def start(self, p):
+        numbers = {"step": 0.0, "weight": 0.0}
         if p.ndim > 1:
             row, column = xp.zeros_like(p[..., :1]), xp.zeros_like(p[..., :1, :])
-            return {"r": row, "c": column, "v": xp.zeros(0, p.dtype)}
-        return {"r": xp.zeros(0, p.dtype), "c": xp.zeros(0, p.dtype)}
-
-    def scalars(self, h):
-        one_minus_beta2 = power(self.t, -h.decay_rate)
-        most = self.t**-0.5
-        return {
-            "lr": where(h.lr < most, h.lr, most),
-            "keep": 1 - h.lr * h.weight_decay,
-            "beta2": 1 - one_minus_beta2,
-            "one_minus_beta2": one_minus_beta2,
-            "eps": h.eps,
-            "min_scale": h.min_scale,
-            "d": h.d,
-        }
+            return {"r": row, "c": column, "v": xp.zeros(0, p.dtype), **numbers}
+        return {"r": xp.zeros(0, p.dtype), "c": xp.zeros(0, p.dtype), **numbers}
 
     @inplace
-    def kernel(p: Array, g, r, c, v, *, lr, keep, beta2, one_minus_beta2, eps, min_scale, d):
+    def relative_step(step, weight, *, lr, decay_rate, t):
+        step[...] = xp.minimum(lr, t**-0.5)
+        weight[...] = t**-decay_rate
+
+    @inplace
+    def kernel(p: Array, g, r, c, v, step, weight, *, lr, eps, min_scale, d, weight_decay):
         squares = g * g
         if p.ndim > 1:
-            r *= beta2
-            r += one_minus_beta2 * squares.mean(-1, keepdims=True)
-            c *= beta2
-            c += one_minus_beta2 * squares.mean(-2, keepdims=True)
+            r *= 1 - weight
+            r += weight * squares.mean(-1, keepdims=True)
+            c *= 1 - weight
+            c += weight * squares.mean(-2, keepdims=True)
             squares = r / xp.maximum(r.mean(-2, keepdims=True), eps) * c
         else:
-            v *= beta2
-            v += one_minus_beta2 * squares
+            v *= 1 - weight
+            v += weight * squares
             squares = v
         u = g / xp.maximum(xp.sqrt(squares), eps)
-        step = lr * xp.maximum(rms(p), min_scale) / xp.maximum(rms(u) / d, 1)
-        p *= keep
-        p -= step * u
+        relative = step * xp.maximum(rms(p), min_scale) / xp.maximum(rms(u) / d, 1)
+        p *= 1 - lr * weight_decay
+        p -= relative * u
 
 
-class AdamMini(Adam):
+class WholeAdam(Optimizer):
+    """Base: Adam's numbers of a step, made ready for passes that see whole tensors."""
+
+    lr: Rate = 1e-3
+    betas: tuple[Beta, Beta] = (0.9, 0.999)
+    eps: Eps = 1e-8
+
+    passes = ("correct", "kernel")
+    per_tensor = ("kernel",)
+
+    def start(self, p):
+        return {**Adam.start(self, p), "step": 0.0, "floor": 0.0}
+
+    @inplace
+    def correct(beta1_t, beta2_t, step, floor, *, lr, betas, eps):
+        beta1_t *= betas[0]
+        beta2_t *= betas[1]
+        step[...] = Adam.rate(beta1_t, beta2_t, lr=lr)
+        floor[...] = eps * xp.sqrt(1 - beta2_t)
+
+
+class LAMB(Adam):
+    """Adam's direction, in steps in proportion to the tensor's norm. You et al. 2020, Algorithm 2.
+
+    A tensor of norm zero takes the step of Adam.
+    """
+
+    oracle = "optax.lamb"
+    eps: Eps = 1e-6
+    weight_decay: Rate = 0.0
+
+    passes = ("moments", "kernel")
+    per_tensor = ("kernel",)
+    diagonal = NO_DIAGONAL  # the step's length is the tensor's
+
+    @inplace
+    def kernel(p, m, v, beta1_t, beta2_t, *, lr, eps, weight_decay):
+        u = m / (1 - beta1_t) / (xp.sqrt(v / (1 - beta2_t)) + eps) + weight_decay * p
+        p -= lr * ratio(norm(p), norm(u)) * u
+
+
+class AdamMini(WholeAdam):
     """Adam with one v for each output unit, of the mean of its squared gradients, and one for a
     vector. Zhang et al. 2024."""
 
     oracle = "adam_mini.Adam_mini"
-
-    one_number = ("betas[1]",)
-    per_tensor = True
-    diagonal = NO_DIAGONAL  # one v for many coordinates
+    betas: tuple[Beta, Annotated[Beta, ONE_NUMBER]] = (0.9, 0.999)
 
     def start(self, p):
-        return {"v": xp.zeros(p.shape[-1] if p.ndim > 1 else 1, p.dtype)}
+        return {**super().start(p), "v": xp.zeros(p.shape[-1] if p.ndim > 1 else 1, p.dtype)}
 
     @inplace
-    def kernel(p, g, m, v, *, lr, eps, beta1, one_minus_beta1, beta2, one_minus_beta2):
-        m *= beta1
-        m += one_minus_beta1 * g
-        v *= beta2
-        v += one_minus_beta2 * (g * g).reshape(-1, v.size).mean(0)
-        p -= lr * m / Adam.diagonal(v, eps=eps)
+    def kernel(p, g, m, v, step, floor, *, betas):
+        m *= betas[0]
+        m += (1 - betas[0]) * g
+        v *= betas[1]
+        v += (1 - betas[1]) * (g * g).reshape(-1, v.size).mean(0)
+        p -= step * m / (xp.sqrt(v) + floor)
+
+
+class CautiousAdamW(WholeAdam):
+    """AdamW that moves only where its step is down the present gradient, there by more.
+
+    By the number of a tensor's coordinates over one more than those that move. Liang et al. 2024.
+    """
+
+    oracle = "the paper"
+    weight_decay: Rate = 1e-2
+
+    @inplace
+    def kernel(p, g, m, v, step, floor, *, lr, betas, weight_decay):
+        PaperAdam.moments(g, m, v, betas=betas)
+        agrees = (xp.sign(m) * xp.sign(g) > 0).astype(g.dtype)
+        share = (agrees.sum() + 1) / g.size
+        p *= 1 - lr * weight_decay
+        p -= step * agrees * m / (share * (xp.sqrt(v) + floor))
+
+
+class MARS(WholeAdam):
+    """AdamW on gradients that are extrapolated from the last ones, to a norm of at most 1.
+
+    Each tensor has its own norm. Yuan et al. 2024: MARS-AdamW, approximate in that the last
+    gradient is of its own minibatch, as in their implementation, which leaves vectors to AdamW.
+    """
+
+    oracle = "zij.MARS"
+    lr: Rate = 3e-3
+    betas: tuple[Beta, Beta] = (0.95, 0.99)
+    weight_decay: Rate = 0.0
+    gamma: Annotated[Rate, "how far to extrapolate"] = 0.025
+
+    @inplace
+    def diagonal(v, floor):
+        return xp.sqrt(v) + floor
+
+    @inplace
+    def rate(step):
+        return step
+
+    @inplace
+    def kernel(p, g, m, v, last, step, floor, *, lr, betas, weight_decay, gamma):
+        c = g + gamma * betas[0] / (1 - betas[0]) * (g - last)
+        last[...] = g
+        c /= xp.maximum(norm(c), 1.0)
+        PaperAdam.moments(c, m, v, betas=betas)
+        p *= 1 - lr * weight_decay
+        p -= step * m / MARS.diagonal(v, floor)

@@ -9,9 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from minigrad.backend import Array, xp
+from optim.engine.kinds import Beta, Eps, Rate
 from optim.engine.optimizer import Optimizer, inplace
-from optim.engine.settings import Betas, Schedule, root, where
-from optim.projections import Box
 from optim.rules.descent import SGD
 
 __all__ = ["ScheduleFreeAdamW", "ScheduleFreeSGD"]
@@ -24,40 +23,30 @@ class _ScheduleFree(Optimizer):
     a schedule.
     """
 
-    passes = ("kernel", "average")
+    after_projection = ("average",)
+    projected = "z"
 
     def start(self, p):
-        return {"z": p, "x": p}
-
-    def between(self, lr, beta):
-        """The scalars of `follow` and `average`; for `scalars`, once a step.
-
-        As in the package, z weighs as the square of the largest lr so far, so that the steps of a
-        warm-up count for little.
-        """
-        running = self.running
-        beta_last, running["beta"] = running.get("beta", beta), beta
-        largest = running.get("lr_max", 0.0)
-        running["lr_max"] = largest = where(lr > largest, lr, largest)
-        weight = largest * largest
-        running["weight_sum"] = total = running.get("weight_sum", 0.0) + weight
-        return {"c": weight / (total + (total == 0)), "beta": beta, "beta_last": beta_last}
-
-    def update(self, scalars):
-        self.sweep("kernel", scalars)
-        if self.projection and not isinstance(self.projection, Box):  # a box is in the kernel
-            self.state["z"][...] = self.projection.nearest(self.state["z"])
-        self.sweep("average", scalars)
+        return {"z": p, "x": p, "beta_last": 0.0, "lr_max": 0.0, "weight_sum": 0.0}
 
     @inplace
-    def follow(p, z, x, *, beta_last):
+    def follow(p, z, x, beta_last):
         moved = p - (z + beta_last * (x - z))
         z += moved
         x += moved
 
     @inplace
-    def average(p: Array, z, x, *, c, beta):
-        x += c * (z - x)
+    def mix(p: Array, z, x, beta_last, lr_max, weight_sum, *, lr, beta):
+        """Take z into its average, and set p between the two.
+
+        As in the package, z weighs as the square of the largest lr so far, so that the steps of a
+        warm-up count for little.
+        """
+        xp.maximum(lr_max, lr, out=lr_max)
+        weight = lr_max * lr_max
+        weight_sum += weight
+        beta_last[...] = beta
+        x += weight / xp.where(weight_sum > 0, weight_sum, 1.0) * (z - x)
         p[...] = z + beta * (x - z)
 
     @contextmanager
@@ -73,16 +62,17 @@ class ScheduleFreeSGD(_ScheduleFree):
     """
 
     oracle = "schedulefree.SGDScheduleFree"
-    lr: Schedule = 1.0
-    momentum: Schedule = 0.9
-
-    def scalars(self, h):
-        return {"lr": h.lr, **self.between(h.lr, h.momentum)}
+    lr: Rate = 1.0
+    momentum: Beta = 0.9
 
     @inplace
-    def kernel(z, g, p, x, *, lr, beta_last):
-        _ScheduleFree.follow(p, z, x, beta_last=beta_last)
+    def kernel(z, g, p, x, beta_last, *, lr):
+        _ScheduleFree.follow(p, z, x, beta_last)
         SGD.kernel(z, g, lr=lr)
+
+    @inplace
+    def average(p, z, x, beta_last, lr_max, weight_sum, *, lr, momentum):
+        _ScheduleFree.mix(p, z, x, beta_last, lr_max, weight_sum, lr=lr, beta=momentum)
 
 
 class ScheduleFreeAdamW(_ScheduleFree):
@@ -92,27 +82,23 @@ class ScheduleFreeAdamW(_ScheduleFree):
     """
 
     oracle = "schedulefree.AdamWScheduleFree"
-    lr: Schedule = 2.5e-3
-    betas: Betas = (0.9, 0.999)
-    eps: float = 1e-8
-    weight_decay: Schedule = 0.0
+    lr: Rate = 2.5e-3
+    betas: tuple[Beta, Beta] = (0.9, 0.999)
+    eps: Eps = 1e-8
+    weight_decay: Rate = 0.0
 
-    def scalars(self, h):
-        beta1, beta2 = h.betas
-        (debias,) = self.debias((beta2,))
-        correction = root(debias)
-        return {
-            "lr": h.lr * correction,
-            "decay": h.lr * h.weight_decay,
-            "beta2": beta2,
-            "one_minus_beta2": 1 - beta2,
-            "eps": h.eps * correction,
-            **self.between(h.lr, beta1),
-        }
+    def start(self, p):
+        return {**super().start(p), "beta2_t": 1.0}
 
     @inplace
-    def kernel(z, g, p, v, x, *, lr, decay, beta2, one_minus_beta2, eps, beta_last):
-        _ScheduleFree.follow(p, z, x, beta_last=beta_last)
-        v *= beta2
-        v += one_minus_beta2 * g * g
-        z -= lr * g / (xp.sqrt(v) + eps) + decay * p
+    def kernel(z, g, p, v, x, beta_last, beta2_t, *, lr, betas, eps, weight_decay):
+        _ScheduleFree.follow(p, z, x, beta_last)
+        v *= betas[1]
+        v += (1 - betas[1]) * g * g
+        beta2_t *= betas[1]
+        correction = xp.sqrt(1 - beta2_t)
+        z -= lr * correction * g / (xp.sqrt(v) + eps * correction) + lr * weight_decay * p
+
+    @inplace
+    def average(p, z, x, beta_last, lr_max, weight_sum, *, lr, betas):
+        _ScheduleFree.mix(p, z, x, beta_last, lr_max, weight_sum, lr=lr, beta=betas[0])

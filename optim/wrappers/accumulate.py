@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from minigrad.backend import scalar, xp
 from minigrad.tensor import Tensor
 from optim.engine.optimizer import Closure
-from optim.wrappers.base import Wrapper, memory_of, refuse_closures, whole_spans
+from optim.wrappers.base import Updates, Wrapper, beside, refuse_closures, whole_spans
 
 
 @dataclass(eq=False)
@@ -16,14 +16,14 @@ class Accumulate(Wrapper):
     zero_grad is needed after that one only, and does no harm after the others. t counts updates.
     """
 
-    every: int
+    every: Updates
 
     def __post_init__(self) -> None:
         super().__post_init__()
         refuse_closures(self.inner, "Accumulate")
-        memory = memory_of(self.params, "accumulated")
-        self.arrays = memory.arrays
-        self._spans = [arrays for _, arrays in whole_spans(memory, "g", "accumulated")]
+        state = beside(self.params, "accumulated")
+        self.arrays = state.arrays
+        self._spans = [(g, sums) for _, g, sums in whole_spans(state, "g", "accumulated")]
 
     @property
     def due(self) -> bool:

@@ -9,13 +9,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Annotated, Any
 
-from minigrad.backend import Array, scalar
+from minigrad.backend import Array
 from minigrad.tensor import Tensor
+from optim.engine.kinds import but
 from optim.engine.optimizer import Closure, inplace
-from optim.engine.passes import Pass
-from optim.engine.state import FlatState
-from optim.wrappers.base import Wrapper
+from optim.engine.passes import FlatPass
+from optim.engine.state import State
+from optim.wrappers.base import Memory, Share, Updates, Wrapper
 
 
 @dataclass(eq=False)
@@ -24,9 +26,9 @@ class WeightAverage(Wrapper, ABC):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        memory = FlatState(self.params, ["average"], lambda p: {"average": p})
-        self.arrays = memory.arrays
-        self._absorb = Pass(self.kernel, memory, self.params)
+        state = State(self.params, ["average"], lambda p: {"average": p}, per_tensor=False)
+        self.arrays = state.arrays
+        self._lerp = FlatPass(self.kernel, ("p", "average"), {"keep": 0}, state, self.params)
 
     @property
     def average(self) -> Array:
@@ -34,31 +36,29 @@ class WeightAverage(Wrapper, ABC):
         return self.arrays["average"]
 
     @inplace
-    def kernel(p: Array, average: Array, *, keep: Array) -> None:
+    def kernel(p: Array, average: Array, *, keep: Any) -> None:
         average -= p  # so that the average of equal weights is these, bit for bit
         average *= keep
         average += p
 
     @abstractmethod
-    def absorb(self) -> None:
+    def update_average(self) -> None:
         """Take the newest weights in."""
 
-    def mix(self, keep: float) -> None:
+    def lerp(self, keep: float) -> None:
         """Keep that share of the average, and take the rest from the weights."""
-        self._absorb({"keep": scalar(keep, self.params.dtype)})
+        self._lerp({"keep": float(keep)})
 
-    def show(self) -> None:
+    def copy_to_weights(self) -> None:
         """Make the average the weights."""
-        for _, (p, average) in self._absorb.blocks:
-            p[...] = average
-        self.params.mark_changed()
+        self.params.scatter(self.average)
 
     def step(self, closure: Closure | None = None) -> Tensor | None:
         """Let the inner step, and take in the weights if it has moved them."""
         due = self.due
         loss = super().step(closure)
         if due:
-            self.absorb()
+            self.update_average()
         return loss
 
     @contextmanager
@@ -72,10 +72,10 @@ class WeightAverage(Wrapper, ABC):
 class ExponentialAverage(WeightAverage):
     """Averages the weights with a memory of 1 / (1 - decay) updates, from those it starts with."""
 
-    decay: float = 0.999
+    decay: Memory = 0.999
 
-    def absorb(self) -> None:
-        self.mix(self.decay)
+    def update_average(self) -> None:
+        self.lerp(self.decay)
 
 
 @dataclass(eq=False)
@@ -85,11 +85,11 @@ class PolyakAverage(WeightAverage):
     Polyak and Juditsky 1992.
     """
 
-    start: int = 0
+    start: Annotated[Updates, but(low=0)] = 0
 
-    def absorb(self) -> None:
+    def update_average(self) -> None:
         self.count += 1
-        self.mix(1 - 1 / max(1, self.count - self.start))
+        self.lerp(1 - 1 / max(1, self.count - self.start))
 
 
 @dataclass(eq=False)
@@ -99,12 +99,12 @@ class Lookahead(WeightAverage):
     Zhang, Lucas, Hinton and Ba 2019, Algorithm 1. The slow weights are those to evaluate with.
     """
 
-    k: int = 5
-    alpha: float = 0.5
+    k: Updates = 5
+    alpha: Share = 0.5
 
-    def absorb(self) -> None:
+    def update_average(self) -> None:
         self.count += 1
         if self.count >= self.k:
             self.count = 0
-            self.mix(1 - self.alpha)
-            self.show()
+            self.lerp(1 - self.alpha)
+            self.copy_to_weights()

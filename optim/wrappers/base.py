@@ -7,35 +7,28 @@ not define itself, such as t, params, lr or metric(), is that of its inner. Grad
 outermost wrapper to the rule, so the outermost sees them first; weights come back the other way.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, fields
-from math import inf
-from numbers import Integral, Real
-from typing import Any
+from typing import Annotated, Any
 
 from minigrad.arena import Parameters
-from minigrad.backend import Array, to_host, xp
+from minigrad.backend import Array, xp
 from minigrad.tensor import Tensor
+from optim.engine.kinds import Kind, kinds
 from optim.engine.optimizer import Closure
-from optim.engine.settings import restore, stateful
-from optim.engine.state import FlatState, Pieces, check_saved
+from optim.engine.saving import Saved
+from optim.engine.state import State
+from optim.engine.threads import summed_length
 
-PARTS = ("rule", "count", "state", "schedules", "inner")  # of a wrapper's state
-
-_FITS: dict[str, tuple[type, Callable[[Any], bool], str]] = {  # by the name of a setting
-    "k": (Integral, lambda k: k >= 1, "a whole number from 1"),
-    "every": (Integral, lambda n: n >= 1, "a whole number from 1"),
-    "start": (Integral, lambda n: n >= 0, "a whole number from 0"),
-    "alpha": (Real, lambda a: 0 <= a <= 1, "a number in [0, 1]"),
-    "decay": (Real, lambda d: 0 <= d < 1, "a number in [0, 1)"),
-    "value": (Real, lambda x: x > 0, "a number above 0, inf for no bound"),
-    "rho": (Real, lambda r: 0 <= r < inf, "a number in [0, inf)"),
-    "norm": (Real, lambda x: x > 0, "a number above 0, inf for no bound"),
-}
+# What a setting of a wrapper may be: one number, which may change between steps
+Share = Annotated[float, Kind("Share", 0, 1, has_high=True, schedule=False, array=False)]
+Memory = Annotated[float, Kind("Memory", 0, 1, schedule=False, array=False)]
+Bound = Annotated[float, Kind("Bound", 0, has_low=False, has_high=True, schedule=False, array=False)]
+Distance = Annotated[float, Kind("Distance", 0, schedule=False, array=False)]
+Updates = Annotated[int, Kind("Updates", 1, whole=True)]
 
 
 @dataclass(eq=False)
-class Wrapper:
+class Wrapper(Saved):
     """Base of the wrappers: does what `inner` does, and saves it together with what is its own."""
 
     inner: Any
@@ -64,12 +57,10 @@ class Wrapper:
             raise AttributeError(f"{name} is fixed; build another wrapper to change it.")
         if name == "inner":
             check_optimizer(value, f"inner of {type(self).__name__}")
-        if name in _FITS:
-            kind, fits, wanted = _FITS[name]
-            if not isinstance(value, kind):
-                raise TypeError(f"{name}={value!r}: give {wanted}.")
-            if not fits(value):
-                raise ValueError(f"{name}={value!r}: give {wanted}.")
+        kind = kinds(type(self))[name]
+        if isinstance(kind, Kind) and kind.name != "Number":
+            kind.check_form(name, value, value)
+            kind.check(name, value, value)
 
     @property
     def due(self) -> bool:
@@ -94,38 +85,18 @@ class Wrapper:
         loss: Tensor | None = self.inner.step(edited)
         return loss
 
-    def advance(self) -> None:
-        """Step from the gradients that the parameters have."""
-        self.step()
+    def _live(self) -> dict[str, Array]:
+        return self.arrays
 
-    def _schedules(self) -> dict[str, Any]:
-        """The wrapper's own schedules that have a state, by place."""
-        return stateful({f.name: getattr(self, f.name) for f in fields(self) if f.name != "inner"})
+    def _own_settings(self) -> dict[str, Any]:
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "inner"}
 
-    def state_dict(self) -> dict[str, Any]:
-        """Everything that continuing needs, on the host; that of the inner is nested in it."""
-        return {
-            "rule": type(self).__name__,
-            "count": self.count,
-            "state": {name: to_host(array).copy() for name, array in self.arrays.items()},
-            "schedules": {at: one.state_dict() for at, one in self._schedules().items()},
-            "inner": self.inner.state_dict(),
-        }
+    def _rest(self) -> dict[str, Any]:
+        return {"count": self.count, "inner": self.inner.state_dict()}
 
-    def load_state_dict(self, saved: dict[str, Any]) -> None:
-        """Continue from a state; raises ValueError, and changes nothing, where it does not fit."""
-        check_saved(saved, type(self).__name__, PARTS, self.arrays)
-        schedules = self._schedules()
-        before = {at: one.state_dict() for at, one in schedules.items()}
-        restore(schedules, saved["schedules"])
-        try:
-            self.inner.load_state_dict(saved["inner"])  # changes nothing if it raises
-        except Exception:
-            restore(schedules, before)
-            raise
+    def _load_rest(self, saved: dict[str, Any]) -> None:
+        self.inner.load_state_dict(saved["inner"])  # changes nothing if it raises
         self.count = saved["count"]
-        for name, array in self.arrays.items():
-            array[...] = xp.asarray(saved["state"][name])
 
 
 def moves_next(optimizer: Any) -> bool:
@@ -135,7 +106,7 @@ def moves_next(optimizer: Any) -> bool:
 
 def check_optimizer(value: Any, what: str) -> None:
     """Raise TypeError for what is neither an optimizer nor a wrapper."""
-    if isinstance(value, type) or not hasattr(value, "advance"):
+    if isinstance(value, type) or not hasattr(value, "step"):
         raise TypeError(
             f"{what} is {value!r:.60}, not an optimizer; build one first, as optim.Adam(params)."
         )
@@ -147,11 +118,26 @@ def refuse_closures(optimizer: Any, what: str) -> None:
         raise TypeError(f"{what} steps from gradients, but {optimizer!r:.60} asks for a closure.")
 
 
-def whole_spans(memory: FlatState, *names: str) -> Pieces:
-    """The coordinates of each span, and its parts of the arrays of these names."""
-    return memory.pieces(names, max(1, memory.params.size))
-
-
-def memory_of(params: Parameters, *names: str) -> FlatState:
+def beside(params: Parameters, *names: str) -> State:
     """Flat arrays of zeros beside the parameters."""
-    return FlatState(params, names, lambda p: {})
+    return State(params, names, lambda p: {}, per_tensor=False)
+
+
+def whole_spans(state: State, *names: str) -> list[tuple[Any, ...]]:
+    """For each span its coordinates, and its parts of the arrays of these names."""
+    blocks = state.blocks(names, max(1, state.params.size))
+    return [(here, *(views[name] for name in names)) for here, views in blocks]
+
+
+class GradientNorm:
+    """The Euclidean norm of the gradient of all parameters together, 0-d.
+
+    In float64, in which no square of a float32 overflows or vanishes.
+    """
+
+    def __init__(self, params: Parameters):
+        blocks = beside(params).blocks(("g",), summed_length(params))
+        self._pieces = [views["g"] for _, views in blocks]
+
+    def __call__(self) -> Array:
+        return xp.sqrt(sum(xp.square(g, dtype="float64").sum() for g in self._pieces))

@@ -5,15 +5,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from minigrad.backend import scalar, xp
-from optim.engine.threads import summed_length
-from optim.wrappers.base import Wrapper, memory_of
+from optim.wrappers.base import Bound, GradientNorm, Wrapper
 
 
 @dataclass(eq=False)
 class ClipValue(Wrapper):
     """Clips every coordinate of the gradient to [-value, value]."""
 
-    value: float
+    value: Bound
 
     def edit(self) -> None:
         bound = scalar(self.value, self.params.dtype)
@@ -30,21 +29,17 @@ class ClipNorm(Wrapper):
     Pascanu, Mikolov and Bengio 2013, Algorithm 1.
     """
 
-    norm: float
+    norm: Bound
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        pieces = memory_of(self.params).pieces(("g",), summed_length(self.params))
-        self._pieces = [g for _, (g,) in pieces]
+        self._norm = GradientNorm(self.params)
 
     def edit(self) -> None:
         self.params.materialize_grads()
         try:
             with np.errstate(over="raise", invalid="raise"):
-                # in float64, in which no square of a float32 overflows or vanishes
-                squares = [xp.square(g, dtype="float64").sum() for g in self._pieces]
-                excess = xp.sqrt(sum(squares)) / self.norm
-                factor = xp.asarray(1 / xp.maximum(excess, 1), self.params.dtype)
+                factor = xp.asarray(1 / xp.maximum(self._norm() / self.norm, 1), self.params.dtype)
                 for span in self.params.spans:
                     xp.multiply(span.grad, factor, out=span.grad)
         except FloatingPointError as error:

@@ -3,11 +3,15 @@
 from dataclasses import dataclass
 from typing import Any
 
-from minigrad.backend import scalar, xp
+from minigrad.backend import Array
 from minigrad.tensor import Tensor
-from optim.engine.optimizer import Closure
-from optim.engine.settings import Hyperparameters, Schedule, check_range
-from optim.wrappers.base import Wrapper, memory_of, refuse_closures, whole_spans
+from optim.engine.kinds import Rate, kind_of
+from optim.engine.optimizer import Closure, inplace
+from optim.engine.passes import FlatPass
+from optim.engine.settings import Settings, check_setting, check_size, value_at
+from optim.wrappers.base import Wrapper, beside, refuse_closures
+
+RATE: Any = kind_of(Rate)
 
 
 @dataclass(eq=False)
@@ -17,42 +21,36 @@ class DecoupledDecay(Wrapper):
     Loshchilov and Hutter 2019, Algorithm 2: around Adam, AdamW. lr is that of the inner at its t.
     """
 
-    weight_decay: Schedule
+    weight_decay: Rate
 
     def __post_init__(self) -> None:
         super().__post_init__()
         refuse_closures(self.inner, "DecoupledDecay")
-        self._spans = list(whole_spans(memory_of(self.params), "p"))
+        scalars = {"lr": 0, "weight_decay": 0}
+        self._shrink = FlatPass(self.kernel, ("p",), scalars, beside(self.params), self.params)
+
+    @inplace
+    def kernel(p: Array, *, lr: Any, weight_decay: Any) -> None:
+        p *= 1 - lr * weight_decay
 
     def _check(self, name: str, value: Any) -> None:
-        super()._check(name, value)
+        if name != "weight_decay":
+            super()._check(name, value)
         if name == "inner" and not hasattr(value, "lr"):
             raise TypeError(f"inner={value!r:.60} has no lr of its own; decay what has one.")
         if name == "weight_decay":
-            check_range(name, value, 0.0)
-            shape = getattr(value(1) if callable(value) else value, "shape", ())
-            if shape not in ((), (self.params.size,)):
-                raise ValueError(
-                    f"weight_decay is an array of shape {shape}; give a number, or one value for "
-                    f"each of the {self.params.size} coordinates."
-                )
+            check_setting("DecoupledDecay", name, value, RATE)
+            first = value_at(name, value, 1)
+            if getattr(first, "ndim", 0):
+                check_size(name, first, self.params.size)
 
     def step(self, closure: Closure | None = None) -> Tensor | None:
         """Decay, after the closure if there is one, and let the inner step."""
         loss = closure() if closure else None
         if self.due:
-            self._shrink()
+            given = {"lr": self.inner.lr, "weight_decay": self.weight_decay}
+            settings = Settings(given, dict.fromkeys(given, RATE), self.params.size)
+            self._shrink(settings.at(self.t + 1))
+            self.params.mark_changed()
         self.inner.step()
         return loss
-
-    def _shrink(self) -> None:
-        t, dtype = self.t + 1, self.params.dtype
-        h = Hyperparameters({"lr": self.inner.lr, "weight_decay": self.weight_decay}).at(t)
-        keep = 1 - h.lr * h.weight_decay
-        spread = getattr(keep, "ndim", 0)
-        if not spread and keep != keep:
-            raise ValueError(f"lr or weight_decay is NaN at step {t}; mend the schedule.")
-        keep = xp.asarray(keep, dtype) if spread else scalar(keep, dtype)
-        for here, (p,) in self._spans:
-            xp.multiply(p, keep[here] if spread else keep, out=p)
-        self.params.mark_changed()

@@ -10,7 +10,7 @@ from minigrad.backend import Array, xp
 from minigrad.errors import nearest
 from minigrad.tensor import Tensor
 from optim.engine.optimizer import Closure
-from optim.wrappers.base import Wrapper, memory_of, whole_spans
+from optim.wrappers.base import Wrapper, beside, whole_spans
 
 
 @dataclass(eq=False)
@@ -24,9 +24,9 @@ class Frozen(Wrapper):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        frozen, memory = _coordinates(self.mask, self.params), memory_of(self.params, "kept")
+        frozen, state = _coordinates(self.mask, self.params), beside(self.params, "kept")
         self._spans = [
-            (*arrays, frozen[here]) for here, arrays in whole_spans(memory, "p", "g", "kept")
+            (*arrays, frozen[here]) for here, *arrays in whole_spans(state, "p", "g", "kept")
         ]
 
     def edit(self) -> None:

@@ -8,7 +8,7 @@ from minigrad.arena import Parameters
 from minigrad.backend import Array, xp
 from minigrad.tensor import Tensor
 from optim.engine.optimizer import Closure
-from optim.engine.state import check_saved
+from optim.engine.saving import check_keys
 from optim.wrappers.base import check_optimizer, moves_next, refuse_closures
 
 
@@ -77,13 +77,9 @@ class Groups:
     def step(self, closure: Closure | None = None) -> Tensor | None:
         """Call the closure, if there is one, and step every group."""
         loss = closure() if closure else None
-        self.advance()
-        return loss
-
-    def advance(self) -> None:
-        """Step every group from the gradients that its parameters have."""
         for one in self:
-            one.advance()
+            one.step()
+        return loss
 
     def zero_grad(self) -> None:
         """Set the gradients to zero."""
@@ -107,7 +103,7 @@ class Groups:
 
     def load_state_dict(self, saved: dict[str, Any]) -> None:
         """Continue from a state; raises ValueError, and changes nothing, where it does not fit."""
-        check_saved(saved, "Groups", ("rule", "groups"), {})
+        check_keys(saved, "Groups", ("rule", "groups"))
         groups, before = saved["groups"], self.state_dict()["groups"]
         if set(groups) != set(before):
             raise ValueError(

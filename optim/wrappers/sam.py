@@ -9,9 +9,8 @@ import numpy as np
 from minigrad.backend import xp
 from minigrad.tensor import Tensor
 from optim.engine.optimizer import Closure
-from optim.engine.threads import summed_length
 from optim.rules.descent import SGD
-from optim.wrappers.base import Wrapper, memory_of, refuse_closures, whole_spans
+from optim.wrappers.base import Distance, GradientNorm, Wrapper, beside, refuse_closures, whole_spans
 
 
 @dataclass(eq=False, init=False)
@@ -22,7 +21,7 @@ class SAM(Wrapper):
     without a closure.
     """
 
-    rho: float
+    rho: Distance
 
     needs_closure: ClassVar[bool] = True
     oracle: ClassVar[str] = "pytorch_optimizer.SAM"
@@ -37,9 +36,9 @@ class SAM(Wrapper):
         self.rho = rho
         super().__init__(base(params, **settings))
         refuse_closures(self.inner, "SAM")
-        memory = memory_of(self.params, "p_here")
-        self._spans = [arrays for _, arrays in whole_spans(memory, "p", "g", "p_here")]
-        self._pieces = [g for _, (g,) in memory.pieces(("g",), summed_length(self.params))]
+        state = beside(self.params, "p_here")
+        self._spans = [arrays for _, *arrays in whole_spans(state, "p", "g", "p_here")]
+        self._norm = GradientNorm(self.params)
         self._tiny = np.finfo(self.params.dtype).tiny
 
     def step(self, closure: Closure | None = None) -> Tensor | None:
@@ -51,9 +50,7 @@ class SAM(Wrapper):
             )
         loss = closure()
         self.params.materialize_grads()
-        # in float64, in which no square of a float32 overflows or vanishes
-        norm = xp.sqrt(sum(xp.square(g, dtype="float64").sum() for g in self._pieces))
-        inverse = xp.asarray(1 / xp.maximum(norm, self._tiny), self.params.dtype)
+        inverse = xp.asarray(1 / xp.maximum(self._norm(), self._tiny), self.params.dtype)
         for p, g, p_here in self._spans:
             p_here[...] = p
             g *= inverse  # the closure overwrites it anyway
@@ -66,5 +63,5 @@ class SAM(Wrapper):
             for p, _, p_here in self._spans:
                 p[...] = p_here
             self.params.mark_changed()
-        self.inner.advance()
+        self.inner.step()
         return loss

@@ -1,0 +1,163 @@
+"""A traced loop compiled by numba: one pass over memory, with the bits of NumPy.
+
+Only --backend numba imports this. There is no fastmath, and numba forms no fused multiply-add. The
+threads are the engine's own, since numba's may abort where two passes run at once.
+"""
+
+import ctypes
+import ctypes.util
+import platform
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from math import inf, nan, sqrt
+from threading import Timer
+from typing import Any
+
+import numba
+import numpy as np
+
+from optim.engine.printing import identifiers, statements
+from optim.engine.state import Block
+from optim.engine.threads import share
+from optim.engine.trace import Program, Value
+
+PATIENCE = 1.0  # seconds of compiling before it is announced
+FLAGS = {  # of <fenv.h>, in the order in which errors are named
+    "overflow": {"x86_64": 8}.get(platform.machine(), 4),
+    "divide by zero": {"x86_64": 4}.get(platform.machine(), 2),
+    "invalid value": 1,
+}
+ALL_FLAGS = 31
+
+_libm = ctypes.CDLL(ctypes.util.find_library("m"))
+for _function in (_libm.feclearexcept, _libm.fetestexcept):
+    _function.argtypes, _function.restype = [ctypes.c_int], ctypes.c_int
+
+
+class Loop:
+    """A loop over the coordinates of each block; `shapes` are those of the numbers it meets."""
+
+    def __init__(
+        self,
+        program: Program,
+        blocks: list[Block],
+        shapes: list[tuple[int, ...]],
+        dtype: Any,
+        threads: int,
+    ):
+        self._loop = compiled(program, str(dtype), tuple(map(bool, shapes)))
+        self._arrays = [np.empty(shape, dtype) if shape else None for shape in shapes]
+        names = [name for name in program.arrays if name in program.used]
+        self._blocks = [(here, [views[name] for name in names]) for here, views in blocks]
+        self._threads = threads
+
+    def __call__(self, numbers: list[Any]) -> None:
+        """Run over every block with these numbers."""
+        given = list(numbers)
+        for i, held in enumerate(self._arrays):
+            if held is not None:
+                held[...] = numbers[i]
+                given[i] = held
+        raised = []
+
+        def work(block: tuple[slice, list[Any]]) -> None:
+            here, arrays = block
+            cut = [x if held is None else x[here] for x, held in zip(given, self._arrays)]
+            raised.append(self._loop(*arrays, *cut))
+
+        if self._threads == 1:
+            for block in self._blocks:
+                work(block)
+        else:
+            share([work] * self._threads, self._blocks)
+        raise_flagged(raised)
+
+
+def raise_flagged(raised: list[int]) -> None:
+    """Raise FloatingPointError for what any of the loops has flagged."""
+    for name, flag in FLAGS.items():
+        if any(one & flag for one in raised):
+            raise FloatingPointError(f"{name} encountered in a compiled loop")
+
+
+@cache
+def compiled(program: Program, dtype: str, spread: tuple[bool, ...]) -> Callable[..., int]:
+    """The loop as machine code; `spread` says which of the numbers are arrays."""
+    arrays = [value for name, value in program.arrays.items() if name in program.used]
+    names = identifiers([*arrays, *program.met, *(entry.out for entry in program.loop)])
+    written = set(program.written)
+    arguments = [f"a{i}" for i in range(len(arrays))] + [f"n{i}" for i in range(len(spread))]
+    met = list(zip([names[v] for v in program.met], spread, strict=True))
+    once = [f"{name} = T(n{i})" for i, (name, array) in enumerate(met) if not array]
+    body = [f"{names[v]} = a{i}[i]" for i, v in enumerate(arrays)]
+    body += [f"{name} = n{i}[i]" for i, (name, array) in enumerate(met) if array]
+    body += [f"{names[out]} = {x}" for out, x in statements(program.loop, names, "T({})")]
+    body += [f"a{i}[i] = {names[v]}" for i, v in enumerate(arrays) if v.name in written]
+    source = "\n".join(
+        [
+            f"def loop({', '.join(arguments)}):",
+            f"    feclearexcept({ALL_FLAGS})",
+            *(f"    {line}" for line in once),
+            "    for i in range(a0.size):",
+            *(f"        {line}" for line in body),
+            f"    return fetestexcept({ALL_FLAGS})",
+        ]
+    )
+    kinds = [f"{dtype}[::1]"] * len(arrays)
+    kinds += [f"{dtype}[::1]" if array else "float64" for array in spread]
+    return compile_source(source, "loop", f"int32({', '.join(kinds)})", dtype)
+
+
+def compile_source(source: str, name: str, signature: str, dtype: str) -> Any:
+    """A function of this source, with the names of FUNCTIONS, as machine code."""
+    namespace = functions(dtype).copy()
+    exec(compile(source, "<loop>", "exec"), namespace)
+    with announced(name):
+        return numba.njit(signature, nogil=True, error_model="numpy", cache=False)(namespace[name])
+
+
+@cache
+def functions(dtype: str) -> dict[str, Any]:
+    """What the printed text calls, as comparisons: zeros of either sign, infinities and NaN come
+    out as NumPy's."""
+    real: Any = np.dtype(dtype).type
+    zero, one = real(0), real(1)
+
+    def inlined(function: Callable[..., Any]) -> Any:
+        return numba.njit(function, error_model="numpy")
+
+    return {
+        "T": real,
+        "inf": inf,
+        "nan": nan,
+        "sqrt": sqrt,
+        "absolute": abs,
+        "feclearexcept": _libm.feclearexcept,
+        "fetestexcept": _libm.fetestexcept,
+        "negative": inlined(lambda x: -x),
+        "square": inlined(lambda x: x * x),
+        "reciprocal": inlined(lambda x: one / x),
+        "sign": inlined(
+            lambda x: one if x > zero else -one if x < zero else zero if x == zero else x
+        ),
+        "maximum": inlined(lambda x, y: x if x > y or x != x else y),
+        "minimum": inlined(lambda x, y: x if x < y or x != x else y),
+        "where": inlined(lambda c, x, y: x if c else y),
+        "logical_and": inlined(lambda x, y: x and y),
+        "logical_or": inlined(lambda x, y: x or y),
+        "logical_not": inlined(lambda x: not x),
+    }
+
+
+@contextmanager
+def announced(what: str) -> Iterator[None]:
+    """Say on stderr what is being compiled, if it takes long."""
+    timer = Timer(PATIENCE, lambda: print(f"numba compiles a {what} ...", file=sys.stderr))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()

@@ -1,0 +1,150 @@
+"""Playback: a traced loop as calls of NumPy, block by block, with temporaries that are kept.
+
+NumPy takes new memory for the result of every operator, and Python looks every name up again;
+both cost as much as many of the calls. Here a call writes into memory that is known beforehand.
+"""
+
+from collections import defaultdict
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from minigrad.backend import Array
+from optim.engine.functions import numpy_function
+from optim.engine.state import Block
+from optim.engine.threads import share
+from optim.engine.trace import Program, Value
+
+PAIR = 2  # NumPy takes twice as long in place on one element as on two
+
+
+class Playback:
+    """The calls of a loop on each block, bound to their arrays.
+
+    `shapes` says of each number that the loop meets whether it is one, (), or one per coordinate.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        blocks: list[Block],
+        shapes: list[tuple[int, ...]],
+        dtype: Any,
+        threads: int,
+    ):
+        self._slots, self._kinds = allocated(program, dtype)
+        self._literals: dict[float, Array] = {}
+        self._program, self._dtype = program, dtype
+        self.numbers = [np.empty(shape, dtype) for shape in shapes]  # rounded to the arena's dtype
+        length = max((here.stop - here.start for here, _ in blocks), default=0)
+        self._bound = []  # for each thread the calls on each block
+        for _ in range(threads):
+            memory = [np.empty(max(PAIR, length), kind) for kind in self._kinds]
+            self._bound.append([self._bind(block, memory) for block in blocks])
+
+    def __call__(self, numbers: list[Any]) -> None:
+        """Make the calls on every block, with these numbers."""
+        for held, value in zip(self.numbers, numbers, strict=True):
+            if held.ndim:
+                held[...] = value
+            else:
+                held.fill(value)
+        if len(self._bound) == 1:  # at once, since every layer of Python shows in small models
+            for calls in self._bound[0]:
+                for function, arguments in calls:
+                    function(*arguments)
+        else:
+            share([partial(_play, bound) for bound in self._bound], range(len(self._bound[0])))
+
+    def _bind(self, block: Block, memory: list[Array]) -> list[Any]:
+        """The calls on one block: functions, each with what to call it with.
+
+        A lone coordinate is read as a number, and written to both halves of a pair.
+        """
+        here, views = block
+        length = here.stop - here.start
+        lone = length == 1
+        at: dict[Any, Array] = {
+            value: views[name][0, ...] if lone else views[name]
+            for name, value in self._program.arrays.items()
+            if name in views
+        }
+        for value, held in zip(self._program.met, self.numbers, strict=True):
+            at[value] = held[here] if held.ndim else held
+            if lone and held.ndim:
+                at[value] = at[value][0, ...]
+        bound: list[Any] = []
+        pairs = {}
+        for function, inputs, out, _ in self._program.loop:
+            given = [at[x] if isinstance(x, Value) else self._literal(x) for x in inputs]
+            if out in self._slots:
+                at[out] = memory[self._slots[out]][: max(PAIR, length) if lone else length]
+            elif lone and out not in pairs:
+                pairs[out] = at[out] = np.empty(PAIR, self._dtype)
+            bound.append((CALLED.get(function) or numpy_function(function), [*given, at[out]]))
+        bound.extend((views[str(v.name)].fill, [pair[0, ...]]) for v, pair in pairs.items())
+        return bound
+
+    def _literal(self, x: float) -> Array:
+        if x not in self._literals or x != x:
+            self._literals[x] = np.array(x, self._dtype)
+        return self._literals[x]
+
+
+def allocated(program: Program, dtype: Any) -> tuple[dict[Value, int], list[Any]]:
+    """A slot of memory for each temporary of a loop, and the dtype of each slot.
+
+    A temporary gets the slot of one that is no longer needed.
+    """
+    slots: dict[Value, int] = {}
+    kinds: list[Any] = []
+    free: dict[bool, list[int]] = defaultdict(list)
+    last = {x: k for k, e in enumerate(program.loop) for x in (*e.inputs, e.out)}
+
+    def take(value: Value) -> None:
+        if value.name is not None or value in slots:
+            return
+        if not free[value.is_flag]:
+            free[value.is_flag].append(len(kinds))
+            kinds.append(bool if value.is_flag else dtype)
+        slots[value] = free[value.is_flag].pop()
+
+    for k, (function, inputs, out, _) in enumerate(program.loop):
+        if function == "sign":  # ten times slower in place
+            take(out)
+        for x in {x: None for x in inputs if x in slots}:
+            if last[x] == k:
+                free[x.is_flag].append(slots[x])  # type: ignore[union-attr]
+        take(out)
+    return slots, kinds
+
+
+def _assign(x: Any, out: Array) -> None:
+    out[...] = x
+
+
+def _where(condition: Any, x: Any, y: Any, out: Array) -> None:
+    out[...] = np.where(condition, x, y)
+
+
+def _maximum(x: Any, y: Any, out: Array) -> None:
+    np.maximum(x, y, out=out)
+
+
+def _minimum(x: Any, y: Any, out: Array) -> None:
+    np.minimum(x, y, out=out)
+
+
+# Others take `out` as their last argument, which is faster than by keyword
+CALLED: dict[str, Any] = {
+    "copy": _assign,
+    "where": _where,
+    "maximum": _maximum,
+    "minimum": _minimum,
+}
+
+
+def _play(bound: list[Any], block: int) -> None:
+    for function, arguments in bound[block]:
+        function(*arguments)
