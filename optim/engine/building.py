@@ -59,7 +59,7 @@ def metric_pass(opt: Any) -> tuple[FlatPass, Array]:
     result = xp.empty(opt._owned.size, opt._owned.dtype)
     opt._state.beside["metric"] = result
     function = _measured(opt.diagonal, opt.rate, names)
-    return FlatPass(function, names, scalars, opt._state, opt._owned), result
+    return FlatPass(function, names, scalars, opt._state, opt._owned, quiet=True), result
 
 
 @cache

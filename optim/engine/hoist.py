@@ -4,7 +4,7 @@ For plain numbers it is a Python function made from the entries. Where a number 
 value per coordinate, or where something overflows, NumPy does them one by one.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
 from functools import cached_property
 from math import isfinite, sqrt
@@ -17,15 +17,13 @@ from optim.engine.functions import numpy_function
 from optim.engine.printing import identifiers, statements
 from optim.engine.trace import Entry, Program, Value
 
-Numbers = dict[Value, Any]
-
 
 class Unusual(Exception):
     """A result is not finite, so that NumPy has to say why."""
 
 
 class Hoisted:
-    """The numbers that a loop meets and those that the state keeps, from numbers of the step."""
+    """The numbers that a loop meets, and then those that the state keeps, from those of a step."""
 
     def __init__(self, program: Program):
         self.entries = program.hoisted
@@ -33,26 +31,27 @@ class Hoisted:
         used = {x for entry in self.entries for x in entry.inputs} | set(self.results)
         self.arguments = {name: v for name, v in program.numbers.items() if v in used}
 
-    def __call__(self, values: dict[str, Any]) -> list[Any]:
-        """The results for these arguments by name, all of them plain floats.
+    def __call__(self, arguments: list[Any]) -> list[Any]:
+        """The results for these arguments, in the order of their names.
 
         Raises FloatingPointError, with the line of the kernel, for what overflows.
         """
-        arguments = [values[name] for name in self.arguments]
-        with suppress(Unusual, ArithmeticError, ValueError):
-            return self._python(*arguments)
-        return [float(x) for x in self.one_by_one(values)]
+        with suppress(Unusual, ArithmeticError, TypeError, ValueError):
+            return self._of_floats(*arguments)  # type: ignore[no-any-return]
+        return self.one_by_one(arguments)
 
-    def one_by_one(self, values: dict[str, Any], namespace: Any = np) -> list[Any]:
+    def one_by_one(self, arguments: list[Any]) -> list[Any]:
         """The same by the functions of NumPy, for numbers of which some are arrays."""
-        known: Numbers = {v: _wide(values[name]) for name, v in self.arguments.items()}
+        known = {v: _wide(x) for v, x in zip(self.arguments.values(), arguments, strict=True)}
         for entry in self.entries:
             operands = [known[x] if isinstance(x, Value) else np.float64(x) for x in entry.inputs]
-            known[entry.out] = evaluate(entry, operands, namespace)
-        return [known[v] for v in self.results]
+            known[entry.out] = evaluate(entry, operands)
+        return [_plain(known[v]) for v in self.results]
 
     @cached_property
-    def _python(self) -> Callable[..., Any]:
+    def _of_floats(self) -> Callable[..., Any]:
+        """A function of Python's floats; raises Unusual, or what Python does, for a result that is
+        not finite."""
         names = identifiers([*self.arguments.values(), *(entry.out for entry in self.entries)])
         body = [f"{names[out]} = {value}" for out, value in statements(self.entries, names)]
         checked = [names[e.out] for e in self.entries if not e.out.is_flag]
@@ -66,20 +65,24 @@ class Hoisted:
         return namespace["hoisted"]  # type: ignore[no-any-return]
 
 
-def evaluate(entry: Entry, operands: list[Any], namespace: Any) -> Any:
+def evaluate(entry: Entry, operands: list[Any]) -> Any:
     """The result of an entry; a FloatingPointError says its line too."""
-    on_device = any(getattr(x, "ndim", 0) and not isinstance(x, np.ndarray) for x in operands)
     if entry.function == "copy":
         return operands[0]
+    on_device = any(not isinstance(x, np.ndarray | np.generic) for x in operands)
     try:
         with np.errstate(over="raise", divide="raise", invalid="raise"):
-            return numpy_function(entry.function, namespace if on_device else np)(*operands)
+            return numpy_function(entry.function, xp if on_device else np)(*operands)
     except FloatingPointError as error:
         raise FloatingPointError(f"{error}, in {entry.line!r}") from None
 
 
 def _wide(value: Any) -> Any:
     return value if getattr(value, "ndim", 0) else np.float64(value)
+
+
+def _plain(value: Any) -> Any:
+    return float(value) if isinstance(value, (np.ndarray, np.generic)) and not value.ndim else value
 
 
 def _power(x: float, y: float) -> float:

@@ -10,8 +10,9 @@ import platform
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, reduce
 from math import inf, nan, sqrt
+from operator import or_
 from threading import Timer
 from typing import Any
 
@@ -21,7 +22,7 @@ import numpy as np
 from optim.engine.printing import identifiers, statements
 from optim.engine.state import Block
 from optim.engine.threads import share
-from optim.engine.trace import Program, Value
+from optim.engine.trace import Program
 
 PATIENCE = 1.0  # seconds of compiling before it is announced
 FLAGS = {  # of <fenv.h>, in the order in which errors are named
@@ -30,6 +31,7 @@ FLAGS = {  # of <fenv.h>, in the order in which errors are named
     "invalid value": 1,
 }
 ALL_FLAGS = 31
+RAISING = sum(FLAGS.values())
 
 _libm = ctypes.CDLL(ctypes.util.find_library("m"))
 for _function in (_libm.feclearexcept, _libm.fetestexcept):
@@ -48,37 +50,38 @@ class Loop:
         threads: int,
     ):
         self._loop = compiled(program, str(dtype), tuple(map(bool, shapes)))
-        self._arrays = [np.empty(shape, dtype) if shape else None for shape in shapes]
+        self._spread = [(i, np.empty(shape, dtype)) for i, shape in enumerate(shapes) if shape]
         names = [name for name in program.arrays if name in program.used]
         self._blocks = [(here, [views[name] for name in names]) for here, views in blocks]
         self._threads = threads
 
     def __call__(self, numbers: list[Any]) -> None:
         """Run over every block with these numbers."""
-        given = list(numbers)
-        for i, held in enumerate(self._arrays):
-            if held is not None:
-                held[...] = numbers[i]
-                given[i] = held
-        raised = []
-
-        def work(block: tuple[slice, list[Any]]) -> None:
-            here, arrays = block
-            cut = [x if held is None else x[here] for x, held in zip(given, self._arrays)]
-            raised.append(self._loop(*arrays, *cut))
-
-        if self._threads == 1:
-            for block in self._blocks:
-                work(block)
+        for i, held in self._spread:
+            held[...] = numbers[i]
+            numbers[i] = held
+        flags = 0
+        if self._threads == 1 and not self._spread:
+            for _, arrays in self._blocks:
+                flags |= self._loop(*arrays, *numbers)
         else:
+            raised: list[int] = []
+
+            def work(block: tuple[slice, list[Any]]) -> None:
+                here, arrays = block
+                given = [x[here] if isinstance(x, np.ndarray) else x for x in numbers]
+                raised.append(self._loop(*arrays, *given))
+
             share([work] * self._threads, self._blocks)
-        raise_flagged(raised)
+            flags = reduce(or_, raised)
+        if flags & RAISING:
+            raise_flagged(flags)
 
 
-def raise_flagged(raised: list[int]) -> None:
-    """Raise FloatingPointError for what any of the loops has flagged."""
+def raise_flagged(flags: int) -> None:
+    """Raise FloatingPointError for what a loop has flagged."""
     for name, flag in FLAGS.items():
-        if any(one & flag for one in raised):
+        if flags & flag:
             raise FloatingPointError(f"{name} encountered in a compiled loop")
 
 

@@ -164,7 +164,7 @@ class Optimizer(Saved, _Rule):
         if given:
             values = values | {n: self._number(x) for n, x in given.items()}
         numbers = one.numbers(values)
-        self._untouched = False
+        vars(self)["_untouched"] = False
         one.run(numbers)
 
     def _number(self, value: Any) -> Any:
@@ -216,10 +216,10 @@ class Optimizer(Saved, _Rule):
                     f"{name} was frozen, requires_grad=False, after {type(self).__name__} took it; "
                     "set it to True and wrap the optimizer in optim.Frozen, or build one without."
                 )
-        before = self._values
-        vars(self)["_values"] = (self._settings or self._prepare()).at(self.t + 1)
-        vars(self)["t"] += 1  # past __setattr__, which takes its time
-        vars(self)["_untouched"] = True
+        own = vars(self)  # past __setattr__, which takes its time
+        before, t = own["_values"], own["t"] + 1
+        own["_values"] = (own["_settings"] or self._prepare()).at(t)
+        own["t"], own["_untouched"] = t, True
         self._owned.materialize_grads()
         self._owned.mark_changed()  # even if the update fails: it may do so half-way
         try:

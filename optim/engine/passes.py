@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.arena import Parameters
-from minigrad.backend import Array, current, xp
+from minigrad.backend import Array, current
 from optim.engine.eager import Number, coordinates
 from optim.engine.functions import ROUNDED_ANYHOW
 from optim.engine.hoist import Hoisted
@@ -43,7 +43,10 @@ def accepted(function: Function, hyperparameters: Scalars, others: Iterable[str]
 
 
 class FlatPass:
-    """A traced function of every coordinate, and what runs it on this backend."""
+    """A traced function of every coordinate, and what runs it on this backend.
+
+    With `quiet` its loop may divide by zero, and overflow.
+    """
 
     def __init__(
         self,
@@ -52,13 +55,14 @@ class FlatPass:
         scalars: Scalars,
         state: State,
         params: Parameters,
+        quiet: bool = False,
     ):
-        self._state, self._params = state, params
+        self._state, self._params, self._quiet = state, params, quiet
         numbers = frozenset(state.numbers.intersection(names))
         self.program = trace(function, names, numbers, tuple(scalars.items()))
         self._hoisted = Hoisted(self.program)
-        self._numbers = [n for n in self._hoisted.arguments if n in numbers]
-        self._met = len(self.program.met)
+        self._arguments = [(name, name in numbers) for name in self._hoisted.arguments]
+        self._met, self._changed = len(self.program.met), tuple(self.program.changed)
         self._executors: dict[Any, Any] = {}
 
     @property
@@ -71,25 +75,28 @@ class FlatPass:
 
         Raises FloatingPointError for what overflows.
         """
-        if self._numbers:
-            values = values.copy()
-            for name in self._numbers:
-                held = self._state.arrays[name]
-                values[name] = held if held.ndim else held.item()
-        for name in self._hoisted.arguments:
-            if type(values[name]) is not float:
-                return self._hoisted.one_by_one(values, xp)
-        return self._hoisted(values)
+        arrays = self._state.arrays
+        arguments = []
+        for name, in_state in self._arguments:
+            value = arrays[name] if in_state else values[name]
+            arguments.append(value.item() if in_state and not value.ndim else value)
+        return self._hoisted(arguments)
 
     def run(self, numbers: list[Any]) -> None:
         """Keep the numbers that are the state's, and do the loop with the others."""
-        for name, value in zip(self.program.changed, numbers[self._met :], strict=True):
-            self._state.set_number(name, value)
-        met = numbers[: self._met]
-        shapes = tuple([getattr(x, "shape", ()) for x in met])
-        if shapes not in self._executors:
-            self._executors[shapes] = self._executor(shapes)
-        self._executors[shapes](met)
+        if self._changed:
+            for name, value in zip(self._changed, numbers[self._met :], strict=True):
+                self._state.set_number(name, value)
+            numbers = numbers[: self._met]
+        shapes = None  # of numbers, for most steps
+        for x in numbers:
+            if type(x) is not float:
+                shapes = tuple([getattr(x, "shape", ()) for x in numbers])
+                break
+        executor = self._executors.get(shapes)
+        if executor is None:
+            executor = self._executors[shapes] = self._executor(shapes or ((),) * len(numbers))
+        executor(numbers)
 
     def __call__(self, values: Places) -> None:
         """Compute the numbers, and run."""
@@ -101,7 +108,7 @@ class FlatPass:
             return _nothing
         threads, length = useful_threads(self._params), block_length(self._params)
         maker: Any = Playback
-        if backend.compiles and not self.program.functions & ROUNDED_ANYHOW:
+        if backend.compiles and not (self._quiet or self.program.functions & ROUNDED_ANYHOW):
             from optim.engine.loop import Loop
 
             maker, length = Loop, -(-size // threads)

@@ -37,6 +37,7 @@ class Playback:
         self._literals: dict[float, Array] = {}
         self._program, self._dtype = program, dtype
         self.numbers = [np.empty(shape, dtype) for shape in shapes]  # rounded to the arena's dtype
+        self._last: list[float | None] = [None] * len(shapes)
         length = max((here.stop - here.start for here, _ in blocks), default=0)
         self._bound = []  # for each thread the calls on each block
         for _ in range(threads):
@@ -45,11 +46,12 @@ class Playback:
 
     def __call__(self, numbers: list[Any]) -> None:
         """Make the calls on every block, with these numbers."""
-        for held, value in zip(self.numbers, numbers, strict=True):
-            if held.ndim:
-                held[...] = value
-            else:
-                held.fill(value)
+        for i, value in enumerate(numbers):
+            if type(value) is not float:
+                self.numbers[i][...] = value
+            elif value != self._last[i]:
+                self.numbers[i].fill(value)
+                self._last[i] = value
         if len(self._bound) == 1:  # at once, since every layer of Python shows in small models
             for calls in self._bound[0]:
                 for function, arguments in calls:
