@@ -76,7 +76,8 @@ class OnlineTrial:
         start = self.opt.t + 1
         stop = min(start + STRETCH, self.steps + 1)
         slopes = self.problem.slopes(start, stop)
-        x, metrics = self._play(xp.asarray(slopes))
+        played = self.opt.play(xp.asarray(slopes), metric=self.watch_metric)
+        x, metrics = map(to_host, played if self.watch_metric else (played, played))
         increments = self.problem.regret(slopes, x)
         regret = np.cumsum(np.vstack([self.regret, increments]), axis=0)[1:]
         self.regret = regret[-1]
@@ -85,19 +86,6 @@ class OnlineTrial:
         self.recorded["average_regret"] += list(regret[recorded - start] / recorded[:, None])
         if self.watch_metric:
             self._record_gamma(metrics, recorded - start)
-
-    def _play(self, slopes: Any) -> tuple[np.ndarray, np.ndarray]:
-        """On the host, the x before each step, and the metric after it if it is watched."""
-        x = xp.empty((len(slopes), self.params.size))
-        metrics = xp.empty_like(x)
-        data, grad, step = self.params.data, self.params.grad, self.opt.step
-        for i in range(len(slopes)):
-            x[i] = data
-            grad[...] = slopes[i]
-            step()
-            if self.watch_metric:
-                metrics[i] = self.opt.metric()
-        return to_host(x), to_host(metrics)
 
     def _record_gamma(self, metrics: np.ndarray, recorded: np.ndarray) -> None:
         """Record each window of Gamma_t that ends at an index in `recorded`, and keep the rest."""

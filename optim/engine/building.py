@@ -4,7 +4,7 @@ from dataclasses import fields
 from functools import cache
 from typing import Any
 
-from minigrad.backend import Array, current, xp
+from minigrad.backend import current, xp
 from optim.engine.eager import is_eager
 from optim.engine.kinds import kinds
 from optim.engine.passes import CalledPass, FlatPass, Scalars, accepted, then_projected
@@ -48,7 +48,7 @@ def _pass(opt: Any, name: str) -> FlatPass | CalledPass:
     return FlatPass(function, names, scalars, opt._state, opt._owned)
 
 
-def metric_pass(opt: Any) -> tuple[FlatPass, Array]:
+def metric_pass(opt: Any) -> FlatPass:
     """The pass that fills an array with diagonal / rate, each rounded to the arena's dtype."""
     diagonal, rate = signature_of(opt.diagonal), signature_of(opt.rate) if opt.rate else None
     every = (*diagonal.positional, *(rate.positional if rate else ()))
@@ -56,10 +56,9 @@ def metric_pass(opt: Any) -> tuple[FlatPass, Array]:
     hyperparameters = scalars_of(type(opt))
     scalars = accepted(opt.diagonal, hyperparameters, ("t",))
     scalars |= accepted(opt.rate, hyperparameters, ("t",)) if opt.rate else {"lr": 0}
-    result = xp.empty(opt._owned.size, opt._owned.dtype)
-    opt._state.beside["metric"] = result
+    opt._state.beside["metric"] = xp.empty(opt._owned.size, opt._owned.dtype)
     function = _measured(opt.diagonal, opt.rate, names)
-    return FlatPass(function, names, scalars, opt._state, opt._owned, quiet=True), result
+    return FlatPass(function, names, scalars, opt._state, opt._owned, quiet=True)
 
 
 @cache

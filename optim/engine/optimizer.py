@@ -27,6 +27,7 @@ from optim.engine.settings import Places, Settings, check_setting, check_size, l
 from optim.engine.state import State
 from optim.engine.threads import summed_length
 from optim.engine.trace import signature_of
+from optim.engine.whole import play
 from optim.projections import Projection
 
 Closure = Callable[[], Tensor]  # zeroes the gradients, goes backward and returns the loss
@@ -101,7 +102,7 @@ class Optimizer(Saved, _Rule):
             owned, self.state_names(), self.start, bool(self.per_tensor), self.writes_state
         )
         self._sums: dict[Any, list[Any]] = {}  # what `sum_over` goes over, by its names
-        self._metric: tuple[FlatPass, Array] | None = None
+        self._measured: FlatPass | None = None
         self._passes = build(self)
         owned.claim(self)
 
@@ -245,6 +246,21 @@ class Optimizer(Saved, _Rule):
             array = self.state[self.projected]
             array[...] = projection.nearest(array)
 
+    def metric_pass(self) -> FlatPass:
+        """What fills the metric after a step."""
+        if self.diagonal is None:
+            raise RuntimeError(f"{type(self).__name__} has no diagonal, so no metric.")
+        if self._measured is None:
+            self._measured = metric_pass(self)
+        return self._measured
+
+    def skipped_to(self, t: int, g: Array) -> None:
+        """Count the steps up to t, which a compiled loop has taken, the last with the gradient g."""
+        own = vars(self)
+        own["_values"], own["t"] = self._prepared().at(t), t
+        self._owned.spans[0].grad[...] = g
+        self._owned.mark_changed()
+
     def zero_grad(self) -> None:
         """Set the gradients to zero."""
         self._owned.zero_grad()
@@ -256,16 +272,23 @@ class Optimizer(Saved, _Rule):
         is 0. Raises RuntimeError before the first step, also after loading, and for a rule without
         a diagonal.
         """
-        if self.diagonal is None:
-            raise RuntimeError(f"{type(self).__name__} has no diagonal, so no metric.")
-        if self._values is None:
+        if self.diagonal and self._values is None:
             raise RuntimeError("metric() is that of the last step; call step() first.")
-        if self._metric is None:
-            self._metric = metric_pass(self)
-        measured, result = self._metric
+        measured = self.metric_pass()
         with np.errstate(all="ignore"):
             measured.run(measured.numbers(self._values))
-        return result.copy()
+        return self._state.beside["metric"].copy()
+
+    def play(self, gradients: Array, metric: bool = False) -> Any:
+        """Step with each of these gradients in turn, which must not depend on the parameters.
+
+        They are (steps, coordinates), or (steps, 1) where all coordinates have the same. Gives the
+        parameters before each step, (steps, coordinates), and if asked the metric after each: the
+        same as stepping, bit for bit, in one compiled loop where numba or a device runs the rule,
+        and no slower anywhere. Schedules are called for all steps beforehand; one that leaves its
+        range raises ValueError before anything is changed. Keep steps x coordinates below 2^20.
+        """
+        return play(self, gradients, metric)
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
@@ -286,6 +309,9 @@ class Optimizer(Saved, _Rule):
 
     def _own_settings(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self._names}
+
+    def _prepared(self) -> Settings:
+        return self._settings or self._prepare()
 
     def _prepare(self) -> Settings:
         """The settings as they are now, and the projection's numbers beside them."""

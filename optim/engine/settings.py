@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minigrad.backend import xp
+from minigrad.backend import to_host, xp
 from optim.engine.kinds import Kind
 
 Places = dict[str, Any]  # by place: "lr", "betas[0]", "betas[1]"
@@ -49,6 +49,32 @@ class Settings:
                 self._check_array(place, value, t, kind)
             values[place] = value
         values["t"] = float(t)
+        return values
+
+    def over(self, times: Any) -> Places:
+        """The values at all of these steps (steps, 1): floats, or arrays that broadcast with them.
+
+        Raises ValueError for a schedule that leaves its range at any of them.
+        """
+        values = {place: to_host(x) for place, x in self.constant.items()}
+        for place, schedule, kind in self.scheduled:
+            if hasattr(schedule, "over"):
+                found = np.atleast_2d(np.asarray(schedule.over(times), "float64"))
+            else:
+                rows = [to_host(value_at(place, schedule, t)) for t in times[:, 0].astype(int).tolist()]
+                many = max((row.shape for row in rows if type(row) is not float), default=(1,))
+                found = np.array(rows)[:, None] if many == (1,) else np.array(
+                    [np.broadcast_to(row, many) for row in rows]
+                )
+            if found.shape[1] > 1:
+                check_size(place, found[0], self._size)
+            bad = np.broadcast_to(~kind.contains(found), (len(times), found.shape[1]))
+            if bad.any():
+                row = int(bad.any(axis=1).argmax())
+                first = np.broadcast_to(found, bad.shape)[row][bad[row]][0]
+                _refuse(place, float(first), int(times[row, 0]), kind)
+            values[place] = found
+        values["t"] = times
         return values
 
     def _check_array(self, place: str, value: Any, t: int, kind: Kind) -> None:

@@ -1,9 +1,14 @@
-"""The schedules that are functions of t alone."""
+"""The schedules that are functions of t alone.
+
+The simplest also give their values `over` an array of steps (steps, 1), with the same bits.
+"""
 
 from abc import ABC, abstractmethod
 from bisect import bisect_right
-from math import cos, exp, log, pi
+from math import cos, exp, log, pi, sqrt
 from typing import Any
+
+import numpy as np
 
 from optim.schedules.base import BaseSchedule, CheckedSchedule, check, is_count
 
@@ -16,6 +21,10 @@ class Constant(BaseSchedule):
     def __call__(self, t: int) -> Any:
         return self.value
 
+    def over(self, times: Any) -> Any:
+        """The values at all of these steps."""
+        return self.value
+
 
 class InverseSqrt(BaseSchedule):
     """value / sqrt(t): the step size of the paper's theorems."""
@@ -23,7 +32,11 @@ class InverseSqrt(BaseSchedule):
     value: Any
 
     def __call__(self, t: int) -> Any:
-        return self.value / t**0.5
+        return self.value / sqrt(t)
+
+    def over(self, times: Any) -> Any:
+        """The values at all of these steps."""
+        return self.value / np.sqrt(times)
 
 
 class Power(BaseSchedule):
@@ -33,7 +46,11 @@ class Power(BaseSchedule):
     exponent: Any
 
     def __call__(self, t: int) -> Any:
-        return self.value * t**self.exponent
+        return self.value * _power(float(t), self.exponent)
+
+    def over(self, times: Any) -> Any:
+        """The values at all of these steps."""
+        return self.value * np.power(times, self.exponent)
 
 
 class Exponential(CheckedSchedule):
@@ -54,12 +71,20 @@ class Inverse(BaseSchedule):
     def __call__(self, t: int) -> Any:
         return self.value / t
 
+    def over(self, times: Any) -> Any:
+        """The values at all of these steps."""
+        return self.value / times
+
 
 class OneMinusInverse(BaseSchedule):
     """1 - 1/t: as beta2, it makes v the mean of all squared gradients (Corollary 2)."""
 
     def __call__(self, t: int) -> float:
         return 1 - 1 / t
+
+    def over(self, times: Any) -> Any:
+        """The values at all of these steps."""
+        return 1 - 1 / times
 
 
 class _Annealed(CheckedSchedule, ABC):
@@ -260,6 +285,12 @@ class MemoryWarmUp(CheckedSchedule):
             return self.end
         done = t / self.steps
         return exp(1 / ((1 - done) / log(self.start) + done / log(self.end)))
+
+
+def _power(t: float, exponent: Any) -> Any:
+    if getattr(exponent, "ndim", 0):
+        return t**exponent
+    return float(np.power(t, exponent))  # not Python's, so that an array of steps gives the same
 
 
 def _between(start: Any, end: Any, x: float) -> Any:

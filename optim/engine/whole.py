@@ -1,0 +1,181 @@
+"""Whole runs: a stretch of steps whose gradients are known beforehand, as one loop over time.
+
+The passes of a step become one program. What its numbers owe to the step alone, schedules and
+powers above all, is computed for all steps at once; what continues from step to step stays in the
+loop.
+"""
+
+from functools import cache
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minigrad.backend import Array, current, xp
+from optim.engine.functions import ROUNDED_ANYHOW
+from optim.engine.hoist import evaluate
+from optim.engine.passes import FlatPass
+from optim.engine.trace import Entry, Program, Value
+
+
+@cache
+def one_program(programs: tuple[Program, ...]) -> Program:
+    """The programs of passes that follow each other, as one."""
+    whole = Program({}, {})
+    now: dict[str, Value] = {}  # the numbers of the state, as the passes so far have left them
+    for program in programs:
+        known: dict[Any, Any] = {}
+        for name, value in program.arrays.items():
+            known[value] = whole.arrays.setdefault(name, value)
+        for name, value in program.numbers.items():
+            known[value] = now.get(name) or whole.numbers.setdefault(name, value)
+        for entries, into in ((program.hoisted, whole.hoisted), (program.loop, whole.loop)):
+            for function, inputs, out, where in entries:
+                operands = tuple([known.get(x, x) for x in inputs])
+                into.append(Entry(function, operands, known.get(out, out), where))
+        now |= {name: known.get(value, value) for name, value in program.changed.items()}
+    whole.changed = now
+    return whole
+
+
+class Timed(NamedTuple):
+    """A step's program, cut by when its numbers are known, for a run over time.
+
+    `given` are known before the run, each as a float, one for each step, or one for each step and
+    coordinate, which `kinds` has as "", "t" and "ti". What continues from step to step is in the
+    loop over time, and where it reads of a coordinate, in the loop over these.
+    """
+
+    program: Program
+    numbers: tuple[str, ...]  # of the state
+    given: tuple[Value, ...]
+    kinds: tuple[str, ...]
+    of_step: tuple[Entry, ...]
+    of_coordinate: tuple[Entry, ...]
+
+    @property
+    def possible(self) -> bool:
+        """Whether it has the bits of stepping: a number of the state stays one, and no function
+        differs between machines."""
+        inner = {entry.out for entry in self.of_coordinate} | self.given_of("ti")
+        functions = {e.function for e in (*self.of_step, *self.of_coordinate, *self.program.loop)}
+        return not (inner.intersection(self.program.changed.values()) or functions & ROUNDED_ANYHOW)
+
+    def given_of(self, kind: str) -> set[Value]:
+        """The given numbers of one kind."""
+        return {v for v, one in zip(self.given, self.kinds, strict=True) if one == kind}
+
+
+@cache
+def timed(program: Program, numbers: tuple[str, ...], kinds: tuple[str, ...]) -> Timed:
+    """The program with its numbers of the state by name, and the kinds of what is given."""
+    given, continuing = _cut(program, numbers)
+    inner = {v for v, kind in zip(given, kinds, strict=True) if kind == "ti"}
+    of_step, of_coordinate = [], []
+    for entry in continuing:
+        if inner.intersection(entry.inputs):
+            inner.add(entry.out)
+            of_coordinate.append(entry)
+        else:
+            of_step.append(entry)
+    return Timed(program, numbers, given, kinds, tuple(of_step), tuple(of_coordinate))
+
+
+@cache
+def _cut(program: Program, numbers: tuple[str, ...]) -> tuple[tuple[Value, ...], list[Entry]]:
+    """The values that are known before a run, as far as the rest reads them, and the rest."""
+    moving = {program.numbers[name] for name in numbers}
+    continuing = []
+    for entry in program.hoisted:
+        if moving.intersection(entry.inputs):
+            moving.add(entry.out)
+            continuing.append(entry)
+    read = [x for entry in continuing for x in entry.inputs if isinstance(x, Value)]
+    needed = dict.fromkeys([*read, *program.met, *program.changed.values()])
+    return tuple(value for value in needed if value not in moving), continuing
+
+
+def _known(program: Program, values: dict[str, Any], wanted: tuple[Value, ...]) -> list[Any]:
+    """The wanted numbers for all steps of `values`."""
+    known = {v: values[name] for name, v in program.numbers.items() if name in values}
+    for entry in program.hoisted:
+        if all(x in known for x in entry.inputs if isinstance(x, Value)):
+            operands = [known[x] if isinstance(x, Value) else np.float64(x) for x in entry.inputs]
+            known[entry.out] = evaluate(entry, operands)
+    return [known[value] for value in wanted]
+
+
+def play(opt: Any, gradients: Any, metric: bool) -> Any:
+    """What Optimizer.play does; see there."""
+    steps, size = len(gradients), opt._owned.size
+    if gradients.ndim != 2 or gradients.shape[1] not in (1, size):
+        raise ValueError(
+            f"gradients of shape {gradients.shape}: give (steps, {size}), or (steps, 1) for one "
+            "that all coordinates share."
+        )
+    if opt.needs_closure:
+        raise TypeError(f"{type(opt).__name__} asks for a closure, so it cannot be played.")
+    played = xp.empty((steps, size), opt._owned.dtype)
+    metrics = xp.empty((steps, size), opt._owned.dtype) if metric else None
+    opt._owned.materialize_grads()
+    if steps and size and not _at_once(opt, gradients, played, metrics):
+        _stepped(opt, gradients, played, metrics)
+    return (played, metrics) if metric else played
+
+
+def _at_once(opt: Any, gradients: Array, played: Array, metrics: Array | None) -> bool:
+    """Whether a compiled loop has done it; if not, nothing has changed."""
+    backend, owned = current(), opt._owned
+    flat = all(isinstance(one, FlatPass) for one in opt._passes.values())
+    plain = opt.projection is None or opt.projection.kernel
+    runs = backend.compiles or not backend.on_host
+    if opt.writes_state or opt._schedules() or len(owned.spans) > 1 or not (flat and plain and runs):
+        return False
+    passes = [*opt._passes.values(), *([opt.metric_pass()] if metrics is not None else [])]
+    program = one_program(tuple(one.program for one in passes))
+    numbers = tuple(name for name in program.numbers if name in opt._state.numbers)
+    times = np.arange(opt.t + 1, opt.t + 1 + len(gradients), dtype="float64")[:, None]
+    values = opt._prepared().over(times)
+    given, _ = _cut(program, numbers)
+    try:
+        known = [_as_given(x, len(gradients)) for x in _known(program, values, given)]
+    except FloatingPointError:
+        return False  # stepping says at which step
+    cut = timed(program, numbers, tuple(kind for kind, _ in known))
+    if not cut.possible or any(opt.state[name].ndim for name in numbers):
+        return False
+    before = {"p": owned.gathered(), **{name: a.copy() for name, a in opt.state.items()}}
+    if backend.on_host:
+        from optim.engine.loop import run
+    else:
+        from optim.engine.cuda import run
+    if not run(cut, opt._state, gradients, [x for _, x in known], played, metrics):
+        owned.scatter(before.pop("p"))
+        for name, array in before.items():
+            opt.state[name][...] = array
+        return False  # stepping says what overflows, and at which step
+    opt.skipped_to(opt.t + len(gradients), gradients[-1])
+    return True
+
+
+def _as_given(value: Any, steps: int) -> tuple[str, Any]:
+    """The kind of a number that is known beforehand, and the number as a float or an array."""
+    array = np.asarray(value, "float64")
+    if not array.ndim:
+        return "", float(array)
+    if array.shape == (steps, 1):
+        return "t", array[:, 0].copy()
+    return "ti", np.array(np.broadcast_to(array, (steps, array.shape[-1])), order="C")
+
+
+def _stepped(opt: Any, gradients: Any, played: Array, metrics: Array | None) -> None:
+    """Step by step, on every machine and for every rule."""
+    for k, row in enumerate(gradients):
+        played[k] = opt._owned.gathered()
+        offset = 0
+        for span in opt._owned.spans:
+            stop = offset + span.stop - span.start
+            span.grad[...] = row[offset:stop] if len(row) > 1 else row
+            offset = stop
+        opt.step()
+        if metrics is not None:
+            metrics[k] = opt.metric()
