@@ -8,12 +8,16 @@ from typing import Any
 
 import numpy as np
 
+import minigrad
 from minigrad import Tensor
 from minigrad.errors import nearest
-from minigrad.fused import fused, readable
 from optim import RULES
+from optim.engine import javascript
 from optim.engine.optimizer import Optimizer
-from optim.engine.passes import Pass
+from optim.engine.passes import FlatPass
+from optim.engine.printing import statements
+from optim.engine.trace import Program
+from optim.engine.whole import one_program
 
 SHAPES = [(784, 100), (100,), (100, 10), (10,)]  # a multilayer perceptron, to count memory on
 SIZE = sum(map(prod, SHAPES))
@@ -25,11 +29,17 @@ def main() -> None:
     commands = parser.add_subparsers(dest="command")
     show = commands.add_parser("show", help="a rule: its source, its state, its passes, its kernel")
     show.add_argument("name", help="as in the table, in any case")
+    show.add_argument("--js", action="store_true", help="a step in JavaScript instead")
+    parser.add_argument("--version", action="version", version=minigrad.__version__)
     args = parser.parse_args()
     if args.command is None:
         print(table())
     elif args.name.lower() in RULES:
-        print(describe(RULES[args.name.lower()]))
+        rule = RULES[args.name.lower()]
+        try:
+            print(javascript_of(rule) if args.js else describe(rule))
+        except TypeError as error:
+            parser.error(str(error))
     else:
         parser.error(f"optimizer {args.name!r} is unknown; {nearest(args.name, RULES)}")
 
@@ -47,16 +57,42 @@ def table() -> str:
 
 
 def describe(rule: type[Optimizer]) -> str:
-    """A rule's source, its state, its passes over memory on NumPy and its kernel on CuPy."""
+    """A rule's source, its state, what its passes do, and the kernels that a GPU runs."""
     opt = _on_a_network(rule)
     names = ", ".join(f"{name} ({_multiple(array)})" for name, array in opt.state.items())
     parts = [
         inspect.getsource(rule),
         f"State, as multiples of the parameters: {names or 'none'}",
-        f"NumPy: {_numpy(rule)}",
-        f"CuPy: {_cuda(rule)}",
     ]
+    for name, one in opt._passes.items():
+        if isinstance(one, FlatPass):
+            parts.append(f"The pass `{name}` is\n\n{indent(_traced(one.program), '    ')}")
+        else:
+            parts.append(f"The pass `{name}` is called for each tensor.")
     return "\n\n".join(parts)
+
+
+def javascript_of(rule: type[Optimizer]) -> str:
+    """A step as a function of JavaScript; raises TypeError where it is more than its passes."""
+    opt = _on_a_network(rule)
+    programs = [one.program for one in opt._passes.values() if isinstance(one, FlatPass)]
+    if len(programs) < len(opt._passes) or opt.writes_state:
+        raise TypeError(
+            f"{rule.__name__} sums over coordinates or sees whole tensors, so that a step is more "
+            "than a function of each coordinate; there is no JavaScript of it."
+        )
+    return f"{javascript.FUNCTIONS}\nconst step = {javascript.step(one_program(tuple(programs)))};"
+
+
+def _traced(program: Program) -> str:
+    """The two lists of a program."""
+    names = program.names()
+    numbers, loop = (
+        "\n".join(f"{names[out]} = {text}" for out, text in statements(entries, names))
+        for entries in (program.hoisted, program.loop)
+    )
+    calls = f"on each coordinate, {len(program.loop)} calls of NumPy on a block:\n\n{loop}"
+    return f"among numbers, once a step:\n\n{numbers}\n\n{calls}" if numbers else calls
 
 
 def _cells(rule: type[Optimizer]) -> tuple[str, ...]:
@@ -81,69 +117,6 @@ def _on_a_network(rule: type[Optimizer]) -> Optimizer:
 
 def _multiple(array: Any) -> str:
     return f"{array.size / SIZE:.3g}" if array.ndim else "one number"
-
-
-class _Counted(np.ndarray):
-    """Counts the calls of NumPy's elementwise functions and products on it."""
-
-    calls = 0
-
-    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
-        _Counted.calls += 1
-        plain = [np.asarray(x) if isinstance(x, _Counted) else x for x in inputs]
-        out = options.pop("out", None)
-        if out is None:
-            return np.asarray(getattr(ufunc, method)(*plain, **options)).view(_Counted)
-        getattr(ufunc, method)(*plain, out=tuple(map(np.asarray, out)), **options)
-        return out[0]
-
-
-def _stepped(rule: type[Optimizer]) -> Optimizer:
-    """An optimizer of one matrix after a step, whose blocks count."""
-    opt = rule([Tensor(np.ones((4, 3)), requires_grad=True)])
-    for one in opt._passes.values():
-        one.recorded = False
-        one.blocks = [(where, [a.view(_Counted) for a in arrays]) for where, arrays in one.blocks]
-    opt._owned.grad.fill(1)
-    opt.step((lambda: Tensor(1.0)) if rule.needs_closure else None)
-    return opt
-
-
-def _numpy(rule: type[Optimizer]) -> str:
-    _Counted.calls = 0
-    opt = _stepped(rule)
-    where = "tensor" if rule.per_tensor else "block"
-    parts = [f"{_Counted.calls} calls of NumPy on each {where}."]
-    for name, one in opt._passes.items():
-        recording = None if rule.per_tensor else one.recording(_scalars(opt, one))
-        if recording:
-            parts.append(f"The pass `{name}` is\n\n{indent(str(recording), '    ')}")
-    return "\n\n".join(parts)
-
-
-def _cuda(rule: type[Optimizer]) -> str:
-    if rule.per_tensor:
-        return "a launch for every operation on each tensor."
-    opt = _stepped(rule)
-    sources = []
-    for name, one in opt._passes.items():
-        kernel = getattr(rule, name)
-        arrays = {n: a.astype("float32") for n, a in zip(one.arrays, one.blocks[0][1], strict=True)}
-        scalars = _scalars(opt, one)
-        try:
-            made = fused(kernel, arrays, scalars)
-        except ImportError:
-            return "one launch for each of its passes; the kernel is shown where CuPy is installed."
-        does = readable(made, [*arrays, *scalars])
-        sources.append(
-            f"one launch for the pass `{name}`; each coordinate's thread does\n\n{does}\n\n"
-            f"which is, in CUDA,\n\n{made.preamble}\n{made.operation}"
-        )
-    return "\n\n".join(sources)
-
-
-def _scalars(opt: Optimizer, one: Pass) -> dict[str, Any]:
-    return dict.fromkeys(one.wanted or opt._scalars, np.float32(1))
 
 
 if __name__ == "__main__":

@@ -109,11 +109,12 @@ def _check_hyperparameters(opt: Any, made: dict[str, FlatPass | CalledPass]) -> 
     of_kind = kinds(type(opt))
     for name, parts in scalars_of(type(opt)).items():
         kind = of_kind[name]
-        elsewhere = any(k.elsewhere or k.fixed for k in (kind if isinstance(kind, tuple) else (kind,)))
+        elsewhere = any(
+            k.elsewhere or k.fixed for k in (kind if isinstance(kind, tuple) else (kind,))
+        )
         if not elsewhere and not used.intersection(places(name, parts)):
             raise TypeError(
                 f"no pass of {type(opt).__name__} takes its hyperparameter {name}; name it after "
                 "the * of a kernel, or declare it as optim.Fixed or optim.Count where only `start` "
                 "or `update` reads it."
             )
-

@@ -1,8 +1,8 @@
 """What a hyperparameter may be: its kind, said once where it is declared.
 
-    lr: Rate = 1e-3
-    betas: tuple[Beta, Beta] = (0.9, 0.999)
-    ahead: Annotated[Rate, "how far to look ahead"] = 0.5
+lr: Rate = 1e-3
+betas: tuple[Beta, Beta] = (0.9, 0.999)
+ahead: Annotated[Rate, "how far to look ahead"] = 0.5
 """
 
 from collections.abc import Callable
@@ -40,7 +40,10 @@ class Kind:
         """As it is written in mathematics."""
         if self.whole:
             return f"whole numbers from {self.low:g}"
-        first, last = "[" if self.has_low and self.low > -inf else "(", "]" if self.has_high else ")"
+        first, last = (
+            "[" if self.has_low and self.low > -inf else "(",
+            "]" if self.has_high else ")",
+        )
         return f"{first}{self.low:g}, {self.high:g}{last}"
 
     def contains(self, number: Any) -> Any:
@@ -59,7 +62,9 @@ class Kind:
         """Raise TypeError or ValueError for a schedule or an array where it takes none."""
         if self.whole:
             if not isinstance(setting, Integral) or int(setting) < self.low:
-                positive = "a positive integer" if self.low == 1 else f"an integer from {self.low:g}"
+                positive = (
+                    "a positive integer" if self.low == 1 else f"an integer from {self.low:g}"
+                )
                 raise ValueError(f"{what}={shown!r} is not {positive}; give one.")
         elif not self.schedule and not isinstance(setting, Real):
             raise TypeError(f"{what}={shown!r}: {what} is one number.")
@@ -132,6 +137,8 @@ def shown_type(annotation: Any) -> str:
         return f"tuple[{', '.join(one.name for one in kind)}]"
     if hasattr(annotation, "__metadata__"):
         return kind.name
-    return getattr(annotation, "__name__", str(annotation)) if isinstance(annotation, type) else (
-        str(annotation).replace("typing.", "").replace("collections.abc.", "")
+    return (
+        getattr(annotation, "__name__", str(annotation))
+        if isinstance(annotation, type)
+        else (str(annotation).replace("typing.", "").replace("collections.abc.", ""))
     )

@@ -14,16 +14,24 @@ from typing import Any, ClassVar, dataclass_transform
 import numpy as np
 
 from minigrad.arena import Parameters
-from minigrad.backend import Array, current, to_host, xp
+from minigrad.backend import Array, current, to_host
 from minigrad.errors import nearest
 from minigrad.tensor import Tensor
-from optim.engine.declared import Declared
 from optim.engine.building import NOT_SETTINGS, build, metric_pass
+from optim.engine.declared import Declared
 from optim.engine.kinds import Kind, kinds
 from optim.engine.passes import FlatPass
 from optim.engine.registry import register
 from optim.engine.saving import Saved, check_shapes
-from optim.engine.settings import Places, Settings, check_setting, check_size, leaves, own_copy, value_at
+from optim.engine.settings import (
+    Places,
+    Settings,
+    check_setting,
+    check_size,
+    leaves,
+    own_copy,
+    value_at,
+)
 from optim.engine.state import State
 from optim.engine.threads import summed_length
 from optim.engine.trace import signature_of

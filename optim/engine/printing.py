@@ -5,6 +5,7 @@ a keyword or a function of any of the languages.
 """
 
 from collections.abc import Iterable
+from itertools import count
 from math import isfinite
 
 from optim.engine.functions import text
@@ -15,8 +16,9 @@ Names = dict[Value, str]
 
 def spelled(name: str) -> str:
     """A name, or a place such as betas[0], as an identifier of any language."""
-    letters = (c if c.isascii() and c.isalnum() else f"_{ord(c):x}" if c != "_" else c for c in name)
-    return "x_" + "".join(letters)
+    stem, _, part = name.rstrip("]").partition("[")
+    letters = (c if c == "_" or (c.isascii() and c.isalnum()) else f"_{ord(c):x}_" for c in stem)
+    return f"x{part}_{''.join(letters)}"
 
 
 def literal(x: float) -> str:
@@ -27,11 +29,12 @@ def literal(x: float) -> str:
 
 
 def identifiers(values: Iterable[Value]) -> Names:
-    """A spelling for every Value: of its name, or t0, t1, ... in the order in which they come."""
+    """A spelling for every Value: of its name, or t1, t2, ... in the order in which they come."""
     found: Names = {}
+    results = count(1)
     for value in values:
         if value not in found:
-            found[value] = spelled(value.name) if value.name else f"t{len(found)}"
+            found[value] = spelled(value.name) if value.name else f"t{next(results)}"
     return found
 
 

@@ -61,10 +61,14 @@ class Settings:
             if hasattr(schedule, "over"):
                 found = np.atleast_2d(np.asarray(schedule.over(times), "float64"))
             else:
-                rows = [to_host(value_at(place, schedule, t)) for t in times[:, 0].astype(int).tolist()]
+                rows = [
+                    to_host(value_at(place, schedule, t)) for t in times[:, 0].astype(int).tolist()
+                ]
                 many = max((row.shape for row in rows if type(row) is not float), default=(1,))
-                found = np.array(rows)[:, None] if many == (1,) else np.array(
-                    [np.broadcast_to(row, many) for row in rows]
+                found = (
+                    np.array(rows)[:, None]
+                    if many == (1,)
+                    else np.array([np.broadcast_to(row, many) for row in rows])
                 )
             if found.shape[1] > 1:
                 check_size(place, found[0], self._size)

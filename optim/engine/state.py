@@ -79,9 +79,10 @@ class State:
                 here = slice(offset, offset + stop - start)
                 known = {"p": span.arena.data, "g": span.arena.grad}
                 held = self.arrays | self.beside
-                yield here, {
-                    n: known[n][start:stop] if n in known else held[n][..., here] for n in names
-                }
+                yield (
+                    here,
+                    {n: known[n][start:stop] if n in known else held[n][..., here] for n in names},
+                )
                 offset = here.stop
 
     def tensors(self, names: Iterable[str]) -> Iterator[Block]:

@@ -9,6 +9,7 @@ import linecache
 import sys
 from collections.abc import Callable, Iterable
 from functools import cache
+from itertools import count
 from numbers import Real
 from typing import Any, NamedTuple, NoReturn
 
@@ -51,8 +52,11 @@ class Entry(NamedTuple):
 class Program:
     """The two lists of a kernel, and the names that its arguments have in them."""
 
-    def __init__(self, arrays: dict[str, Value], numbers: dict[str, Value]):
+    def __init__(
+        self, arrays: dict[str, Value], numbers: dict[str, Value], state: Iterable[str] = ()
+    ):
         self.arrays, self.numbers = arrays, numbers
+        self.state = set(state)  # the names of those numbers that continue from step to step
         self.hoisted: list[Entry] = []
         self.loop: list[Entry] = []
         self.changed: dict[str, Value] = {}  # numbers of the state, as the kernel leaves them
@@ -84,8 +88,10 @@ class Program:
     def names(self) -> dict[Value, str]:
         """Every Value by its own name, or as a result by its place: t1, t2, ..."""
         found = {v: str(v.name) for v in (*self.arrays.values(), *self.numbers.values())}
+        results = count(1)
         for entry in (*self.hoisted, *self.loop):
-            found.setdefault(entry.out, f"t{len(found)}")
+            if entry.out not in found:
+                found[entry.out] = f"t{next(results)}"
         return found
 
     def __str__(self) -> str:
@@ -167,8 +173,7 @@ class _Tracer:
         self.name = getattr(kernel, "__qualname__", repr(kernel))
         self.program, self.fixed = program, set(fixed)
         self.symbols = {
-            name: Symbol(self, value)
-            for name, value in (program.arrays | program.numbers).items()
+            name: Symbol(self, value) for name, value in (program.arrays | program.numbers).items()
         }
 
     def note(self, function: str, inputs: tuple[Any, ...], out: Symbol | None = None) -> Symbol:
@@ -228,7 +233,9 @@ class _Tracer:
 
     def refuse(self, what: str, cure: str) -> NoReturn:
         """Raise TypeError for what a kernel may not do."""
-        raise TypeError(f"{self.name} uses {what}, in {Entry('', (), _NOTHING, _line()).line!r}; {cure}.")
+        raise TypeError(
+            f"{self.name} uses {what}, in {Entry('', (), _NOTHING, _line()).line!r}; {cure}."
+        )
 
 
 _NOTHING = Value(None, False)
@@ -281,6 +288,7 @@ def _traced(
     program = Program(
         {name: Value(name, True) for name in positional if name not in numbers},
         {name: Value(name, False) for name in (*own, *fixed)},
+        own,
     )
     symbols = _Tracer(kernel, program, fixed).symbols
     settings = {

@@ -32,6 +32,7 @@ def one_program(programs: tuple[Program, ...]) -> Program:
             for function, inputs, out, where in entries:
                 operands = tuple([known.get(x, x) for x in inputs])
                 into.append(Entry(function, operands, known.get(out, out), where))
+        whole.state |= program.state
         now |= {name: known.get(value, value) for name, value in program.changed.items()}
     whole.changed = now
     return whole
@@ -128,11 +129,16 @@ def _at_once(opt: Any, gradients: Array, played: Array, metrics: Array | None) -
     flat = all(isinstance(one, FlatPass) for one in opt._passes.values())
     plain = opt.projection is None or opt.projection.kernel
     runs = backend.compiles or not backend.on_host
-    if opt.writes_state or opt._schedules() or len(owned.spans) > 1 or not (flat and plain and runs):
+    if (
+        opt.writes_state
+        or opt._schedules()
+        or len(owned.spans) > 1
+        or not (flat and plain and runs)
+    ):
         return False
     passes = [*opt._passes.values(), *([opt.metric_pass()] if metrics is not None else [])]
     program = one_program(tuple(one.program for one in passes))
-    numbers = tuple(name for name in program.numbers if name in opt._state.numbers)
+    numbers = tuple(name for name in program.numbers if name in program.state)
     times = np.arange(opt.t + 1, opt.t + 1 + len(gradients), dtype="float64")[:, None]
     values = opt._prepared().over(times)
     given, _ = _cut(program, numbers)

@@ -12,8 +12,18 @@ import numpy as np
 
 from minigrad.backend import Array, xp
 from minigrad.tensor import Tensor
+from optim.engine.kinds import (
+    ONE_NUMBER,
+    READ_BY_UPDATE,
+    Beta,
+    Count,
+    Eps,
+    Number,
+    Positive,
+    Rate,
+    but,
+)
 from optim.engine.optimizer import Closure, Optimizer, inplace
-from optim.engine.kinds import ONE_NUMBER, READ_BY_UPDATE, Beta, Count, Eps, Number, Positive, Rate, but
 from optim.rules.line_search import strong_wolfe
 
 __all__ = ["LBFGS", "PolyakSGD", "Sophia"]

@@ -12,7 +12,7 @@ from optim.engine.kinds import ONE_NUMBER, Beta, Count, Eps, Rate
 from optim.engine.optimizer import NO_DIAGONAL, inplace
 from optim.rules.adam import PaperAdam
 
-__all__ = ["ACProp", "ADOPT", "AdaShift", "AvaGrad", "MaxAdaShift"]
+__all__ = ["ADOPT", "ACProp", "AdaShift", "AvaGrad", "MaxAdaShift"]
 
 
 class ADOPT(PaperAdam):

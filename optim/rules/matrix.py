@@ -177,7 +177,9 @@ class SOAP(WholeAdam):
     @inplace
     def power_iteration(v: Array, h, q):
         shape = SOAP.bases(v)
-        for axis, (a, basis) in enumerate(zip(square_views(h, shape), square_views(q, shape), strict=True)):
+        for axis, (a, basis) in enumerate(
+            zip(square_views(h, shape), square_views(q, shape), strict=True)
+        ):
             image = a @ basis
             order = xp.argsort(-(basis * image).sum(0))  # of the estimated eigenvalues
             v[...] = v.take(order, axis)

@@ -5,7 +5,7 @@ from typing import Annotated
 from minigrad.backend import Array, xp
 from optim.engine.kinds import Beta, Eps, Fraction, Rate
 from optim.engine.optimizer import NO_DIAGONAL, Optimizer, inplace
-from optim.rules.adam import Adam, AdamW, PaperAdam
+from optim.rules.adam import Adam, AdamW
 
 __all__ = ["AdEMAMix", "Adan", "Grams", "LaProp", "QHAdam"]
 
@@ -29,7 +29,11 @@ class QHAdam(Adam):
         # the rate and eps correct g as they do m
         numerator = nu1 * m + (1 - nu1) * (1 - beta1_t) * g
         v_mixed = nu2 * v + (1 - nu2) * (1 - beta2_t) * g * g
-        p -= Adam.rate(beta1_t, beta2_t, lr=lr) * numerator / Adam.diagonal(v_mixed, beta2_t, eps=eps)
+        p -= (
+            Adam.rate(beta1_t, beta2_t, lr=lr)
+            * numerator
+            / Adam.diagonal(v_mixed, beta2_t, eps=eps)
+        )
 
 
 class Grams(Adam):
@@ -112,7 +116,11 @@ class Adan(Optimizer):
         beta2_t *= beta2
         beta3_t *= beta3
         ahead = beta2 * (1 - beta1_t) / (1 - beta2_t)
-        p -= Adan.rate(beta1_t, beta3_t, lr=lr) * (m + ahead * d) / Adan.diagonal(v, beta3_t, eps=eps)
+        p -= (
+            Adan.rate(beta1_t, beta3_t, lr=lr)
+            * (m + ahead * d)
+            / Adan.diagonal(v, beta3_t, eps=eps)
+        )
         p *= 1 / (1 + lr * weight_decay)
 
 

@@ -22,7 +22,9 @@ from optim.engine.threads import summed_length
 # What a setting of a wrapper may be: one number, which may change between steps
 Share = Annotated[float, Kind("Share", 0, 1, has_high=True, schedule=False, array=False)]
 Memory = Annotated[float, Kind("Memory", 0, 1, schedule=False, array=False)]
-Bound = Annotated[float, Kind("Bound", 0, has_low=False, has_high=True, schedule=False, array=False)]
+Bound = Annotated[
+    float, Kind("Bound", 0, has_low=False, has_high=True, schedule=False, array=False)
+]
 Distance = Annotated[float, Kind("Distance", 0, schedule=False, array=False)]
 Updates = Annotated[int, Kind("Updates", 1, whole=True)]
 

@@ -10,7 +10,14 @@ from minigrad.backend import xp
 from minigrad.tensor import Tensor
 from optim.engine.optimizer import Closure
 from optim.rules.descent import SGD
-from optim.wrappers.base import Distance, GradientNorm, Wrapper, beside, refuse_closures, whole_spans
+from optim.wrappers.base import (
+    Distance,
+    GradientNorm,
+    Wrapper,
+    beside,
+    refuse_closures,
+    whole_spans,
+)
 
 
 @dataclass(eq=False, init=False)

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from optim.engine.recording import Playback, record
 
 import optim
 from minigrad import Tensor
 from minigrad.backend import xp
 from optim.engine.optimizer import Optimizer, inplace
-from optim.engine.recording import Playback, record
 from tests.driving import (
     assert_identical,
     both_dtypes,
