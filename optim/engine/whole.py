@@ -14,6 +14,7 @@ from minigrad.backend import Array, current, xp
 from optim.engine.functions import ROUNDED_ANYHOW
 from optim.engine.hoist import evaluate
 from optim.engine.passes import FlatPass
+from optim.engine.settings import Places
 from optim.engine.trace import Entry, Program, Value
 
 
@@ -118,12 +119,19 @@ def play(opt: Any, gradients: Any, metric: bool) -> Any:
     played = xp.empty((steps, size), opt._owned.dtype)
     metrics = xp.empty((steps, size), opt._owned.dtype) if metric else None
     opt._owned.materialize_grads()
-    if steps and size and not _at_once(opt, gradients, played, metrics):
-        _stepped(opt, gradients, played, metrics)
+    if steps and size:
+        values = None
+        if not opt._schedules():  # else what a schedule gives depends on what it is fed
+            times = np.arange(opt.t + 1, opt.t + 1 + steps, dtype="float64")
+            values = opt._prepared().over(times[:, None])
+        if values is None or not _at_once(opt, values, gradients, played, metrics):
+            _stepped(opt, gradients, played, metrics)
     return (played, metrics) if metric else played
 
 
-def _at_once(opt: Any, gradients: Array, played: Array, metrics: Array | None) -> bool:
+def _at_once(
+    opt: Any, values: Places, gradients: Array, played: Array, metrics: Array | None
+) -> bool:
     """Whether a compiled loop has done it; if not, nothing has changed."""
     backend, owned = current(), opt._owned
     flat = all(isinstance(one, FlatPass) for one in opt._passes.values())
@@ -139,8 +147,6 @@ def _at_once(opt: Any, gradients: Array, played: Array, metrics: Array | None) -
     passes = [*opt._passes.values(), *([opt.metric_pass()] if metrics is not None else [])]
     program = one_program(tuple(one.program for one in passes))
     numbers = tuple(name for name in program.numbers if name in program.state)
-    times = np.arange(opt.t + 1, opt.t + 1 + len(gradients), dtype="float64")[:, None]
-    values = opt._prepared().over(times)
     given, _ = _cut(program, numbers)
     try:
         known = [_as_given(x, len(gradients)) for x in _known(program, values, given)]
