@@ -5,10 +5,10 @@ the time of `import optim`.
 """
 
 from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
-from inspect import Parameter, Signature, signature
+from inspect import Parameter, Signature, cleandoc, signature
 from typing import Any, ClassVar
 
-from optim.engine.kinds import shown_type
+from optim.engine.kinds import described, shown_type
 
 
 class _Shown(str):
@@ -16,6 +16,16 @@ class _Shown(str):
 
     def __repr__(self) -> str:
         return str(self)
+
+
+class _Doc:
+    """The docstring of a class, and after it what there is to say of each field."""
+
+    def __init__(self, own: str | None):
+        self.own = own
+
+    def __get__(self, instance: Any, cls: Any) -> str | None:
+        return f"{cleandoc(self.own)}\n\n{described(cls)}" if self.own else None
 
 
 class _Signature:
@@ -52,6 +62,8 @@ class Declared:
                     f"{cls.__name__} sets {f.name} without a type, which leaves the default as it "
                     f"was; write {f.name}: optim.Rate = {vars(cls)[f.name]!r}."
                 )
+
+        cls.__doc__ = _Doc(vars(cls).get("__doc__"))  # type: ignore[assignment]
 
     def __init__(self, *args: Any, **settings: Any):
         try:

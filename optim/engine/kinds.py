@@ -6,11 +6,12 @@ ahead: Annotated[Rate, "how far to look ahead"] = 0.5
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import MISSING, dataclass, fields, replace
 from functools import cache
+from inspect import formatannotation
 from math import inf
 from numbers import Integral, Real
-from typing import Annotated, Any, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
 
 import numpy as np
 
@@ -34,6 +35,9 @@ class Kind:
     fixed: bool = False  # read when the optimizer is built, so that it cannot be set later
     elsewhere: bool = False  # read by `update`, so that no pass need take it
     meaning: str = ""
+
+    def __repr__(self) -> str:
+        return self.name
 
     @property
     def range(self) -> str:
@@ -70,14 +74,43 @@ class Kind:
             raise TypeError(f"{what}={shown!r}: {what} is one number.")
 
 
-Number = Annotated[Setting, Kind("Number")]
-Rate = Annotated[Setting, Kind("Rate", 0)]
-Beta = Annotated[Setting, Kind("Beta", 0, 1)]
-Fraction = Annotated[Setting, Kind("Fraction", 0, 1, has_high=True)]
-Positive = Annotated[Setting, Kind("Positive", 0, has_low=False)]
-Eps = Annotated[float, Kind("Eps", 0, schedule=False, array=False)]
-Count = Annotated[int, Kind("Count", 1, whole=True, fixed=True)]
-Fixed = Annotated[float, Kind("Fixed", 0, has_low=False, schedule=False, array=False, fixed=True)]
+if TYPE_CHECKING:  # to a type checker they are what may be given
+    Number = Rate = Beta = Fraction = Positive = Setting
+    Eps = Fixed = float
+    Count = Steps = int
+    Value = Any
+else:
+    Number = Kind("Number")
+    Rate = Kind("Rate", 0)
+    Beta = Kind("Beta", 0, 1)
+    Fraction = Kind("Fraction", 0, 1, has_high=True)
+    Positive = Kind("Positive", 0, has_low=False)
+    Eps = Kind("Eps", 0, schedule=False, array=False)
+    Fixed = Kind("Fixed", 0, has_low=False, schedule=False, array=False, fixed=True)
+    Count = Kind("Count", 1, whole=True, fixed=True)
+    Steps = Kind("Steps", 1, whole=True)
+    Value = Kind("Value", 0, schedule=False)
+
+MEANINGS = {  # of names that mean the same wherever they stand
+    "params": "the tensors to update",
+    "lr": "step size",
+    "betas": "how much of each running mean stays each step",
+    "beta1": "how much of the mean of gradients stays each step",
+    "momentum": "how much of the sum or mean of gradients stays each step",
+    "nu": "part of the mean in the step, beside the gradient",
+    "eps": "added to the divisor",
+    "weight_decay": "how fast the weights shrink, times lr",
+    "value": "what it gives, or begins with",
+    "start": "first value",
+    "end": "last value",
+    "steps": "steps to the end",
+    "schedule": "what follows",
+    "norm": "largest Euclidean norm",
+    "decay": "how much of the average stays each update",
+    "inner": "the optimizer that is wrapped",
+    "projection": "a set to stay in, as optim.Box(-1, 1)",
+    "eager": "call the kernels themselves, for print and breakpoint()",
+}
 
 
 @dataclass(frozen=True)
@@ -99,21 +132,19 @@ READ_BY_START = but(fixed=True)
 
 def kind_of(annotation: Any) -> Kind | tuple[Kind, ...]:
     """The kind of a field, or that of each part of a tuple."""
-    form = getattr(annotation, "__origin__", None)
-    if get_origin(form) is tuple:  # Annotated[tuple[Beta, Beta], "what they are"]
-        changes = annotation.__metadata__
-        return tuple(_kind(Annotated[part, *changes]) for part in get_args(form))
-    if form is tuple:
-        return tuple(_kind(part) for part in get_args(annotation))
-    return _kind(annotation)
+    changes = getattr(annotation, "__metadata__", ())
+    form = annotation.__origin__ if changes else annotation
+    if get_origin(form) is tuple:
+        return tuple(_changed(part, changes) for part in get_args(form))
+    return _changed(form, changes)
 
 
-def _kind(annotation: Any) -> Kind:
-    kind = Kind()
-    for one in getattr(annotation, "__metadata__", ()):
-        if isinstance(one, Kind):
-            kind = one
-        elif isinstance(one, Change):
+def _changed(form: Any, changes: tuple[Any, ...]) -> Kind:
+    if hasattr(form, "__metadata__"):  # a part of a tuple
+        form, changes = form.__origin__, (*form.__metadata__, *changes)
+    kind = form if isinstance(form, Kind) else Kind()
+    for one in changes:
+        if isinstance(one, Change):
             kind = replace(kind, **dict(one.changes))
         elif isinstance(one, str):
             kind = replace(kind, meaning=one)
@@ -123,11 +154,10 @@ def _kind(annotation: Any) -> Kind:
 @cache
 def kinds(cls: Any) -> dict[str, Kind | tuple[Kind, ...]]:
     """The kinds of the fields of a class, by name."""
-    own = cls.__dataclass_fields__
-    if any(isinstance(f.type, str) for f in own.values()):
-        hints = get_type_hints(cls, include_extras=True)
-        return {name: kind_of(hints[name]) for name in own}
-    return {name: kind_of(f.type) for name, f in own.items()}
+    types = {f.name: f.type for f in fields(cls)}
+    if any(isinstance(one, str) for one in types.values()):
+        types = get_type_hints(cls, include_extras=True)
+    return {f.name: kind_of(types[f.name]) for f in fields(cls)}
 
 
 def shown_type(annotation: Any) -> str:
@@ -135,10 +165,22 @@ def shown_type(annotation: Any) -> str:
     kind = kind_of(annotation)
     if isinstance(kind, tuple):
         return f"tuple[{', '.join(one.name for one in kind)}]"
-    if hasattr(annotation, "__metadata__"):
+    if isinstance(getattr(annotation, "__origin__", annotation), Kind):
         return kind.name
-    return (
-        getattr(annotation, "__name__", str(annotation))
-        if isinstance(annotation, type)
-        else (str(annotation).replace("typing.", "").replace("collections.abc.", ""))
-    )
+    return formatannotation(annotation)
+
+
+def described(cls: Any) -> str:
+    """A line for each field of a class: what it does, its range, its default."""
+    lines = []
+    for f in fields(cls):
+        kind = kinds(cls)[f.name]
+        one = kind[0] if isinstance(kind, tuple) else kind
+        if not f.init:
+            continue
+        said = one.meaning or MEANINGS.get(f.name, "")
+        ranged = f"in {one.range}" if one.low > -inf and not one.whole else one.range * one.whole
+        default = "" if f.default is MISSING else f"{f.default!r} by default"
+        facts = ", ".join(filter(None, (ranged, default)))
+        lines.append(f"    {f.name}: {'; '.join(filter(None, (said, facts)))}")
+    return "\n".join(lines)

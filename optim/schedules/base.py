@@ -1,7 +1,6 @@
 """What schedules have in common: how they are declared, printed, compared and checked."""
 
 from dataclasses import field
-from math import inf
 from numbers import Integral
 from typing import Any, dataclass_transform
 
@@ -9,19 +8,7 @@ import numpy as np
 
 from minigrad.backend import to_host
 from optim.engine.declared import Declared
-
-LEAST = {  # the counts of steps, cycles or feeds by name, and the least that each may be
-    "steps": 1,
-    "rise": 1,
-    "fall": 1,
-    "growth": 1,
-    "every": 1,
-    "warm_up": 1,
-    "stable": 0,
-    "decay": 1,
-    "patience": 0,
-    "cooldown": 0,
-}
+from optim.engine.kinds import Kind, kinds
 
 
 @dataclass_transform(field_specifiers=(field,))
@@ -52,13 +39,12 @@ class CheckedSchedule(BaseSchedule):
     """Raises ValueError for counts that are none, and for numbers that are negative."""
 
     def __post_init__(self) -> None:
-        for one in self.declared():
-            name = one.name
-            if name in LEAST:
-                fits = is_count(getattr(self, name), LEAST[name])
-                check(self, name, fits, f"an integer from {LEAST[name]}")
-            elif one.init and name not in ("schedule", "milestones"):
-                check(self, name, _is_positive(getattr(self, name)), "finite and not negative")
+        for name, kind in kinds(type(self)).items():
+            if isinstance(kind, Kind) and kind.name in ("Steps", "Value"):
+                wanted = (
+                    f"an integer from {kind.low:g}" if kind.whole else "finite and not negative"
+                )
+                check(self, name, _fits(getattr(self, name), kind), wanted)
 
 
 def is_count(value: Any, least: int) -> bool:
@@ -66,10 +52,11 @@ def is_count(value: Any, least: int) -> bool:
     return isinstance(value, Integral) and int(value) >= least
 
 
-def _is_positive(value: Any) -> bool:
+def _fits(value: Any, kind: Kind) -> bool:
+    if kind.whole:
+        return is_count(value, int(kind.low))
     try:
-        number = to_host(value)
-        return bool(np.all((number >= 0) & (number < inf)))
+        return bool(np.all(kind.contains(to_host(value))))
     except TypeError:
         return False
 

@@ -6,10 +6,11 @@ The simplest also give their values `over` an array of steps (steps, 1), with th
 from abc import ABC, abstractmethod
 from bisect import bisect_right
 from math import cos, exp, log, pi, sqrt
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
+from optim.engine.kinds import Steps, Value, but
 from optim.schedules.base import BaseSchedule, CheckedSchedule, check, is_count
 
 
@@ -56,8 +57,8 @@ class Power(BaseSchedule):
 class Exponential(CheckedSchedule):
     """value * rate^(t - 1): beta1 lambda^(t-1) of the paper's Corollary 1."""
 
-    value: Any
-    rate: float
+    value: Value
+    rate: Value
 
     def __call__(self, t: int) -> Any:
         return self.value * self.rate ** (t - 1)
@@ -88,9 +89,9 @@ class OneMinusInverse(BaseSchedule):
 
 
 class _Annealed(CheckedSchedule, ABC):
-    start: Any
-    end: Any
-    steps: int
+    start: Value
+    end: Value
+    steps: Steps
 
     def __call__(self, t: int) -> Any:
         return _between(self.start, self.end, self.shape(min((t - 1) / self.steps, 1.0)))
@@ -110,7 +111,7 @@ class Linear(_Annealed):
 class Polynomial(_Annealed):
     """end + (start - end) (1 - x)^power, where x of the steps are done."""
 
-    power: Any
+    power: Value
 
     def shape(self, x: float) -> Any:
         return 1 - (1 - x) ** self.power
@@ -130,10 +131,10 @@ class CosineRestarts(CheckedSchedule):
     Loshchilov and Hutter 2017 (SGDR).
     """
 
-    start: Any
-    end: Any
-    steps: int
-    growth: int = 1
+    start: Value
+    end: Value
+    steps: Steps
+    growth: Steps = 1
 
     def __call__(self, t: int) -> Any:
         done, period = t - 1, self.steps
@@ -152,11 +153,11 @@ class Cyclic(CheckedSchedule):
     policy, 0.5 his "triangular2".
     """
 
-    low: Any
-    high: Any
-    rise: int
-    fall: int
-    shrink: float = 1.0
+    low: Value
+    high: Value
+    rise: Steps
+    fall: Steps
+    shrink: Value = 1.0
 
     def __call__(self, t: int) -> Any:
         cycle, done = divmod(t - 1, self.rise + self.fall)
@@ -171,11 +172,11 @@ class OneCycle(CheckedSchedule):
     Smith 2018; along half cosines, as in PyTorch and optax, where his were straight lines.
     """
 
-    start: Any
-    peak: Any
-    end: Any
-    rise: int
-    fall: int
+    start: Value
+    peak: Value
+    end: Value
+    rise: Steps
+    fall: Steps
 
     def __call__(self, t: int) -> Any:
         done = t - 1
@@ -188,9 +189,9 @@ class OneCycle(CheckedSchedule):
 class Step(CheckedSchedule):
     """value, times factor after every so many steps."""
 
-    value: Any
-    factor: float
-    every: int
+    value: Value
+    factor: Value
+    every: Steps
 
     def __call__(self, t: int) -> Any:
         return self.value * self.factor ** ((t - 1) // self.every)
@@ -199,8 +200,8 @@ class Step(CheckedSchedule):
 class MultiStep(CheckedSchedule):
     """value, times factor after each number of steps in the tuple `milestones`."""
 
-    value: Any
-    factor: float
+    value: Value
+    factor: Value
     milestones: tuple[int, ...]
 
     def __post_init__(self) -> None:
@@ -220,7 +221,7 @@ class WarmUp(CheckedSchedule):
     Goyal et al. 2017; from 0 and per step as in Ma and Yarats 2021.
     """
 
-    steps: int
+    steps: Steps
     schedule: Any
 
     def __post_init__(self) -> None:
@@ -251,11 +252,11 @@ class WarmUpStableDecay(CheckedSchedule):
     Hu et al. 2024 (WSD), whose decay is exponential; in a line as in Hägele et al. 2024.
     """
 
-    value: Any
-    warm_up: int
-    stable: int
-    decay: int
-    end: Any = 0.0
+    value: Value
+    warm_up: Steps
+    stable: Annotated[Steps, but(low=0)]
+    decay: Steps
+    end: Value = 0.0
 
     def __call__(self, t: int) -> Any:
         if t <= self.warm_up:
@@ -270,9 +271,9 @@ class MemoryWarmUp(CheckedSchedule):
     Pagliardini, Ablin and Grangier 2024, Section 3, for AdEMAMix's beta3.
     """
 
-    start: float
-    end: float
-    steps: int
+    start: Value
+    end: Value
+    steps: Steps
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -3,8 +3,9 @@
 from dataclasses import field
 from math import copysign, inf
 from numbers import Real
-from typing import Any
+from typing import Annotated, Any
 
+from optim.engine.kinds import Steps, Value, but
 from optim.schedules.base import CheckedSchedule, check
 
 
@@ -17,12 +18,12 @@ class ReduceOnPlateau(CheckedSchedule):
     negative. The optimizer saves and restores what the feeds have left.
     """
 
-    value: Any
-    factor: float = 0.1
-    patience: int = 10
-    threshold: float = 1e-4
-    cooldown: int = 0
-    min_scale: float = 0.0
+    value: Value
+    factor: Value = 0.1
+    patience: Annotated[Steps, but(low=0)] = 10
+    threshold: Value = 1e-4
+    cooldown: Annotated[Steps, but(low=0)] = 0
+    min_scale: Value = 0.0
 
     scale: float = field(default=1.0, init=False, repr=False)
     best: float = field(default=inf, init=False, repr=False)

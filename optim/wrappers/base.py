@@ -8,7 +8,7 @@ outermost wrapper to the rule, so the outermost sees them first; weights come ba
 """
 
 from dataclasses import dataclass, fields
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 from minigrad.arena import Parameters
 from minigrad.backend import Array, xp
@@ -19,14 +19,15 @@ from optim.engine.saving import Saved
 from optim.engine.state import State
 from optim.engine.threads import summed_length
 
-# What a setting of a wrapper may be: one number, which may change between steps
-Share = Annotated[float, Kind("Share", 0, 1, has_high=True, schedule=False, array=False)]
-Memory = Annotated[float, Kind("Memory", 0, 1, schedule=False, array=False)]
-Bound = Annotated[
-    float, Kind("Bound", 0, has_low=False, has_high=True, schedule=False, array=False)
-]
-Distance = Annotated[float, Kind("Distance", 0, schedule=False, array=False)]
-Updates = Annotated[int, Kind("Updates", 1, whole=True)]
+if TYPE_CHECKING:
+    Share = Memory = Bound = Distance = float
+    Updates = int
+else:  # what a setting of a wrapper may be: one number, which may change between steps
+    Share = Kind("Share", 0, 1, has_high=True, schedule=False, array=False)
+    Memory = Kind("Memory", 0, 1, schedule=False, array=False)
+    Bound = Kind("Bound", 0, has_low=False, has_high=True, schedule=False, array=False)
+    Distance = Kind("Distance", 0, schedule=False, array=False)
+    Updates = Kind("Updates", 1, whole=True)
 
 
 @dataclass(eq=False)

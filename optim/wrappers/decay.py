@@ -5,13 +5,13 @@ from typing import Any
 
 from minigrad.backend import Array
 from minigrad.tensor import Tensor
-from optim.engine.kinds import Rate, kind_of
+from optim.engine.kinds import Rate
 from optim.engine.optimizer import Closure, inplace
 from optim.engine.passes import FlatPass
 from optim.engine.settings import Settings, check_setting, check_size, value_at
 from optim.wrappers.base import Wrapper, beside, refuse_closures
 
-RATE: Any = kind_of(Rate)
+RATE: Any = Rate  # a kind, at run time
 
 
 @dataclass(eq=False)

@@ -107,7 +107,7 @@ def test_a_loop_is_compiled_where_that_is_possible(monkeypatch):
             of_coordinates = not rule.per_tensor and rule.update is optim.Optimizer.update
             assert done.pop() == (of_coordinates and rule is not optim.Padam), rule
         built(optim.SGD, lr=ReduceOnPlateau(0.1)).play(slopes(3, 1))
-        assert not done.pop()
+        assert not done  # what it gives depends on what it is fed
     built(optim.SGD).play(slopes(3, 1))
     assert not done.pop()
 

@@ -8,6 +8,7 @@ import pytest
 
 import optim
 from optim import schedules
+from optim.engine.kinds import kinds
 from optim.schedules import (
     Constant,
     Cosine,
@@ -28,7 +29,7 @@ from optim.schedules import (
     WarmUp,
     WarmUpStableDecay,
 )
-from optim.schedules.base import LEAST, CheckedSchedule
+from optim.schedules.base import CheckedSchedule
 from tests.driving import SIZE, drive, gradients, start, tensors
 
 EVERY = {getattr(schedules, name) for name in schedules.__all__}
@@ -201,10 +202,11 @@ def test_refuses_what_makes_no_sense(schedule):
         if one.init and one.name not in ("schedule", "milestones"):
             for bad in (-1, float("nan"), float("inf"), None, "1"):
                 refused(one.name, bad, schedule)
-            if one.name in LEAST:
-                refused(one.name, LEAST[one.name] - 1, schedule)
+            kind = kinds(type(schedule))[one.name]
+            if kind.whole:
+                refused(one.name, int(kind.low) - 1, schedule)
                 refused(one.name, 2.5, schedule)
-                replace(schedule, **{one.name: np.int64(LEAST[one.name])})
+                replace(schedule, **{one.name: np.int64(kind.low)})
             elif one.name in VALUES:
                 refused(one.name, np.array([0.1, -0.1]), schedule)
                 replace(schedule, **{one.name: 0})
