@@ -20,7 +20,7 @@ from minigrad.backend import Array, to_host
 Setting = float | Callable[[int], Any] | Array  # an array has one value per coordinate
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Kind:
     """A range of numbers, and whether schedules and arrays of these are taken."""
 
@@ -113,16 +113,9 @@ MEANINGS = {  # of names that mean the same wherever they stand
 }
 
 
-@dataclass(frozen=True)
-class Change:
-    """Beside a kind in Annotated: what differs from it."""
-
-    changes: tuple[tuple[str, Any], ...]
-
-
-def but(**changes: Any) -> Change:
-    """A kind that differs in these: Annotated[Beta, but(array=False)]."""
-    return Change(tuple(changes.items()))
+def but(**changes: Any) -> dict[str, Any]:
+    """Beside a kind in Annotated, what differs from it: Annotated[Beta, but(array=False)]."""
+    return changes
 
 
 ONE_NUMBER = but(array=False)  # or a schedule of numbers
@@ -144,8 +137,8 @@ def _changed(form: Any, changes: tuple[Any, ...]) -> Kind:
         form, changes = form.__origin__, (*form.__metadata__, *changes)
     kind = form if isinstance(form, Kind) else Kind()
     for one in changes:
-        if isinstance(one, Change):
-            kind = replace(kind, **dict(one.changes))
+        if isinstance(one, dict):
+            kind = replace(kind, **one)
         elif isinstance(one, str):
             kind = replace(kind, meaning=one)
     return kind
