@@ -27,6 +27,10 @@ class Projection:
     euclidean: bool = False  # whether to project in the plain metric, whatever the rule's
     kernel: Any = None  # a function of p and `numbers` that projects in the pass that moves p
 
+    def numbers(self) -> dict[str, Any]:
+        """What the kernel takes beside p."""
+        return {}
+
     def nearest(self, x: Array, metric: Array | None = None) -> Array:
         """The point of the set nearest to x (n,), where distances are weighted by `metric` (n,)."""
         raise NotImplementedError(f"{type(self).__name__} has no nearest(x, metric); define it.")

@@ -78,7 +78,8 @@ class Number(NDArrayOperatorsMixin):
     def __pow__(self, exponent: Any) -> Any:
         if isinstance(exponent, (int, float)) and exponent in POWERS and exponent != 1:
             return getattr(np, POWERS[exponent])(self)
-        return np.power(self, exponent)
+        power: Any = np.power
+        return power(self, exponent)
 
     def __ipow__(self, exponent: Any) -> "Number":
         self[...] = self**exponent

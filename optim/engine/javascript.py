@@ -13,7 +13,7 @@ from json import dumps
 
 from optim.engine.functions import ROUNDED_ANYHOW
 from optim.engine.printing import identifiers, statements
-from optim.engine.trace import Program
+from optim.engine.trace import Program, Value
 
 # Comparisons, so that zeros of either sign, infinities and NaN come out as NumPy's
 FUNCTIONS = """
@@ -60,5 +60,5 @@ def step(program: Program) -> str:
     return "\n".join([*lines, "}"])
 
 
-def _results(program: Program) -> Iterable[object]:
+def _results(program: Program) -> Iterable[Value]:
     return (entry.out for entry in (*program.hoisted, *program.loop))

@@ -11,7 +11,7 @@ from functools import cache
 from inspect import formatannotation
 from math import inf
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, TypeAlias, get_args, get_origin, get_type_hints
 
 import numpy as np
 
@@ -75,10 +75,16 @@ class Kind:
 
 
 if TYPE_CHECKING:  # to a type checker they are what may be given
-    Number = Rate = Beta = Fraction = Positive = Setting
-    Eps = Fixed = float
-    Count = Steps = int
-    Value = Any
+    Number: TypeAlias = Setting
+    Rate: TypeAlias = Setting
+    Beta: TypeAlias = Setting
+    Fraction: TypeAlias = Setting
+    Positive: TypeAlias = Setting
+    Eps: TypeAlias = float
+    Fixed: TypeAlias = float
+    Count: TypeAlias = int
+    Steps: TypeAlias = int
+    Value: TypeAlias = Any
 else:
     Number = Kind("Number")
     Rate = Kind("Rate", 0)
@@ -144,9 +150,13 @@ def _changed(form: Any, changes: tuple[Any, ...]) -> Kind:
     return kind
 
 
-@cache
 def kinds(cls: Any) -> dict[str, Kind | tuple[Kind, ...]]:
     """The kinds of the fields of a class, by name."""
+    return _kinds(cls)
+
+
+@cache
+def _kinds(cls: Any) -> dict[str, Kind | tuple[Kind, ...]]:
     types = {f.name: f.type for f in fields(cls)}
     if any(isinstance(one, str) for one in types.values()):
         types = get_type_hints(cls, include_extras=True)

@@ -208,12 +208,15 @@ def whole_views(cut: Timed, state: State) -> list[Any]:
     return [views[name] for name in names]
 
 
-def compile_source(source: str, name: str, signature: str, dtype: str) -> Any:
+def compile_source(source: str, name: str, signature: str, dtype: str) -> Callable[..., int]:
     """A function of this source, with the names of FUNCTIONS, as machine code."""
     namespace = functions(dtype).copy()
     exec(compile(source, "<loop>", "exec"), namespace)
     with announced(name):
-        return numba.njit(signature, nogil=True, error_model="numpy", cache=False)(namespace[name])
+        made: Callable[..., int] = numba.njit(signature, nogil=True, error_model="numpy")(
+            namespace[name]
+        )
+    return made
 
 
 @cache

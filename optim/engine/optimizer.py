@@ -84,6 +84,8 @@ class Optimizer(Saved, _Rule):
         if hasattr(cls, "kernel") and not cls.__name__.startswith("_"):  # else a base of rules
             register(cls)
 
+    _settings: ClassVar[Settings | None] = None  # as set now; None where that has changed
+
     def __setattr__(self, name: str, value: Any) -> None:
         if name in self.__dataclass_fields__:
             self._check(name, value)
@@ -102,6 +104,7 @@ class Optimizer(Saved, _Rule):
         self._raising.run(np.seterr, over="raise", invalid="raise", divide="raise")
         self._finfo = np.finfo(owned.dtype)
         self._values: Places | None = None  # of the last step
+        self._untouched = True  # whether the step that is under way has written nothing
         self.t = 0
         for name in self._names:
             self._check_fits(name, getattr(self, name))
@@ -263,7 +266,7 @@ class Optimizer(Saved, _Rule):
         return self._measured
 
     def skipped_to(self, t: int, g: Array) -> None:
-        """Count the steps up to t, which a compiled loop has taken, the last with the gradient g."""
+        """Count the steps up to t that a compiled loop has taken, the last with gradient g."""
         own = vars(self)
         own["_values"], own["t"] = self._prepared().at(t), t
         self._owned.spans[0].grad[...] = g
@@ -282,9 +285,9 @@ class Optimizer(Saved, _Rule):
         """
         if self.diagonal and self._values is None:
             raise RuntimeError("metric() is that of the last step; call step() first.")
-        measured = self.metric_pass()
+        measured, values = self.metric_pass(), self._values or {}
         with np.errstate(all="ignore"):
-            measured.run(measured.numbers(self._values))
+            measured.run(measured.numbers(values))
         return self._state.beside["metric"].copy()
 
     def play(self, gradients: Array, metric: bool = False) -> Any:

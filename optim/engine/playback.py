@@ -117,7 +117,7 @@ def allocated(program: Program, dtype: Any) -> tuple[dict[Value, int], list[Any]
             take(out)
         for x in {x: None for x in inputs if x in slots}:
             if last[x] == k:
-                free[x.is_flag].append(slots[x])  # type: ignore[union-attr]
+                free[x.is_flag].append(slots[x])
         take(out)
     return slots, kinds
 

@@ -3,6 +3,8 @@
 from itertools import zip_longest
 from typing import Any
 
+import numpy as np
+
 from minigrad.arena import Parameters, check_like
 from minigrad.backend import Array, to_host, xp
 from optim.engine.settings import leaves
@@ -82,7 +84,7 @@ def check_arrays(state: dict[str, Any], live: Any, numbers: set[str], rule: str)
     if lacks or extra:
         raise ValueError(f"the saved state of {rule} lacks {lacks} and has {extra} too many.")
     for name, array in live.items():
-        if not (name in numbers and getattr(state[name], "ndim", 0)):
+        if not (name in numbers and np.ndim(state[name])):
             check_like(state[name], array, f"state {name!r} of {rule}")
 
 

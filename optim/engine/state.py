@@ -1,4 +1,4 @@
-"""State of an optimizer beside its parameters: arrays, cut into what its passes see, and numbers."""
+"""State of an optimizer: arrays, cut into what its passes see, and numbers."""
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise

@@ -205,7 +205,7 @@ class _Tracer:
         return out
 
     def _operands(self, function: str, inputs: tuple[Any, ...]) -> tuple[Value | float, ...]:
-        operands = [self._operand(x) for x in inputs]
+        operands: list[Any] = [self._operand(x) for x in inputs]
         for i, x in enumerate(operands):
             is_flag = isinstance(x, Value) and x.is_flag
             wants = function in LOGICAL or (function == "where" and i == 0)

@@ -6,6 +6,7 @@ loop.
 """
 
 from functools import cache
+from importlib import import_module
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -156,11 +157,8 @@ def _at_once(
     if not cut.possible or any(opt.state[name].ndim for name in numbers):
         return False
     before = {"p": owned.gathered(), **{name: a.copy() for name, a in opt.state.items()}}
-    if backend.on_host:
-        from optim.engine.loop import run
-    else:
-        from optim.engine.cuda import run
-    if not run(cut, opt._state, gradients, [x for _, x in known], played, metrics):
+    machine: Any = import_module("optim.engine.loop" if backend.on_host else "optim.engine.cuda")
+    if not machine.run(cut, opt._state, gradients, [x for _, x in known], played, metrics):
         owned.scatter(before.pop("p"))
         for name, array in before.items():
             opt.state[name][...] = array

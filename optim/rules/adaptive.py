@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from minigrad.backend import Array, xp
+from minigrad.backend import xp
 from optim.engine.kinds import Beta, Eps, Fraction, Rate
 from optim.engine.optimizer import Optimizer, inplace
 
@@ -68,7 +68,7 @@ class FTRL(AdaGrad):
     l2: Annotated[Rate, "penalty of x^2 / 2"] = 0.0
 
     @inplace
-    def kernel(p: Array, g, s, pull, *, lr, eps, l1, l2):
+    def kernel(p, g, s, pull, *, lr, eps, l1, l2):
         s += g * g
         metric = AdaGrad.diagonal(s, eps=eps) / lr
         minus_z = metric * p + pull - g

@@ -127,7 +127,7 @@ class Sophia(ClosureOptimizer):
         p += radius * u
 
     @inplace
-    def look_behind(p: Array, g, u, p_here, g_ahead, *, radius):
+    def look_behind(p, g, u, p_here, g_ahead, *, radius):
         g_ahead[...] = g
         p[...] = p_here - radius * u
 
@@ -137,7 +137,7 @@ class Sophia(ClosureOptimizer):
         d += (1 - betas[1]) * u * (0.5 / radius) * (g_ahead - g)
 
     @inplace
-    def come_back(p: Array, g: Array, p_here, g_here):
+    def come_back(p, g, p_here, g_here):
         p[...], g[...] = p_here, g_here
 
     @inplace
@@ -176,12 +176,12 @@ class LBFGS(ClosureOptimizer):
         return {"s": rows, "y": rows, "pairs": 0.0}
 
     @inplace
-    def note(p: Array, g, x: Array, slope, x_last: Array, slope_last):
+    def note(p, g, x, slope, x_last, slope_last):
         x_last[...], slope_last[...] = x, slope
         x[...], slope[...] = p, g
 
     @inplace
-    def kernel(p: Array, x, d, *, step):
+    def kernel(p, x, d, *, step):
         p[...] = x + step * d
 
     @inplace

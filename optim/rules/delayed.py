@@ -7,7 +7,7 @@ gradient's direction; nothing need be remembered for ever.
 
 from typing import Annotated
 
-from minigrad.backend import Array, xp
+from minigrad.backend import xp
 from optim.engine.kinds import ONE_NUMBER, Beta, Count, Eps, Rate
 from optim.engine.optimizer import NO_DIAGONAL, inplace
 from optim.rules.adam import PaperAdam
@@ -139,7 +139,7 @@ class AdaShift(PaperAdam):
         v += (1 - betas[1]) * xp.square(past[slot])
 
     @inplace
-    def mean(g: Array, past, m: Array, newest, *, slot, betas):
+    def mean(g, past, m, newest, *, slot, betas):
         past[slot] = g
         age = ((slot - xp.arange(len(past))) % len(past)).astype(g.dtype)
         weights = newest * betas[0] ** age.reshape(-1, *(1 for _ in g.shape))

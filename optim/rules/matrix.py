@@ -7,7 +7,7 @@ from typing import Annotated
 
 import numpy as np
 
-from minigrad.backend import Array, xp
+from minigrad.backend import xp
 from optim.engine.kinds import ONE_NUMBER, Beta, Count, Eps, Rate
 from optim.engine.optimizer import Optimizer, inplace
 from optim.rules.adam import PaperAdam
@@ -64,7 +64,7 @@ class SM3(Optimizer):
         return {"mu": xp.zeros(sum(p.shape), p.dtype)}
 
     @inplace
-    def kernel(p: Array, g, m, mu, *, lr, momentum, eps):
+    def kernel(p, g, m, mu, *, lr, momentum, eps):
         axes = range(p.ndim)
         bounds = views(mu, [[p.shape[i] if i == axis else 1 for i in axes] for axis in axes])
         s = reduce(xp.minimum, bounds) + g * g
@@ -93,7 +93,7 @@ class Shampoo(Optimizer):
         return {"h": xp.zeros(sum(n * n for n in p.shape), p.dtype)}
 
     @inplace
-    def kernel(p: Array, g, h, *, lr, eps):
+    def kernel(p, g, h, *, lr, eps):
         statistics = square_views(h, p.shape)
         for axis, a in enumerate(statistics):
             a += gram(g, axis)
@@ -101,7 +101,7 @@ class Shampoo(Optimizer):
         p -= lr * along_axes(g, [Shampoo.power(a, power, eps) for a in statistics])
 
     @inplace
-    def power(a: Array, exponent, eps):
+    def power(a, exponent, eps):
         """(a + eps I) to a power, for a symmetric a without negative eigenvalues."""
         values, vectors = xp.linalg.eigh(a)
         # what is smaller is noise, which a negative power would make large
@@ -142,7 +142,7 @@ class SOAP(WholeAdam):
             self.apply("power_iteration")
 
     @inplace
-    def bases(p: Array):
+    def bases(p):
         """The lengths of the axes of p that have a basis."""
         return p.shape if p.ndim > 1 else ()
 
@@ -175,11 +175,10 @@ class SOAP(WholeAdam):
             basis[...] = xp.linalg.eigh(a)[1][:, ::-1]
 
     @inplace
-    def power_iteration(v: Array, h, q):
+    def power_iteration(v, h, q):
         shape = SOAP.bases(v)
-        for axis, (a, basis) in enumerate(
-            zip(square_views(h, shape), square_views(q, shape), strict=True)
-        ):
+        pairs = zip(square_views(h, shape), square_views(q, shape), strict=True)
+        for axis, (a, basis) in enumerate(pairs):
             image = a @ basis
             order = xp.argsort(-(basis * image).sum(0))  # of the estimated eigenvalues
             v[...] = v.take(order, axis)
@@ -202,7 +201,7 @@ class Muon(WholeAdam):
         return {**super().start(p), **({"v": xp.zeros(0, p.dtype)} if p.ndim == 2 else {})}
 
     @inplace
-    def kernel(p: Array, g, m, v, step, floor, *, lr, betas, eps, momentum, weight_decay):
+    def kernel(p, g, m, v, step, floor, *, lr, betas, eps, momentum, weight_decay):
         p *= 1 - lr * weight_decay
         if p.ndim != 2:
             PaperAdam.moments(g, m, v, betas=betas)
@@ -216,7 +215,7 @@ class Muon(WholeAdam):
         p -= lr * max(1, n_out / n_in) ** 0.5 * u
 
     @inplace
-    def orthogonal(x: Array):
+    def orthogonal(x):
         """x with singular values about one: five steps of the Newton-Schulz iteration."""
         if x.shape[0] > x.shape[1]:
             return Muon.orthogonal(x.T).T

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from minigrad.backend import Array, xp
+from minigrad.backend import xp
 from optim.engine.kinds import Beta, Eps, Fraction, Rate
 from optim.engine.optimizer import NO_DIAGONAL, Optimizer, inplace
 from optim.rules.adam import Adam, AdamW
@@ -100,7 +100,7 @@ class Adan(Optimizer):
 
     @inplace
     def kernel(
-        p: Array, g, m, d, v, g_last, beta1_t, beta2_t, beta3_t, *, lr, betas, eps, weight_decay, t
+        p, g, m, d, v, g_last, beta1_t, beta2_t, beta3_t, *, lr, betas, eps, weight_decay, t
     ):
         beta1, beta2, beta3 = betas
         change = xp.where(t > 1, 1.0, 0.0) * (g - g_last)  # at first there is no last gradient
@@ -115,12 +115,8 @@ class Adan(Optimizer):
         beta1_t *= beta1
         beta2_t *= beta2
         beta3_t *= beta3
-        ahead = beta2 * (1 - beta1_t) / (1 - beta2_t)
-        p -= (
-            Adan.rate(beta1_t, beta3_t, lr=lr)
-            * (m + ahead * d)
-            / Adan.diagonal(v, beta3_t, eps=eps)
-        )
+        numerator = m + beta2 * (1 - beta1_t) / (1 - beta2_t) * d
+        p -= Adan.rate(beta1_t, beta3_t, lr=lr) * numerator / Adan.diagonal(v, beta3_t, eps=eps)
         p *= 1 / (1 + lr * weight_decay)
 
 

@@ -3,9 +3,9 @@
 Weights are (in, out), so that an output unit is a column.
 """
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
-from minigrad.backend import Array, xp
+from minigrad.backend import xp
 from optim.engine.kinds import ONE_NUMBER, Beta, Eps, Positive, Rate
 from optim.engine.optimizer import NO_DIAGONAL, Optimizer, inplace
 from optim.rules.adam import Adam, PaperAdam
@@ -114,7 +114,7 @@ class Adafactor(Optimizer):
         weight[...] = t**-decay_rate
 
     @inplace
-    def kernel(p: Array, g, r, c, v, step, weight, *, lr, eps, min_scale, d, weight_decay):
+    def kernel(p, g, r, c, v, step, weight, *, lr, eps, min_scale, d, weight_decay):
         squares = g * g
         if p.ndim > 1:
             r *= 1 - weight
@@ -139,8 +139,8 @@ class WholeAdam(Optimizer):
     betas: tuple[Beta, Beta] = (0.9, 0.999)
     eps: Eps = 1e-8
 
-    passes = ("correct", "kernel")
-    per_tensor = ("kernel",)
+    passes: ClassVar[tuple[str, ...]] = ("correct", "kernel")
+    per_tensor: ClassVar[tuple[str, ...]] = ("kernel",)
 
     def start(self, p):
         return {**Adam.start(self, p), "step": 0.0, "floor": 0.0}

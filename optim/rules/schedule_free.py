@@ -8,7 +8,7 @@ and x move along. A projection keeps z in its set, and with it, up to rounding, 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from minigrad.backend import Array, xp
+from minigrad.backend import xp
 from optim.engine.kinds import Beta, Eps, Rate
 from optim.engine.optimizer import Optimizer, inplace
 from optim.rules.descent import SGD
@@ -36,7 +36,7 @@ class _ScheduleFree(Optimizer):
         x += moved
 
     @inplace
-    def mix(p: Array, z, x, beta_last, lr_max, weight_sum, *, lr, beta):
+    def mix(p, z, x, beta_last, lr_max, weight_sum, *, lr, beta):
         """Take z into its average, and set p between the two.
 
         As in the package, z weighs as the square of the largest lr so far, so that the steps of a

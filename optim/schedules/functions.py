@@ -281,7 +281,7 @@ class MemoryWarmUp(CheckedSchedule):
             value = getattr(self, name)
             check(self, name, isinstance(value, float) and 0 < value < 1, "a number inside (0, 1)")
 
-    def __call__(self, t: int) -> float:
+    def __call__(self, t: int) -> Any:
         if t >= self.steps:
             return self.end
         done = t / self.steps

@@ -8,7 +8,7 @@ outermost wrapper to the rule, so the outermost sees them first; weights come ba
 """
 
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from minigrad.arena import Parameters
 from minigrad.backend import Array, xp
@@ -20,8 +20,11 @@ from optim.engine.state import State
 from optim.engine.threads import summed_length
 
 if TYPE_CHECKING:
-    Share = Memory = Bound = Distance = float
-    Updates = int
+    Share: TypeAlias = float
+    Memory: TypeAlias = float
+    Bound: TypeAlias = float
+    Distance: TypeAlias = float
+    Updates: TypeAlias = int
 else:  # what a setting of a wrapper may be: one number, which may change between steps
     Share = Kind("Share", 0, 1, has_high=True, schedule=False, array=False)
     Memory = Kind("Memory", 0, 1, schedule=False, array=False)
