@@ -7,7 +7,15 @@ from typing import Any
 from minigrad.backend import current, xp
 from optim.engine.eager import is_eager
 from optim.engine.kinds import kinds
-from optim.engine.passes import CalledPass, FlatPass, Scalars, accepted, then_projected
+from optim.engine.passes import (
+    CalledPass,
+    EagerPass,
+    FlatPass,
+    Scalars,
+    TensorPass,
+    accepted,
+    then_projected,
+)
 from optim.engine.trace import places, signature_of
 
 NOT_SETTINGS = ("params", "projection", "eager")  # fields that are no hyperparameters
@@ -40,11 +48,11 @@ def _pass(opt: Any, name: str) -> FlatPass | CalledPass:
             function = then_projected(function, place, opt.projection.kernel)
             scalars |= dict.fromkeys(opt.projection.numbers(), 0)
     if name in opt.per_tensor:
-        return CalledPass(function, names, scalars, opt._state, opt._owned, per_tensor=True)
+        return TensorPass(function, names, scalars, opt._state, opt._owned)
     if opt.eager or is_eager():
         if not current().on_host:
             raise RuntimeError("eager kernels need arrays on the host; use the numpy backend.")
-        return CalledPass(function, names, scalars, opt._state, opt._owned, per_tensor=False)
+        return EagerPass(function, names, scalars, opt._state, opt._owned)
     return FlatPass(function, names, scalars, opt._state, opt._owned)
 
 

@@ -121,11 +121,7 @@ def _nothing(numbers: list[Any]) -> None:
 
 
 class CalledPass:
-    """A function that is called as it is: on whole tensors, or for a debugger on every block.
-
-    Blocks see numbers that they may change, from the same values each. Tensors see Python's
-    floats, which are exact among themselves, and rounded where they meet an array.
-    """
+    """Base of the passes that call their function as it is, with arrays of a part at a time."""
 
     def __init__(
         self,
@@ -134,15 +130,10 @@ class CalledPass:
         scalars: Scalars,
         state: State,
         params: Parameters,
-        per_tensor: bool,
     ):
         self._function, self._names, self._scalars = function, names, scalars
-        self._state, self._dtype, self._per_tensor = state, params.dtype, per_tensor
-        self._blocks = list(
-            state.tensors(names) if per_tensor else state.blocks(names, block_length(params))
-        )
-        self._shapes = state.shapes if per_tensor else [()] * len(self._blocks)
-        self._numbers = state.numbers.intersection(names)
+        self._state, self._params, self._dtype = state, params, params.dtype
+        self._numbers = [name for name in names if name in state.numbers]
 
     @property
     def used(self) -> set[str]:
@@ -150,38 +141,78 @@ class CalledPass:
         return {place for name, parts in self._scalars.items() for place in places(name, parts)}
 
     def numbers(self, values: Places) -> Places:
-        """The scalars as they are, and the numbers of the state."""
+        """The scalars that the function takes, and the numbers of the state."""
         held = {name: self._state.arrays[name] for name in self._numbers}
-        return values | {n: a.copy() if a.ndim else a.item() for n, a in held.items()}
+        taken = {place: values[place] for place in self.used}
+        return taken | {n: a.copy() if a.ndim else a.item() for n, a in held.items()}
+
+    def _given(self, values: Places) -> dict[str, Any]:
+        """The function's scalars by name."""
+        return {
+            name: tuple([values[place] for place in places(name, parts)]) if parts else values[name]
+            for name, parts in self._scalars.items()
+        }
+
+
+class TensorPass(CalledPass):
+    """A function of whole tensors, called with each.
+
+    Numbers are Python's floats, which are exact among themselves, and rounded where they meet an
+    array.
+    """
+
+    def __init__(self, *given: Any):
+        super().__init__(*given)
+        self._places = [i for i, name in enumerate(self._names) if name in self._numbers]
+        self._tensors = [
+            (here, shape, [views.get(name) for name in self._names])
+            for (here, views), shape in zip(
+                self._state.tensors(self._names), self._state.shapes, strict=True
+            )
+        ]
 
     def run(self, values: Places) -> None:
-        """Call the function on every block or tensor."""
-        wanted = [*self.used, *self._numbers]
+        """Call the function with every tensor."""
+        spread = {place: x for place, x in values.items() if getattr(x, "ndim", 0)}
+        scalars = self._given(values)
+        for here, shape, arguments in self._tensors:
+            if spread:
+                parts = {n: x[here].astype(self._dtype).reshape(shape) for n, x in spread.items()}
+                values = values | parts
+                scalars = self._given(values)
+            for i in self._places:
+                arguments[i] = values[self._names[i]]
+            self._function(*arguments, **scalars)
+
+
+class EagerPass(CalledPass):
+    """A function of coordinates that is called with every block, for a debugger.
+
+    It may change numbers, from the same values in each block.
+    """
+
+    def __init__(self, *given: Any):
+        super().__init__(*given)
+        self._blocks = list(self._state.blocks(self._names, block_length(self._params)))
+
+    def run(self, values: Places) -> None:
+        """Call the function with every block."""
         changed: dict[str, list[Any]] = {name: [] for name in self._numbers}
-        for (here, views), shape in zip(self._blocks, self._shapes, strict=True):
-            made = {place: self._number(values[place], here, shape) for place in wanted}
-            arrays = views
-            if not self._per_tensor:
-                arrays = {name: coordinates(a, self._dtype) for name, a in views.items()}
-            scalars = {
-                name: tuple([made[place] for place in places(name, parts)]) if parts else made[name]
-                for name, parts in self._scalars.items()
+        for here, views in self._blocks:
+            arrays = {name: coordinates(a, self._dtype) for name, a in views.items()}
+            numbers = {
+                place: Number(x[here] if getattr(x, "ndim", 0) else x, self._dtype)
+                for place, x in values.items()
             }
-            self._function(*[arrays[n] if n in arrays else made[n] for n in self._names], **scalars)
-            if not self._per_tensor:
-                for name, found in changed.items():
-                    found.append(made[name].value)
+            arguments = [arrays[n] if n in arrays else numbers[n] for n in self._names]
+            self._function(*arguments, **self._given(numbers))
+            for name, found in changed.items():
+                found.append(numbers[name].value)
         for name, found in changed.items():
             if found:
-                value = np.concatenate(found) if found[0].ndim else found[0]
-                self._state.set_number(name, value)
-
-    def _number(self, value: Any, here: slice, shape: tuple[int, ...]) -> Any:
-        if self._per_tensor:
-            if not getattr(value, "ndim", 0):
-                return value
-            return value[here].astype(self._dtype).reshape(shape)
-        return Number(value[here] if getattr(value, "ndim", 0) else value, self._dtype)
+                self._state.set_number(
+                    name, np.concatenate(found) if found[0].ndim else float(found[0])
+                )
 
 
 @cache

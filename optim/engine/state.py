@@ -64,10 +64,12 @@ class State:
     def set_number(self, name: str, value: Any) -> None:
         """Keep a number; it takes the place of its array where it has one value per coordinate."""
         held = self.arrays[name]
-        if isinstance(value, float) and not held.ndim:
-            held.fill(value)
-        else:
+        if getattr(value, "ndim", 0):
             self.arrays[name] = value
+        elif held.ndim:
+            held[...] = value
+        else:
+            held.fill(value)
 
     def blocks(self, names: Iterable[str], length: int) -> Iterator[Block]:
         """Views of at most `length` coordinates of the arrays, none across two spans."""

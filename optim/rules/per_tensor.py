@@ -180,13 +180,18 @@ class AdamMini(WholeAdam):
     oracle = "adam_mini.Adam_mini"
     betas: tuple[Beta, Annotated[Beta, ONE_NUMBER]] = (0.9, 0.999)
 
+    passes = ("correct", "mean", "kernel")
+
     def start(self, p):
         return {**super().start(p), "v": xp.zeros(p.shape[-1] if p.ndim > 1 else 1, p.dtype)}
 
     @inplace
-    def kernel(p, g, m, v, step, floor, *, betas):
+    def mean(g, m, *, betas):
         m *= betas[0]
         m += (1 - betas[0]) * g
+
+    @inplace
+    def kernel(p, g, m, v, step, floor, *, betas):
         v *= betas[1]
         v += (1 - betas[1]) * (g * g).reshape(-1, v.size).mean(0)
         p -= step * m / (xp.sqrt(v) + floor)
@@ -201,9 +206,11 @@ class CautiousAdamW(WholeAdam):
     oracle = "the paper"
     weight_decay: Rate = 1e-2
 
+    passes = ("correct", "moments", "kernel")
+    moments = inplace(PaperAdam.moments)
+
     @inplace
-    def kernel(p, g, m, v, step, floor, *, lr, betas, weight_decay):
-        PaperAdam.moments(g, m, v, betas=betas)
+    def kernel(p, g, m, v, step, floor, *, lr, weight_decay):
         agrees = (xp.sign(m) * xp.sign(g) > 0).astype(g.dtype)
         share = (agrees.sum() + 1) / g.size
         p *= 1 - lr * weight_decay
