@@ -5,6 +5,7 @@ from functools import cache
 from typing import Any
 
 from minigrad.backend import current, xp
+from optim.engine.configured import NOT_SETTINGS
 from optim.engine.eager import is_eager
 from optim.engine.kinds import kinds
 from optim.engine.passes import (
@@ -17,8 +18,6 @@ from optim.engine.passes import (
     then_projected,
 )
 from optim.engine.trace import places, signature_of
-
-NOT_SETTINGS = ("params", "projection", "eager")  # fields that are no hyperparameters
 
 
 def scalars_of(rule: Any) -> Scalars:
