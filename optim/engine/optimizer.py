@@ -130,7 +130,7 @@ class Optimizer(Configured, Saved):
         """A number as passes take it: a float, or on a device a 0-d array of float64."""
         if not hasattr(value, "ndim"):
             return value
-        return float(value) if current().on_host else value.astype("float64")
+        return float(value) if current().on_host else value.astype("float64", copy=False)
 
     def sum_over(self, function: Callable[..., Array]) -> Any:
         """The sum of function(...), 0-d, over pieces of all arrays that its parameters name.
@@ -145,7 +145,7 @@ class Optimizer(Configured, Saved):
         sums = [function(*arrays) for arrays in self._sums[names]]
         if current().on_host:
             return float(sum(map(float, sums)))
-        return sum(sums[1:], sums[0].astype("float64"))
+        return sum(sums[1:], sums[0].astype("float64", copy=False))
 
     # What users call
 
@@ -269,7 +269,7 @@ class Optimizer(Configured, Saved):
 
     def _set(self, name: str, value: Any) -> None:
         if name in self._state.numbers:
-            self._state.arrays[name] = np.array(value, "float64")
+            self._state.load_number(name, np.asarray(value))
         else:
             super()._set(name, value)
 
