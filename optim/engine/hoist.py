@@ -49,7 +49,7 @@ class Hoisted:
 
     def one_by_one(self, arguments: list[Any]) -> list[Any]:
         """The same by the functions of NumPy, for numbers of which some are arrays."""
-        known = {v: _wide(x) for v, x in zip(self.arguments.values(), arguments, strict=True)}
+        known = {v: wide(x) for v, x in zip(self.arguments.values(), arguments, strict=True)}
         for entry in self.entries:
             operands = [known[x] if isinstance(x, Value) else np.float64(x) for x in entry.inputs]
             known[entry.out] = evaluate(entry, operands)
@@ -98,7 +98,7 @@ def _chosen(condition: Any, x: Any, y: Any) -> Any:
     return result
 
 
-def _wide(value: Any) -> Any:
+def wide(value: Any) -> Any:
     """A number as NumPy's; an array as it is, and what lies on a device."""
     return np.float64(value) if isinstance(value, float | int | np.generic) else value
 

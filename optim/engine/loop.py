@@ -19,6 +19,7 @@ from typing import Any
 import numba
 import numpy as np
 
+from optim.engine.over_time import run_of
 from optim.engine.printing import identifiers, statements
 from optim.engine.state import Block, State
 from optim.engine.threads import share
@@ -118,94 +119,52 @@ def run(
     cut: Timed, state: State, gradients: Any, given: list[Any], played: Any, metrics: Any
 ) -> bool:
     """Play a whole run; False, with half of it done, where something overflows."""
-    views = whole_views(cut, state)
+    dtype, shared = str(played.dtype), gradients.shape[1] == 1
+    text = run_of(cut, _element, shared, metrics is not None)
+    [(_, views)] = state.blocks(text.arrays, state.params.size)
     numbers = np.array([state.arrays[name].item() for name in cut.numbers])
-    dtype = str(played.dtype)
-    shared = gradients.shape[1] == 1
-    function = compiled_run(cut, dtype, shared, metrics is not None)
-    nothing = np.empty((0, 0), dtype)
-    gradients = np.ascontiguousarray(gradients, dtype)
-    flags = function(
-        gradients, played, nothing if metrics is None else metrics, numbers, *views, *given
-    )
+    slopes = np.ascontiguousarray(gradients[:, 0] if shared else gradients, dtype)
+    measured = np.empty((0, 0), dtype) if metrics is None else metrics
+    loop = compiled_run(cut, dtype, shared, metrics is not None)
+    flags = loop(slopes, played, measured, numbers, *[views[n] for n in text.arrays], *given)
     for name, value in zip(cut.numbers, numbers.tolist(), strict=True):
         state.set_number(name, value)
     return not flags & RAISING
 
 
+def _element(array: str, indices: str) -> str:
+    return f"{array}[{', '.join(indices)}]"
+
+
 @cache
 def compiled_run(cut: Timed, dtype: str, shared: bool, metric: bool) -> Callable[..., int]:
     """A loop over time and coordinates as machine code."""
-    program = cut.program
-    arrays = [v for name, v in program.arrays.items() if name not in ("g", "metric")]
-    hoisted = (*cut.of_step, *cut.of_coordinate)
-    leaves = [program.numbers[name] for name in cut.numbers]
-    names = identifiers(
-        [*program.arrays.values(), *leaves, *cut.given, *(e.out for e in (*hoisted, *program.loop))]
-    )
-    inner = {entry.out for entry in cut.of_coordinate} | cut.given_of("ti")
-    rounded = {v: f"r{i}" for i, v in enumerate(program.met)}
-    loop_names = names | rounded
-    written = set(program.written)
-
-    def given(kind: str, index: str) -> list[str]:
-        every = enumerate(zip(cut.given, cut.kinds, strict=True))
-        return [f"{names[v]} = v{i}{index}" for i, (v, one) in every if one == kind]
-
-    def numbers(entries: Any) -> list[str]:
-        return [f"{names[out]} = {x}" for out, x in statements(entries, names)]
-
-    def round_of(coordinate: bool) -> list[str]:
-        return [f"{r} = T({names[v]})" for v, r in rounded.items() if (v in inner) == coordinate]
-
-    before = [f"{names[v]} = numbers[{i}]" for i, v in enumerate(leaves)] + given("", "")
-    each_step = given("t", "[k]") + numbers(cut.of_step) + round_of(False)
-    each = [f"{names[v]} = a{i}[i]" for i, v in enumerate(arrays)]
-    if "g" in program.arrays:
-        each.append(f"{names[program.arrays['g']]} = gradients[k, {0 if shared else 'i'}]")
-    each.append(f"played[k, i] = {names[program.arrays['p']]}")
-    each += given("ti", "[k, i]") + numbers(cut.of_coordinate) + round_of(True)
-    each += [f"{loop_names[out]} = {x}" for out, x in statements(program.loop, loop_names, "T({})")]
-    each += [f"a{i}[i] = {names[v]}" for i, v in enumerate(arrays) if v.name in written]
-    if metric:
-        each.append(f"metrics[k, i] = {names[program.arrays['metric']]}")
-    kept = [f"{names[program.numbers[n]]} = {names[v]}" for n, v in program.changed.items()]
-    kept = _at_once(kept)
-    after = [f"numbers[{i}] = {names[v]}" for i, v in enumerate(leaves)]
-    arguments = [f"a{i}" for i in range(len(arrays))] + [f"v{i}" for i in range(len(cut.given))]
+    text = run_of(cut, _element, shared, metric)
+    arguments = [f"a{i}" for i in range(len(text.arrays))]
+    arguments += [f"v{i}" for i in range(len(cut.given))]
+    kept = []
+    if text.kept:  # all at once
+        targets, values = zip(*((line.target, line.expression) for line in text.kept), strict=True)
+        kept = [f"{', '.join(targets)} = {', '.join(values)}"]
     source = "\n".join(
         [
             f"def run(gradients, played, metrics, numbers, {', '.join(arguments)}):",
             f"    feclearexcept({ALL_FLAGS})",
-            *(f"    {line}" for line in before),
-            "    for k in range(gradients.shape[0]):",
-            *(f"        {line}" for line in each_step),
+            *(f"    {line}" for line in text.before),
+            "    for k in range(played.shape[0]):",
+            *(f"        {line}" for line in text.step),
             "        for i in range(a0.size):",
-            *(f"            {line}" for line in each),
+            *(f"            {line}" for line in (*text.load, *text.coordinate, *text.store)),
             *(f"        {line}" for line in kept),
-            *(f"    {line}" for line in after),
+            *(f"    {line}" for line in text.after),
             f"    return fetestexcept({ALL_FLAGS})",
         ]
     )
     kinds = {"": "float64", "t": "float64[::1]", "ti": "float64[:,::1]"}
-    signature = [f"{dtype}[:,::1]"] * 3 + ["float64[::1]"] + [f"{dtype}[::1]"] * len(arrays)
+    signature = [f"{dtype}[::1]" if shared else f"{dtype}[:,::1]", *[f"{dtype}[:,::1]"] * 2]
+    signature += ["float64[::1]", *[f"{dtype}[::1]"] * len(text.arrays)]
     signature += [kinds[kind] for kind in cut.kinds]
     return compile_source(source, "run", f"int32({', '.join(signature)})", dtype)
-
-
-def _at_once(assignments: list[str]) -> list[str]:
-    """Assignments none of which sees what another has changed."""
-    if not assignments:
-        return []
-    targets, sources = zip(*(line.split(" = ", 1) for line in assignments), strict=True)
-    return [f"{', '.join(targets)} = {', '.join(sources)}"]
-
-
-def whole_views(cut: Timed, state: State) -> list[Any]:
-    """The arrays of a run, each over all coordinates."""
-    names = [name for name in cut.program.arrays if name not in ("g", "metric")]
-    [(_, views)] = state.blocks(names, state.params.size)
-    return [views[name] for name in names]
 
 
 def compile_source(source: str, name: str, signature: str, dtype: str) -> Callable[..., int]:

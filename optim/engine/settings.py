@@ -56,19 +56,13 @@ class Settings:
 
         Raises ValueError for a schedule that leaves its range at any of them.
         """
-        values = {place: to_host(x) for place, x in self.constant.items()}
+        values = {n: x if type(x) is float else to_host(x) for n, x in self.constant.items()}
         for place, schedule, kind in self.scheduled:
             if getattr(schedule, "takes_arrays", False):
                 found = np.atleast_2d(np.asarray(schedule(times), "float64"))
             else:
-                rows = [
-                    to_host(value_at(place, schedule, t)) for t in times[:, 0].astype(int).tolist()
-                ]
-                many = max((row.shape for row in rows if type(row) is not float), default=(1,))
-                found = (
-                    np.array(rows)[:, None]
-                    if many == (1,)
-                    else np.array([np.broadcast_to(row, many) for row in rows])
+                found = _rows(
+                    [value_at(place, schedule, t) for t in times[:, 0].astype(int).tolist()]
                 )
             if found.shape[1] > 1:
                 check_size(place, found[0], self._size)
@@ -87,6 +81,14 @@ class Settings:
             bad = ~kind.contains(value)
             if bad.any():
                 _refuse(place, float(value[bad][0]), t, kind)
+
+
+def _rows(values: list[Any]) -> Any:
+    """The values of steps as an array (steps, 1) or (steps, coordinates)."""
+    if all(type(value) is float for value in values):
+        return np.array(values)[:, None]
+    arrays = [np.atleast_1d(x) if type(x) is float else to_host(x) for x in values]
+    return np.stack(np.broadcast_arrays(*arrays))
 
 
 def _refuse(place: str, value: float, t: int, kind: Kind) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 
 from minigrad.backend import Array, current, xp
 from optim.engine.functions import ROUNDED_ANYHOW
-from optim.engine.hoist import evaluate
+from optim.engine.hoist import evaluate, wide
 from optim.engine.passes import FlatPass
 from optim.engine.settings import Places
 from optim.engine.trace import Entry, Program, Value
@@ -99,7 +99,7 @@ def _cut(program: Program, numbers: tuple[str, ...]) -> tuple[tuple[Value, ...],
 
 def _known(program: Program, values: dict[str, Any], wanted: tuple[Value, ...]) -> list[Any]:
     """The wanted numbers for all steps of `values`."""
-    known = {v: values[name] for name, v in program.numbers.items() if name in values}
+    known = {v: wide(values[name]) for name, v in program.numbers.items() if name in values}
     for entry in program.hoisted:
         if all(x in known for x in entry.inputs if isinstance(x, Value)):
             operands = [known[x] if isinstance(x, Value) else np.float64(x) for x in entry.inputs]
@@ -157,7 +157,9 @@ def _at_once(
     if not cut.possible or any(opt.state[name].ndim for name in numbers):
         return False
     before = {"p": owned.gathered(), **{name: a.copy() for name, a in opt.state.items()}}
-    machine: Any = import_module("optim.engine.loop" if backend.on_host else "optim.engine.cuda")
+    machine: Any = import_module(
+        "optim.engine.loop" if backend.on_host else "optim.engine.cuda_run"
+    )
     if not machine.run(cut, opt._state, gradients, [x for _, x in known], played, metrics):
         owned.scatter(before.pop("p"))
         for name, array in before.items():

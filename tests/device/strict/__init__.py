@@ -13,6 +13,7 @@ from minigrad import backend
 from tests.device.strict import device
 from tests.device.strict.device import API, UFUNCS, Array, counting, counts, fits, run
 from tests.device.strict.elementwise import ElementwiseKernel
+from tests.device.strict.raw import RawKernel
 
 __all__ = ["Array", "Namespace", "counting", "counts", "make", "register", "xp"]
 
@@ -104,6 +105,7 @@ xp = Namespace("cupy", np)
 xp.linalg, xp.random = Namespace("linalg", np.linalg), Namespace("random", np.random)
 xp.random.default_rng = Generator
 xp.ndarray, xp.ElementwiseKernel, xp.asnumpy = Array, ElementwiseKernel, asnumpy
+xp.RawKernel = RawKernel
 xp.asarray, xp.array = asarray, make_array
 xp.shape = lambda a: a.shape if isinstance(a, Array) else np.shape(a)
 xp.cuda = SimpleNamespace(
