@@ -8,7 +8,6 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -38,36 +37,9 @@ class Backend:
     namespace: Any = np
     on_host: bool = True
     to_host: Callable[[Array], Any] = _same
-    # From a number and a dtype to the form of the number that is the cheapest to pass to a ufunc
-    scalar: Callable[[Any, Any], Any] = np.asarray
-    fuse: Callable[[Callable[..., None]], Callable[..., None]] = _same
     synchronize: Callable[[], None] = _nothing
     compiles: bool = False  # whether rules run as machine code that numba makes
     block_bytes: int | None = 2**19  # fits the cache; None for no blocks
-
-
-def _fuse(cupy: Any, kernel: Callable[..., None]) -> Callable[..., None]:
-    """The kernel as one launch; cupy.fuse takes positional arguments only."""
-    fused: dict[tuple[str, ...], Callable[..., None]] = {}
-
-    def launch(*arrays: Array, **scalars: Any) -> None:
-        names = tuple(scalars)
-        if names not in fused:
-            fused[names] = cupy.fuse(positional(kernel, len(arrays), names))
-        fused[names](*arrays, *scalars.values())
-
-    return launch
-
-
-def positional(
-    kernel: Callable[..., None], arrays: int, names: tuple[str, ...]
-) -> Callable[..., None]:
-    """The kernel as a function of so many arrays and then of its keyword arguments, in order."""
-
-    def kernel_of(*values: Any) -> None:
-        kernel(*values[:arrays], **dict(zip(names, values[arrays:], strict=True)))
-
-    return kernel_of
 
 
 def _cupy() -> Backend:
@@ -93,9 +65,6 @@ def of_cupy(cupy: Any, name: str = "cupy") -> Backend:
         namespace=cupy,
         on_host=False,
         to_host=cupy.asnumpy,
-        # cupy.fuse refuses 0-d host arrays and computes Python floats in double
-        scalar=lambda value, dtype: np.dtype(dtype).type(value),
-        fuse=partial(_fuse, cupy),
         synchronize=lambda: cupy.cuda.get_current_stream().synchronize(),
         block_bytes=None,
     )
@@ -172,20 +141,6 @@ def temporarily(backend: Backend) -> Iterator[None]:
         vars(xp).update(names)
 
 
-@contextmanager
-def tracing_cupy() -> Iterator[Any]:
-    """Inside, `xp` is cupy even without a device, so that kernels can be traced.
-
-    Gives cupy, the module of its fusion, and where that keeps what it traces. Raises ImportError
-    where CuPy is not installed.
-    """
-    import cupy
-    from cupy._core import _fusion_thread_local, fusion
-
-    with temporarily(Backend(name="cupy", namespace=cupy, on_host=False)):
-        yield cupy, fusion, _fusion_thread_local.thread_local
-
-
 def make(name: str) -> Backend:
     """The backend of that name, ready to be chosen; raises ValueError for an unknown one, and
     RuntimeError for one that this machine cannot run."""
@@ -197,11 +152,6 @@ def make(name: str) -> Backend:
 def to_host(array: Array) -> Any:
     """The array as a NumPy array: itself on NumPy, a copy from a device."""
     return current().to_host(array)
-
-
-def scalar(value: Any, dtype: Any) -> Any:
-    """A number in the form that kernels take, of the given dtype."""
-    return current().scalar(value, dtype)
 
 
 def synchronize() -> None:

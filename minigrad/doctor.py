@@ -25,6 +25,7 @@ SETTINGS = (
 )
 SMI = ("nvidia-smi", "--query-gpu=driver_version,name,memory.total,compute_cap", "--format=csv")
 EXTRA = "'minigrad-optim[cuda12]', or [cuda13] with a driver from 580 on"
+MISSING = "not installed"
 LABEL = 20  # the width of the column of names
 
 
@@ -42,7 +43,7 @@ def report(more: Iterable[Row]) -> int:
     Rows are printed as they come, so that a library that crashes is the one after the last.
     """
     status = 0
-    for row in chain(python(), numpy(), driver(), cupy(), more):
+    for row in chain(python(), numpy(), numba(), driver(), cupy(), more):
         _print(row)
         if row.cure and row.what.startswith("numpy: "):
             status = 1
@@ -87,6 +88,12 @@ def _blas() -> str:
     return "; ".join([f"{built['name']} {built['version']}", *loaded])
 
 
+def numba() -> Iterator[Row]:
+    """numba, which compiles a rule to one loop where it is asked to."""
+    found, cure = _version("numba"), "To step faster, pip install 'minigrad-optim[numba]'."
+    yield Row("numba", found, cure if found == MISSING else "")
+
+
 def driver() -> Iterator[Row]:
     """NVIDIA's driver and its devices, as nvidia-smi has them."""
     try:
@@ -113,7 +120,7 @@ def cupy() -> Iterator[Row]:
     """CuPy, the devices it sees, and whether what it computes on one is right."""
     names = wheels()
     if not names:
-        yield Row("CuPy", "not installed", f"With an NVIDIA GPU, pip install {EXTRA}.")
+        yield Row("CuPy", MISSING, f"With an NVIDIA GPU, pip install {EXTRA}.")
         return
     anew = f"pip uninstall {' '.join(names)}, then pip install {EXTRA}."
     installed = ", ".join(f"{name} {_version(name)}" for name in names)
@@ -138,14 +145,14 @@ def cupy() -> Iterator[Row]:
     yield from _probes(backend, anew)
 
 
-def _fused(backend: Backend) -> Array:
+def _kernel(backend: Backend) -> Array:
     xp = backend.namespace
-
-    def kernel(p: Array, g: Array, *, lr: Any) -> None:
-        p -= lr * g / xp.sqrt(g * g)
-
     p, g = (xp.asarray(values, "float32") for values in ([1, 2, 3], [-4, 5, 6]))
-    backend.fuse(kernel)(p, g, lr=backend.scalar(0.5, "float32"))
+    if backend.on_host:
+        p -= 0.5 * g / xp.sqrt(g * g)
+    else:
+        step = xp.ElementwiseKernel("T g, T lr", "T p", "p -= lr * g / sqrt(g * g)", "probe")
+        step(g, 0.5, p)
     return p
 
 
@@ -161,7 +168,7 @@ def _eigenvalues(backend: Backend) -> Array:
 
 # One for each library that CuPy needs: NVRTC, cuBLAS, cuSOLVER
 PROBES: dict[str, tuple[Callable[[Backend], Array], Any]] = {
-    "kernel": (_fused, [1.5, 1.5, 2.5]),
+    "kernel": (_kernel, [1.5, 1.5, 2.5]),
     "product": (_product, [[7, 10], [15, 22]]),
     "eigenvalues": (_eigenvalues, [1, 3]),
 }
@@ -182,7 +189,7 @@ def _version(distribution: str) -> str:
     try:
         return version(distribution)
     except PackageNotFoundError:
-        return "not installed"
+        return MISSING
 
 
 def _cuda_version(number: int) -> str:

@@ -140,7 +140,7 @@ class Replay:
         g, t = chunks(rows), chunks(np.arange(start, stop)[:, None])
         self.filters.last = _position(len(rows) - 1)
 
-        lr = getattr(self.lr, "over", self.lr)(t) if callable(self.lr) else self.lr
+        lr = self.lr(t) if callable(self.lr) else self.lr
         steps = lr * self.rule(self.filters, t, g, **self.settings)
         copies = np.shape(self.filters["x"])
         x = self.filters.clipped("x", np.broadcast_to(steps, g.shape[:2] + copies), *self.box)

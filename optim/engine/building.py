@@ -1,10 +1,12 @@
 """The passes of an optimizer, built from the functions of its rule, and what is refused then."""
 
+from collections.abc import Iterable
 from dataclasses import fields
 from functools import cache
 from typing import Any
 
 from minigrad.backend import current, xp
+from optim.engine.configured import NOT_SETTINGS
 from optim.engine.eager import is_eager
 from optim.engine.kinds import kinds
 from optim.engine.passes import (
@@ -17,8 +19,6 @@ from optim.engine.passes import (
     then_projected,
 )
 from optim.engine.trace import places, signature_of
-
-NOT_SETTINGS = ("params", "projection", "eager")  # fields that are no hyperparameters
 
 
 def scalars_of(rule: Any) -> Scalars:
@@ -35,7 +35,22 @@ def build(opt: Any) -> dict[str, FlatPass | CalledPass]:
     made = {name: _pass(opt, name) for name in (*opt.passes, *opt.after_projection)}
     _check_state(opt, made)
     _check_hyperparameters(opt, made)
+    if not current().on_host:
+        opt._state.move_to_device(from_sums(opt.given, made.values()))
     return made
+
+
+def from_sums(given: Iterable[str], passes: Iterable[FlatPass | CalledPass]) -> set[str]:
+    """The names of the numbers that `update` gives, and of those of the state that come of these,
+    in whatever pass: on a device they lie there."""
+    programs = [one.program for one in passes if isinstance(one, FlatPass)]
+    known, found = set[str](), set(given)
+    while found != known:
+        known = set(found)
+        for program in programs:
+            there = program.come_of(known)
+            found |= {name for name, value in program.changed.items() if value in there}
+    return found
 
 
 def _pass(opt: Any, name: str) -> FlatPass | CalledPass:

@@ -1,10 +1,11 @@
 """Arithmetic among numbers: done once a step, in float64, before the loop.
 
 For plain numbers it is a Python function made from the entries. Where a number is an array of one
-value per coordinate, or where something overflows, NumPy does them one by one.
+value per coordinate, or where something overflows, NumPy does them one by one; CuPy does where
+such an array lies on a device.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from functools import cached_property
 from math import isfinite, sqrt
@@ -23,11 +24,17 @@ class Unusual(Exception):
 
 
 class Hoisted:
-    """The numbers that a loop meets, and then those that the state keeps, from those of a step."""
+    """The numbers that a loop meets, and then those that the state keeps, from those of a step.
 
-    def __init__(self, program: Program):
-        self.entries = program.hoisted
-        self.results = (*program.met, *program.changed.values())
+    Without those `elsewhere`, but also with what they are computed from.
+    """
+
+    def __init__(self, program: Program, elsewhere: Collection[Value] = ()):
+        self.entries = [entry for entry in program.hoisted if entry.out not in elsewhere]
+        others = [entry for entry in program.hoisted if entry.out in elsewhere]
+        read = (x for entry in others for x in entry.inputs if isinstance(x, Value))
+        wanted = (*program.met, *program.changed.values(), *read)
+        self.results = [value for value in wanted if value not in elsewhere]
         used = {x for entry in self.entries for x in entry.inputs} | set(self.results)
         self.arguments = {name: v for name, v in program.numbers.items() if v in used}
 
@@ -65,11 +72,18 @@ class Hoisted:
         return namespace["hoisted"]  # type: ignore[no-any-return]
 
 
+def shape_of(number: Any) -> tuple[int, ...] | None:
+    """() of a Python number, None of a 0-d array, which lies on a device."""
+    return (number.shape or None) if hasattr(number, "shape") else ()
+
+
 def evaluate(entry: Entry, operands: list[Any]) -> Any:
     """The result of an entry; a FloatingPointError says its line too."""
     if entry.function == "copy":
         return operands[0]
     on_device = any(not isinstance(x, np.ndarray | np.generic) for x in operands)
+    if on_device and entry.function == "where" and isinstance(operands[0], np.generic):
+        return _chosen(*operands)
     try:
         with np.errstate(over="raise", divide="raise", invalid="raise"):
             return numpy_function(entry.function, xp if on_device else np)(*operands)
@@ -77,8 +91,16 @@ def evaluate(entry: Entry, operands: list[Any]) -> Any:
         raise FloatingPointError(f"{error}, in {entry.line!r}") from None
 
 
+def _chosen(condition: Any, x: Any, y: Any) -> Any:
+    """xp.where on a device, whose condition is a number."""
+    result = xp.empty(np.broadcast_shapes(x.shape, y.shape), "float64")
+    result[...] = x if condition else y
+    return result
+
+
 def _wide(value: Any) -> Any:
-    return value if getattr(value, "ndim", 0) else np.float64(value)
+    """A number as NumPy's; an array as it is, and what lies on a device."""
+    return np.float64(value) if isinstance(value, float | int | np.generic) else value
 
 
 def _plain(value: Any) -> Any:

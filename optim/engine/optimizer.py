@@ -5,33 +5,22 @@ expressions; optim/engine/passes.py says what its arguments are. It is traced wh
 built, so what it does may depend on nothing but its arguments.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import Context
-from dataclasses import field, fields
-from typing import Any, ClassVar, dataclass_transform
+from typing import Any, ClassVar
 
 import numpy as np
 
 from minigrad.arena import Parameters
 from minigrad.backend import Array, current, to_host
-from minigrad.errors import nearest
 from minigrad.tensor import Tensor
-from optim.engine.building import NOT_SETTINGS, build, metric_pass
-from optim.engine.declared import Declared
-from optim.engine.kinds import Kind, kinds
+from optim.engine.building import build, metric_pass
+from optim.engine.configured import Configured
 from optim.engine.passes import FlatPass
 from optim.engine.registry import register
 from optim.engine.saving import Saved, check_shapes
-from optim.engine.settings import (
-    Places,
-    Settings,
-    check_setting,
-    check_size,
-    leaves,
-    own_copy,
-    value_at,
-)
+from optim.engine.settings import Places
 from optim.engine.state import State
 from optim.engine.threads import summed_length
 from optim.engine.trace import signature_of
@@ -47,24 +36,13 @@ def inplace(function: Callable[..., Any]) -> Callable[..., Any]:
     return staticmethod(function)
 
 
-@dataclass_transform(kw_only_default=True, field_specifiers=(field,))
-class _Rule(Declared):
-    """Makes the fields of every subclass keyword arguments."""
-
-    kw_only = True
-
-
-class Optimizer(Saved, _Rule):
+class Optimizer(Configured, Saved):
     """Base of the rules: updates `params`, an iterable of Tensors, from their gradients.
 
     A hyperparameter is a number, a schedule (a callable of the step t = 1, 2, ...), or an array
     with one value per coordinate, which is copied; it stays an attribute that may be set between
     steps. A rule that is `eager` calls its kernels instead of what was traced of them.
     """
-
-    params: Iterable[Tensor] = field(kw_only=False)
-    projection: Projection | None = None
-    eager: bool = False
 
     kernel: ClassVar[Callable[..., None]]  # the pass that moves p
     diagonal: ClassVar[Callable[..., Array] | None] = None
@@ -75,7 +53,6 @@ class Optimizer(Saved, _Rule):
     reductions: ClassVar[tuple[str, ...]] = ()  # functions of more state that are no passes
     given: ClassVar[tuple[str, ...]] = ()  # scalars that `update` gives to its passes
     projected: ClassVar[str] = "p"  # the array that a projection moves
-    eps_of_squares: ClassVar[bool] = False  # whether eps is added to squares, not to roots
     needs_closure: ClassVar[bool] = False
     oracle: ClassVar[str] = ""  # whose trajectories it was compared with
 
@@ -84,29 +61,16 @@ class Optimizer(Saved, _Rule):
         if hasattr(cls, "kernel") and not cls.__name__.startswith("_"):  # else a base of rules
             register(cls)
 
-    _settings: ClassVar[Settings | None] = None  # as set now; None where that has changed
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        if name in self.__dataclass_fields__:
-            self._check(name, value)
-            vars(self)["_settings"] = None
-            value = own_copy(value) if name not in NOT_SETTINGS else value
-        elif "_passes" in vars(self) and name[0] != "_" and not hasattr(self, name):
-            known = nearest(name, self._names)
-            raise AttributeError(f"{type(self).__name__} has no {name} to set; {known}")
-        vars(self)[name] = value
-
     def __post_init__(self) -> None:
         self.params = owned = Parameters.of(self.params)
         self._owned = owned
-        self._names = tuple(self.hyperparameters())
         self._raising = Context()  # entered faster than np.errstate
         self._raising.run(np.seterr, over="raise", invalid="raise", divide="raise")
         self._finfo = np.finfo(owned.dtype)
-        self._values: Places | None = None  # of the last step
+        self._values = None
         self._untouched = True  # whether the step that is under way has written nothing
         self.t = 0
-        for name in self._names:
+        for name in self.hyperparameters():
             self._check_fits(name, getattr(self, name))
         self._prepare()
         self._state = State(
@@ -116,11 +80,6 @@ class Optimizer(Saved, _Rule):
         self._measured: FlatPass | None = None
         self._passes = build(self)
         owned.claim(self)
-
-    @classmethod
-    def hyperparameters(cls) -> dict[str, Any]:
-        """The rule's hyperparameters with their defaults."""
-        return {f.name: f.default for f in fields(cls) if f.name not in NOT_SETTINGS}
 
     @classmethod
     def state_names(cls) -> list[str]:
@@ -138,18 +97,6 @@ class Optimizer(Saved, _Rule):
     def writes_state(self) -> bool:
         """Whether the rule has an update of its own, which may write state."""
         return type(self).update is not Optimizer.update
-
-    @property
-    def used(self) -> dict[str, Any]:
-        """The hyperparameters as the last step had them; empty before the first."""
-        values = self._values or {}
-        return {
-            name: tuple(values[place] for place, _ in leaves(name, setting))
-            if isinstance(setting, tuple)
-            else values[name]
-            for name, setting in self.hyperparameters().items()
-            if values
-        }
 
     # What a rule may override
 
@@ -183,7 +130,7 @@ class Optimizer(Saved, _Rule):
         """A number as passes take it: a float, or on a device a 0-d array of float64."""
         if not hasattr(value, "ndim"):
             return value
-        return float(value) if current().on_host else value.astype("float64")
+        return float(value) if current().on_host else value.astype("float64", copy=False)
 
     def sum_over(self, function: Callable[..., Array]) -> Any:
         """The sum of function(...), 0-d, over pieces of all arrays that its parameters name.
@@ -198,7 +145,7 @@ class Optimizer(Saved, _Rule):
         sums = [function(*arrays) for arrays in self._sums[names]]
         if current().on_host:
             return float(sum(map(float, sums)))
-        return sum(sums[1:], sums[0].astype("float64"))
+        return sum(sums[1:], sums[0].astype("float64", copy=False))
 
     # What users call
 
@@ -236,6 +183,10 @@ class Optimizer(Saved, _Rule):
         self._owned.mark_changed()  # even if the update fails: it may do so half-way
         try:
             self._raising.run(self.update)
+            if self.projection and self.projection.kernel is None:
+                self._project(self.projection)
+            for name in self.after_projection:
+                self._raising.run(self.apply, name)
         except FloatingPointError as error:
             said = (
                 f"{self} at step {self.t}: {error} in {self._owned.dtype}; "
@@ -244,10 +195,6 @@ class Optimizer(Saved, _Rule):
             if self._untouched:
                 self.t, self._values = self.t - 1, before
             raise FloatingPointError(said) from error
-        if self.projection and self.projection.kernel is None:
-            self._project(self.projection)
-        for name in self.after_projection:
-            self.apply(name)
 
     def _project(self, projection: Projection) -> None:
         if self.projected == "p":
@@ -312,60 +259,6 @@ class Optimizer(Saved, _Rule):
             "for a copy of the model, and load this one's state_dict()."
         )
 
-    def __repr__(self) -> str:
-        settings = ", ".join(f"{name}={getattr(self, name)!r}" for name in self._names)
-        return f"{type(self).__name__}({settings})"
-
-    # Settings
-
-    def _own_settings(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self._names}
-
-    def _prepared(self) -> Settings:
-        return self._settings or self._prepare()
-
-    def _prepare(self) -> Settings:
-        """The settings as they are now, and the projection's numbers beside them."""
-        of_kind, given, every = kinds(type(self)), {}, {}
-        for name, setting in self._own_settings().items():
-            kind = of_kind[name]
-            each = kind if isinstance(kind, tuple) else (kind,)
-            for (place, part), one in zip(leaves(name, setting), each, strict=True):
-                given[place], every[place] = part, one
-        if given.get("eps") == 0:  # vanishes beside any real root, and makes 0/0 = 0
-            given["eps"] = float(self._finfo.tiny ** (1 if self.eps_of_squares else 0.5))
-        if self.projection and self.projection.kernel:
-            given |= self.projection.numbers()
-        vars(self)["_settings"] = settings = Settings(given, every, self._owned.size)
-        return settings
-
-    def _check(self, name: str, value: Any) -> None:
-        """Raise an error for what a field may not be set to."""
-        kind = kinds(type(self))[name]
-        built = "_passes" in vars(self)
-        if built and (name in NOT_SETTINGS or (isinstance(kind, Kind) and kind.fixed)):
-            raise AttributeError(f"{name} is fixed; build another optimizer to change it.")
-        if name == "projection" and not isinstance(value, Projection | None):
-            raise TypeError(
-                f"projection={value!r:.60}: give one such as optim.Box(-1, 1), or None."
-            )
-        if name not in NOT_SETTINGS:
-            check_setting(type(self).__name__, name, value, kind)
-        if built:
-            self._check_fits(name, value)
-
-    def _check_fits(self, name: str, value: Any) -> None:
-        """Raise ValueError for an eps or an array that these parameters cannot do with."""
-        if name == "eps" and 0 < value < self._finfo.tiny:
-            raise ValueError(
-                f"eps={value} underflows in {self._owned.dtype}; "
-                f"use 0, for none, or at least {self._finfo.tiny:.1e}."
-            )
-        for place, part in leaves(name, value):
-            number = value_at(place, part, 1)
-            if getattr(number, "ndim", 0):
-                check_size(place, number, self._owned.size)
-
     # Saving
 
     def _live(self) -> dict[str, Array]:
@@ -376,7 +269,7 @@ class Optimizer(Saved, _Rule):
 
     def _set(self, name: str, value: Any) -> None:
         if name in self._state.numbers:
-            self._state.arrays[name] = np.array(value, "float64")
+            self._state.load_number(name, np.asarray(value))
         else:
             super()._set(name, value)
 

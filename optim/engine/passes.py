@@ -14,7 +14,7 @@ from minigrad.arena import Parameters
 from minigrad.backend import Array, current
 from optim.engine.eager import Number, coordinates
 from optim.engine.functions import ROUNDED_ANYHOW
-from optim.engine.hoist import Hoisted
+from optim.engine.hoist import Hoisted, shape_of
 from optim.engine.playback import Playback
 from optim.engine.settings import Places
 from optim.engine.state import State
@@ -60,8 +60,12 @@ class FlatPass:
         self._state, self._params, self._quiet = state, params, quiet
         numbers = frozenset(state.numbers.intersection(names))
         self.program = trace(function, names, numbers, tuple(scalars.items()))
-        self._hoisted = Hoisted(self.program)
-        self._arguments = [(name, name in numbers) for name in self._hoisted.arguments]
+        self._arithmetic: Any = Hoisted(self.program)
+        self._arguments = [(name, name in numbers) for name in self._arithmetic.arguments]
+        if not current().on_host:
+            from optim.engine.cuda import Arithmetic
+
+            self._arithmetic = Arithmetic(self.program)
         self._met, self._changed = len(self.program.met), tuple(self.program.changed)
         self._executors: dict[Any, Any] = {}
 
@@ -79,8 +83,10 @@ class FlatPass:
         arguments = []
         for name, in_state in self._arguments:
             value = arrays[name] if in_state else values[name]
-            arguments.append(value.item() if in_state and not value.ndim else value)
-        return self._hoisted(arguments)
+            plain = in_state and not value.ndim and type(value) is np.ndarray
+            arguments.append(value.item() if plain else value)
+        found: list[Any] = self._arithmetic(arguments)
+        return found
 
     def run(self, numbers: list[Any]) -> None:
         """Keep the numbers that are the state's, and do the loop with the others."""
@@ -91,7 +97,7 @@ class FlatPass:
         shapes = None  # of numbers, for most steps
         for x in numbers:
             if type(x) is not float:
-                shapes = tuple([getattr(x, "shape", ()) for x in numbers])
+                shapes = tuple(map(shape_of, numbers))
                 break
         executor = self._executors.get(shapes)
         if executor is None:
@@ -102,13 +108,17 @@ class FlatPass:
         """Compute the numbers, and run."""
         self.run(self.numbers(values))
 
-    def _executor(self, shapes: tuple[tuple[int, ...], ...]) -> Any:
+    def _executor(self, shapes: tuple[tuple[int, ...] | None, ...]) -> Any:
         backend, dtype, size = current(), self._params.dtype, self._params.size
         if not (self.program.loop and size):
             return _nothing
         threads, length = useful_threads(self._params), block_length(self._params)
         maker: Any = Playback
-        if backend.compiles and not (self._quiet or self.program.functions & ROUNDED_ANYHOW):
+        if not backend.on_host:
+            from optim.engine.cuda import Cuda
+
+            maker = Cuda
+        elif backend.compiles and not (self._quiet or self.program.functions & ROUNDED_ANYHOW):
             from optim.engine.loop import Loop
 
             maker, length = Loop, -(-size // threads)

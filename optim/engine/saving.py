@@ -1,5 +1,6 @@
 """State on disk, the same for rules and wrappers: what it holds, and whether a saved one fits."""
 
+from abc import ABC, abstractmethod
 from itertools import zip_longest
 from typing import Any
 
@@ -10,12 +11,12 @@ from minigrad.backend import Array, to_host, xp
 from optim.engine.settings import leaves
 
 
-class Saved:
+class Saved(ABC):
     """What continues exactly from what it was when it was saved."""
 
+    @abstractmethod
     def _live(self) -> dict[str, Array]:
         """The arrays to save, by name."""
-        raise NotImplementedError
 
     def _numbers(self) -> set[str]:
         """The names of those that are numbers, or one value per coordinate."""
@@ -25,17 +26,17 @@ class Saved:
         """Take the value of one of them."""
         self._live()[name][...] = xp.asarray(value)
 
+    @abstractmethod
     def _own_settings(self) -> dict[str, Any]:
         """The settings, of which some may be schedules with a state."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _rest(self) -> dict[str, Any]:
         """What else is saved."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _load_rest(self, saved: dict[str, Any]) -> None:
         """Take that; changes nothing if it raises."""
-        raise NotImplementedError
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that continuing needs, on the host: copies, that of an inner nested in it."""

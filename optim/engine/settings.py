@@ -58,8 +58,8 @@ class Settings:
         """
         values = {place: to_host(x) for place, x in self.constant.items()}
         for place, schedule, kind in self.scheduled:
-            if hasattr(schedule, "over"):
-                found = np.atleast_2d(np.asarray(schedule.over(times), "float64"))
+            if getattr(schedule, "takes_arrays", False):
+                found = np.atleast_2d(np.asarray(schedule(times), "float64"))
             else:
                 rows = [
                     to_host(value_at(place, schedule, t)) for t in times[:, 0].astype(int).tolist()

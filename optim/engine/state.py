@@ -41,6 +41,7 @@ class State:
             )
         self.given = given[0].keys()
         self.beside: dict[str, Array] = {}  # flat arrays that are no state
+        self.on_device: set[str] = set()  # numbers that lie there
         self.numbers = {name for name, value in given[0].items() if _is_number(value)}
         self.arrays: dict[str, Array] = {}
         self._views: dict[str, list[Array]] = {}
@@ -61,10 +62,22 @@ class State:
         """Those of the tensors that have values, as passes see them."""
         return [p.shape for p, _ in self._tensors]
 
+    def move_to_device(self, names: Iterable[str]) -> None:
+        """Let the numbers of these names lie on the device from now on."""
+        self.on_device = self.numbers.intersection(names)
+        for name in self.on_device:
+            self.load_number(name, self.arrays[name])
+
+    def load_number(self, name: str, value: Any) -> None:
+        """Take a number, or an array of one value per coordinate, from the host."""
+        there = value.ndim or name in self.on_device
+        self.arrays[name] = (xp if there else np).array(value, "float64")
+
     def set_number(self, name: str, value: Any) -> None:
-        """Keep a number; it takes the place of its array where it has one value per coordinate."""
+        """Keep a number; an array, of one value per coordinate or of a device, takes the place of
+        the one before."""
         held = self.arrays[name]
-        if getattr(value, "ndim", 0):
+        if not isinstance(value, float | int):
             self.arrays[name] = value
         elif held.ndim:
             held[...] = value

@@ -7,7 +7,7 @@ coordinate. Every machine gets a rule from these two lists.
 
 import linecache
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from functools import cache
 from itertools import count
 from numbers import Real
@@ -53,9 +53,13 @@ class Program:
     """The two lists of a kernel, and the names that its arguments have in them."""
 
     def __init__(
-        self, arrays: dict[str, Value], numbers: dict[str, Value], state: Iterable[str] = ()
+        self,
+        name: str,
+        arrays: dict[str, Value],
+        numbers: dict[str, Value],
+        state: Iterable[str] = (),
     ):
-        self.arrays, self.numbers = arrays, numbers
+        self.name, self.arrays, self.numbers = name, arrays, numbers
         self.state = set(state)  # the names of those numbers that continue from step to step
         self.hoisted: list[Entry] = []
         self.loop: list[Entry] = []
@@ -84,6 +88,14 @@ class Program:
     def functions(self) -> set[str]:
         """The functions that the loop calls."""
         return {entry.function for entry in self.loop}
+
+    def come_of(self, names: Collection[str]) -> set[Value]:
+        """The numbers of these names, and all that come of them."""
+        found = {value for name, value in self.numbers.items() if name in names}
+        for entry in self.hoisted:
+            if found.intersection(x for x in entry.inputs if isinstance(x, Value)):
+                found.add(entry.out)
+        return found
 
     def names(self) -> dict[Value, str]:
         """Every Value by its own name, or as a result by its place: t1, t2, ..."""
@@ -169,8 +181,8 @@ class Symbol(NDArrayOperatorsMixin):
 class _Tracer:
     """Notes what a kernel does."""
 
-    def __init__(self, kernel: Callable[..., Any], program: Program, fixed: Iterable[str]):
-        self.name = getattr(kernel, "__qualname__", repr(kernel))
+    def __init__(self, program: Program, fixed: Iterable[str]):
+        self.name = program.name
         self.program, self.fixed = program, set(fixed)
         self.symbols = {
             name: Symbol(self, value) for name, value in (program.arrays | program.numbers).items()
@@ -286,11 +298,12 @@ def _traced(
     own = [name for name in positional if name in numbers]
     fixed = [place for name, parts in scalars for place in places(name, parts)]
     program = Program(
+        _name(kernel),
         {name: Value(name, True) for name in positional if name not in numbers},
         {name: Value(name, False) for name in (*own, *fixed)},
         own,
     )
-    symbols = _Tracer(kernel, program, fixed).symbols
+    symbols = _Tracer(program, fixed).symbols
     settings = {
         name: tuple(symbols[place] for place in places(name, parts)) if parts else symbols[name]
         for name, parts in scalars

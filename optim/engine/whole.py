@@ -22,7 +22,7 @@ from optim.engine.trace import Entry, Program, Value
 @cache
 def one_program(programs: tuple[Program, ...]) -> Program:
     """The programs of passes that follow each other, as one."""
-    whole = Program({}, {})
+    whole = Program(" and ".join(p.name for p in programs), {}, {})
     now: dict[str, Value] = {}  # the numbers of the state, as the passes so far have left them
     for program in programs:
         known: dict[Any, Any] = {}

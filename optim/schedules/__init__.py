@@ -14,17 +14,15 @@ from optim.schedules.functions import (
     Inverse,
     InverseSqrt,
     Linear,
-    MemoryWarmUp,
     MultiStep,
     OneCycle,
     OneMinusInverse,
     Polynomial,
     Power,
     Step,
-    WarmUp,
-    WarmUpStableDecay,
 )
 from optim.schedules.plateau import ReduceOnPlateau
+from optim.schedules.warm_up import MemoryWarmUp, WarmUp, WarmUpStableDecay
 
 __all__ = [
     "Constant",

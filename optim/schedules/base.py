@@ -2,7 +2,7 @@
 
 from dataclasses import field
 from numbers import Integral
-from typing import Any, dataclass_transform
+from typing import Any, ClassVar, dataclass_transform
 
 import numpy as np
 
@@ -14,6 +14,8 @@ from optim.engine.kinds import Kind, kinds
 @dataclass_transform(field_specifiers=(field,))
 class BaseSchedule(Declared):
     """Base: fixed once it is built, and equal to one of the same class and fields."""
+
+    takes_arrays: ClassVar[bool] = False  # whether t may be an array of steps
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in vars(self):

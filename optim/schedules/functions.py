@@ -1,20 +1,27 @@
 """The schedules that are functions of t alone.
 
-The simplest also give their values `over` an array of steps (steps, 1), with the same bits.
+The simplest take an array of steps too, (steps, 1), and give the bits that one step after the other
+gives.
 """
 
 from abc import ABC, abstractmethod
 from bisect import bisect_right
-from math import cos, exp, log, pi, sqrt
-from typing import Annotated, Any
+from math import cos, pi
+from typing import Any
 
 import numpy as np
 
-from optim.engine.kinds import Steps, Value, but
+from optim.engine.kinds import Steps, Value
 from optim.schedules.base import BaseSchedule, CheckedSchedule, check, is_count
 
 
-class Constant(BaseSchedule):
+class _OfArrays(BaseSchedule):
+    """Base: one step, or an array of steps."""
+
+    takes_arrays = True
+
+
+class Constant(_OfArrays):
     """value."""
 
     value: Any
@@ -22,36 +29,24 @@ class Constant(BaseSchedule):
     def __call__(self, t: int) -> Any:
         return self.value
 
-    def over(self, times: Any) -> Any:
-        """The values at all of these steps."""
-        return self.value
 
-
-class InverseSqrt(BaseSchedule):
+class InverseSqrt(_OfArrays):
     """value / sqrt(t): the step size of the paper's theorems."""
 
     value: Any
 
     def __call__(self, t: int) -> Any:
-        return self.value / sqrt(t)
-
-    def over(self, times: Any) -> Any:
-        """The values at all of these steps."""
-        return self.value / np.sqrt(times)
+        return self.value / np.sqrt(t)
 
 
-class Power(BaseSchedule):
+class Power(_OfArrays):
     """value * t^exponent."""
 
     value: Any
     exponent: Any
 
     def __call__(self, t: int) -> Any:
-        return self.value * _power(float(t), self.exponent)
-
-    def over(self, times: Any) -> Any:
-        """The values at all of these steps."""
-        return self.value * np.power(times, self.exponent)
+        return self.value * np.power(1.0 * t, self.exponent)
 
 
 class Exponential(CheckedSchedule):
@@ -64,7 +59,7 @@ class Exponential(CheckedSchedule):
         return self.value * self.rate ** (t - 1)
 
 
-class Inverse(BaseSchedule):
+class Inverse(_OfArrays):
     """value / t."""
 
     value: Any
@@ -72,20 +67,12 @@ class Inverse(BaseSchedule):
     def __call__(self, t: int) -> Any:
         return self.value / t
 
-    def over(self, times: Any) -> Any:
-        """The values at all of these steps."""
-        return self.value / times
 
-
-class OneMinusInverse(BaseSchedule):
+class OneMinusInverse(_OfArrays):
     """1 - 1/t: as beta2, it makes v the mean of all squared gradients (Corollary 2)."""
 
-    def __call__(self, t: int) -> float:
+    def __call__(self, t: Any) -> Any:
         return 1 - 1 / t
-
-    def over(self, times: Any) -> Any:
-        """The values at all of these steps."""
-        return 1 - 1 / times
 
 
 class _Annealed(CheckedSchedule, ABC):
@@ -94,7 +81,7 @@ class _Annealed(CheckedSchedule, ABC):
     steps: Steps
 
     def __call__(self, t: int) -> Any:
-        return _between(self.start, self.end, self.shape(min((t - 1) / self.steps, 1.0)))
+        return between(self.start, self.end, self.shape(min((t - 1) / self.steps, 1.0)))
 
     @abstractmethod
     def shape(self, x: float) -> Any:
@@ -121,7 +108,7 @@ class Cosine(_Annealed):
     """From start to end along half a cosine. Loshchilov and Hutter 2017."""
 
     def shape(self, x: float) -> Any:
-        return _half_cosine(x)
+        return half_cosine(x)
 
 
 class CosineRestarts(CheckedSchedule):
@@ -143,7 +130,7 @@ class CosineRestarts(CheckedSchedule):
         while done >= period:
             done -= period
             period *= self.growth
-        return _between(self.start, self.end, _half_cosine(done / period))
+        return between(self.start, self.end, half_cosine(done / period))
 
 
 class Cyclic(CheckedSchedule):
@@ -163,7 +150,7 @@ class Cyclic(CheckedSchedule):
         cycle, done = divmod(t - 1, self.rise + self.fall)
         left = self.rise + self.fall - done
         x = done / self.rise if done <= self.rise else left / self.fall
-        return _between(self.low, self.high, x * self.shrink**cycle)
+        return between(self.low, self.high, x * self.shrink**cycle)
 
 
 class OneCycle(CheckedSchedule):
@@ -181,9 +168,9 @@ class OneCycle(CheckedSchedule):
     def __call__(self, t: int) -> Any:
         done = t - 1
         if done <= self.rise:
-            return _between(self.start, self.peak, _half_cosine(done / self.rise))
+            return between(self.start, self.peak, half_cosine(done / self.rise))
         x = min((done - self.rise) / self.fall, 1.0)
-        return _between(self.peak, self.end, _half_cosine(x))
+        return between(self.peak, self.end, half_cosine(x))
 
 
 class Step(CheckedSchedule):
@@ -215,88 +202,9 @@ class MultiStep(CheckedSchedule):
         return self.value * self.factor ** bisect_right(self.milestones, t - 1)
 
 
-class WarmUp(CheckedSchedule):
-    """t / steps of the schedule's first value for `steps` steps, then the schedule from its t = 1.
-
-    Goyal et al. 2017; from 0 and per step as in Ma and Yarats 2021.
-    """
-
-    steps: Steps
-    schedule: Any
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check(self, "schedule", callable(self.schedule), "one such as Constant(0.1)")
-
-    def __call__(self, t: int) -> Any:
-        if t <= self.steps:
-            return self.schedule(1) * (t / self.steps)
-        return self.schedule(t - self.steps)
-
-    # absent, for hasattr, where the schedule has none
-
-    @property
-    def state_dict(self) -> Any:
-        """That of the schedule."""
-        return self.schedule.state_dict
-
-    @property
-    def load_state_dict(self) -> Any:
-        """That of the schedule."""
-        return self.schedule.load_state_dict
-
-
-class WarmUpStableDecay(CheckedSchedule):
-    """A rise to value in `warm_up` steps, `stable` steps there, a line to end in `decay` steps.
-
-    Hu et al. 2024 (WSD), whose decay is exponential; in a line as in Hägele et al. 2024.
-    """
-
-    value: Value
-    warm_up: Steps
-    stable: Annotated[Steps, but(low=0)]
-    decay: Steps
-    end: Value = 0.0
-
-    def __call__(self, t: int) -> Any:
-        if t <= self.warm_up:
-            return self.value * (t / self.warm_up)
-        done = max(t - 1 - self.warm_up - self.stable, 0)
-        return _between(self.value, self.end, min(done / self.decay, 1.0))
-
-
-class MemoryWarmUp(CheckedSchedule):
-    """A beta from start to end, both inside (0, 1), whose memory 1 / -log(beta) grows linearly.
-
-    Pagliardini, Ablin and Grangier 2024, Section 3, for AdEMAMix's beta3.
-    """
-
-    start: Value
-    end: Value
-    steps: Steps
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        for name in ("start", "end"):
-            value = getattr(self, name)
-            check(self, name, isinstance(value, float) and 0 < value < 1, "a number inside (0, 1)")
-
-    def __call__(self, t: int) -> Any:
-        if t >= self.steps:
-            return self.end
-        done = t / self.steps
-        return exp(1 / ((1 - done) / log(self.start) + done / log(self.end)))
-
-
-def _power(t: float, exponent: Any) -> Any:
-    if getattr(exponent, "ndim", 0):
-        return t**exponent
-    return float(np.power(t, exponent))  # not Python's, so that an array of steps gives the same
-
-
-def _between(start: Any, end: Any, x: float) -> Any:
+def between(start: Any, end: Any, x: float) -> Any:
     return (1 - x) * start + x * end  # start at 0 and end at 1, to the last bit
 
 
-def _half_cosine(x: float) -> float:
+def half_cosine(x: float) -> float:
     return (1 - cos(pi * x)) / 2

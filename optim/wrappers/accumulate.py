@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from minigrad.backend import scalar, xp
+from minigrad.backend import xp
 from minigrad.tensor import Tensor
 from optim.engine.optimizer import Closure
 from optim.wrappers.base import Updates, Wrapper, beside, refuse_closures, whole_spans
@@ -42,9 +42,8 @@ class Accumulate(Wrapper):
         if self.count < self.every:
             self.inner.zero_grad()
             return loss
-        count = scalar(self.count, self.params.dtype)
         for g, accumulated in self._spans:
-            xp.divide(accumulated, count, out=g)
+            xp.divide(accumulated, self.count, out=g)
         self.inner.step()
         self.count = 0  # not where the inner refused the step
         return loss

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from minigrad.backend import scalar, xp
+from minigrad.backend import xp
 from optim.wrappers.base import Bound, GradientNorm, Wrapper
 
 
@@ -15,11 +15,10 @@ class ClipValue(Wrapper):
     value: Bound
 
     def edit(self) -> None:
-        bound = scalar(self.value, self.params.dtype)
         self.params.materialize_grads()
         for span in self.params.spans:
-            xp.maximum(span.grad, -bound, out=span.grad)
-            xp.minimum(span.grad, bound, out=span.grad)
+            xp.maximum(span.grad, -self.value, out=span.grad)
+            xp.minimum(span.grad, self.value, out=span.grad)
 
 
 @dataclass(eq=False)

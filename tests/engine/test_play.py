@@ -159,9 +159,7 @@ def test_schedules_over_steps_have_the_bits_of_one_by_one(value):
         OneMinusInverse(),
     ):
         steps = times[:: 1 if np.ndim(value) == 0 else 997]
-        found = np.broadcast_to(
-            schedule.over(steps.astype("float64")), (len(steps), np.size(value))
-        )
+        found = np.broadcast_to(schedule(steps.astype("float64")), (len(steps), np.size(value)))
         one_by_one = np.array(
             [np.broadcast_to(schedule(int(t)), np.size(value)) for t in steps[:, 0]]
         )

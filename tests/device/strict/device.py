@@ -21,9 +21,8 @@ NUMBERS = (bool, int, float, complex, np.generic)
 counts: Counter[str] = Counter()  # launches, to_device, to_host, synchronizations, compiled
 # What CuPy computes in several kernels: zeros; a remainder, a product and a sum for either index
 LAUNCHES = {"ravel_multi_index": 7}
-_quiet = Context()  # a device does not trap
-_quiet.run(np.seterr, all="ignore")
-_fused: list[Any] = []  # the arrays of the fused kernel that runs, in which there is one launch
+quiet = Context()  # a device does not trap
+quiet.run(np.seterr, all="ignore")
 
 
 @contextmanager
@@ -34,31 +33,10 @@ def counting() -> Iterator[Counter[str]]:
     inside.update(counts - before)
 
 
-def fuse(kernel: Callable[..., None]) -> Callable[..., None]:
-    """The kernel as one launch, of nothing but elementwise operations."""
-
-    counts["compiled"] += 1
-
-    def launch(*values: Any) -> None:
-        for value in values:
-            if not isinstance(value, (Array, np.generic)):
-                raise TypeError(f"a {type(value).__name__} is no argument of a fused kernel.")
-        counts["launches"] += 1
-        _fused.extend(value for value in values if isinstance(value, Array))
-        try:
-            kernel(*values)
-        finally:
-            _fused.clear()
-
-    return launch
-
-
 def run(name: str, function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
     """What NumPy's function makes of the memory of arrays, as new arrays or views."""
-    if _fused:
-        raise TypeError(f"{name} is not elementwise: it cannot be fused.")
     given = [memory(a, name) for a in arguments]
-    result = _quiet.run(function, *given, **{k: memory(v, name) for k, v in options.items()})
+    result = quiet.run(function, *given, **{k: memory(v, name) for k, v in options.items()})
     if options.get("out") is not None:
         counts["launches"] += 1
         return options["out"]
@@ -102,8 +80,6 @@ def boxed(value: Any) -> Any:
 
 def synchronize() -> None:
     """Wait for the device."""
-    if _fused:
-        raise TypeError("a value is looked at inside a fused kernel.")
     counts["synchronizations"] += 1
 
 
@@ -128,19 +104,13 @@ class Ufunc:
         for one in out:
             if not isinstance(one, Array):
                 raise TypeError(f"{self.name}: out is a {type(one).__name__}, not on the device.")
-            _check_written(one)
         if out:
             options["out"] = tuple(one._memory for one in out)
-        if not _fused:
-            counts["launches"] += 1
-        result = _quiet.run(self.function, *given[: self.nin], **options)
+        counts["launches"] += 1
+        result = quiet.run(self.function, *given[: self.nin], **options)
         return out[0] if len(out) == 1 else tuple(out) if out else boxed(result)
 
     def _check(self, operand: Any) -> None:
-        if isinstance(operand, float) and not isinstance(operand, np.generic) and _fused:
-            raise TypeError(
-                f"{self.name}: the float {operand} makes a fused kernel compute doubles."
-            )
         if not isinstance(operand, (Array, np.ndarray, *NUMBERS)):
             raise TypeError(f"{self.name}: Unsupported type {type(operand)}.")
 
@@ -172,14 +142,6 @@ class Ufunc:
         if self.name not in ("add", "multiply"):
             raise NotImplementedError(f"cupy.{self.name}.{method}")
         return run(f"{self.name}.{method}", getattr(self.function, method), array, **options)
-
-
-def _check_written(array: Any) -> None:
-    """What a fused kernel writes has the shape of the launch: else many threads write one place."""
-    if any(array is argument for argument in _fused):
-        shape = np.broadcast_shapes(*[argument.shape for argument in _fused])
-        if array.shape != shape:
-            raise ValueError(f"an array of {array.shape} is written by a kernel of {shape}.")
 
 
 class Array:
@@ -252,9 +214,6 @@ class Array:
         if not isinstance(value, (Array, np.ndarray, *NUMBERS)):
             raise TypeError(f"array[...] = {type(value).__name__}: make it an array of the device.")
         given = memory(value, "array[...] = value")
-        if _fused and not (key is ... or (isinstance(key, slice) and key == slice(None))):
-            raise TypeError("a fused kernel can set whole arrays only.")
-        _check_written(self)
         whole, kinds = self._key(key)
         if "b" in kinds:
             synchronize()  # to see how many there are, even where they are set to one number
@@ -262,9 +221,8 @@ class Array:
             at = np.arange(self.size).reshape(self.shape)[whole]
             if "i" in kinds and len(np.unique(at)) < at.size:
                 raise ValueError("array[index] = values with repeated indices: undefined in CuPy.")
-        if not _fused:
-            counts["launches"] += 1
-        _quiet.run(self._memory.__setitem__, whole, given)
+        counts["launches"] += 1
+        quiet.run(self._memory.__setitem__, whole, given)
 
     def _key(self, key: Any) -> tuple[Any, str]:
         """A key for the memory, and which kinds of arrays are in it."""

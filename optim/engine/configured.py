@@ -1,0 +1,123 @@
+"""What a rule is set to: its hyperparameters as attributes, checked whenever they are set."""
+
+from collections.abc import Iterable
+from dataclasses import field, fields
+from typing import TYPE_CHECKING, Any, ClassVar, dataclass_transform
+
+import numpy as np
+
+from minigrad.arena import Parameters
+from minigrad.errors import nearest
+from minigrad.tensor import Tensor
+from optim.engine.declared import Declared
+from optim.engine.kinds import Kind, kinds
+from optim.engine.settings import (
+    Places,
+    Settings,
+    check_setting,
+    check_size,
+    leaves,
+    own_copy,
+    value_at,
+)
+from optim.projections import Projection
+
+NOT_SETTINGS = ("params", "projection", "eager")  # fields that are no hyperparameters
+
+
+@dataclass_transform(kw_only_default=True, field_specifiers=(field,))
+class Configured(Declared):
+    """Base of the rules: makes the fields of every subclass keyword arguments that may be set."""
+
+    kw_only = True
+    params: Iterable[Tensor] = field(kw_only=False)
+    projection: Projection | None = None
+    eager: bool = False
+
+    eps_of_squares: ClassVar[bool] = False  # whether eps is added to squares, not to roots
+
+    if TYPE_CHECKING:  # no fields
+        __dataclass_fields__: ClassVar[dict[str, Any]]
+        _owned: Parameters
+        _finfo: np.finfo[Any]
+        _values: Places | None  # of the last step
+        _settings: Settings | None  # as set now; None where that has changed
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in self.__dataclass_fields__:
+            self._check(name, value)
+            vars(self)["_settings"] = None
+            value = own_copy(value) if name not in NOT_SETTINGS else value
+        elif "_passes" in vars(self) and name[0] != "_" and not hasattr(self, name):
+            known = nearest(name, self.hyperparameters())
+            raise AttributeError(f"{type(self).__name__} has no {name} to set; {known}")
+        vars(self)[name] = value
+
+    @classmethod
+    def hyperparameters(cls) -> dict[str, Any]:
+        """The rule's hyperparameters with their defaults."""
+        return {f.name: f.default for f in fields(cls) if f.name not in NOT_SETTINGS}
+
+    @property
+    def used(self) -> dict[str, Any]:
+        """The hyperparameters as the last step had them; empty before the first."""
+        values = self._values or {}
+        return {
+            name: tuple(values[place] for place, _ in leaves(name, setting))
+            if isinstance(setting, tuple)
+            else values[name]
+            for name, setting in self.hyperparameters().items()
+            if values
+        }
+
+    def __repr__(self) -> str:
+        settings = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.hyperparameters())
+        return f"{type(self).__name__}({settings})"
+
+    def _own_settings(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.hyperparameters()}
+
+    def _prepared(self) -> Settings:
+        return self._settings or self._prepare()
+
+    def _prepare(self) -> Settings:
+        """The settings as they are now, and the projection's numbers beside them."""
+        of_kind, given, every = kinds(type(self)), {}, {}
+        for name, setting in self._own_settings().items():
+            kind = of_kind[name]
+            each = kind if isinstance(kind, tuple) else (kind,)
+            for (place, part), one in zip(leaves(name, setting), each, strict=True):
+                given[place], every[place] = part, one
+        if given.get("eps") == 0:  # vanishes beside any real root, and makes 0/0 = 0
+            given["eps"] = float(self._finfo.tiny ** (1 if self.eps_of_squares else 0.5))
+        if self.projection and self.projection.kernel:
+            given |= self.projection.numbers()
+        vars(self)["_settings"] = settings = Settings(given, every, self._owned.size)
+        return settings
+
+    def _check(self, name: str, value: Any) -> None:
+        """Raise an error for what a field may not be set to."""
+        kind = kinds(type(self))[name]
+        built = "_passes" in vars(self)
+        if built and (name in NOT_SETTINGS or (isinstance(kind, Kind) and kind.fixed)):
+            raise AttributeError(f"{name} is fixed; build another optimizer to change it.")
+        if name == "projection" and not isinstance(value, Projection | None):
+            raise TypeError(
+                f"projection={value!r:.60}: give one such as optim.Box(-1, 1), or None."
+            )
+        if name not in NOT_SETTINGS:
+            check_setting(type(self).__name__, name, value, kind)
+        if built:
+            self._check_fits(name, value)
+
+    def _check_fits(self, name: str, value: Any) -> None:
+        """Raise ValueError for an eps or an array that these parameters cannot do with."""
+        if name == "eps" and 0 < value < self._finfo.tiny:
+            raise ValueError(
+                f"eps={value} underflows in {self._owned.dtype}; "
+                f"use 0, for none, or at least {self._finfo.tiny:.1e}."
+            )
+        for place, part in leaves(name, value):
+            number = value_at(place, part, 1)
+            if getattr(number, "ndim", 0):
+                check_size(place, number, self._owned.size)

@@ -1,0 +1,81 @@
+"""Schedules that begin low: in front of another schedule, or all of a run."""
+
+from math import exp, log
+from typing import Annotated, Any
+
+from optim.engine.kinds import Steps, Value, but
+from optim.schedules.base import CheckedSchedule, check
+from optim.schedules.functions import between
+
+
+class WarmUp(CheckedSchedule):
+    """t / steps of the schedule's first value for `steps` steps, then the schedule from its t = 1.
+
+    Goyal et al. 2017; from 0 and per step as in Ma and Yarats 2021.
+    """
+
+    steps: Steps
+    schedule: Any
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check(self, "schedule", callable(self.schedule), "one such as Constant(0.1)")
+
+    def __call__(self, t: int) -> Any:
+        if t <= self.steps:
+            return self.schedule(1) * (t / self.steps)
+        return self.schedule(t - self.steps)
+
+    # absent, for hasattr, where the schedule has none
+
+    @property
+    def state_dict(self) -> Any:
+        """That of the schedule."""
+        return self.schedule.state_dict
+
+    @property
+    def load_state_dict(self) -> Any:
+        """That of the schedule."""
+        return self.schedule.load_state_dict
+
+
+class WarmUpStableDecay(CheckedSchedule):
+    """A rise to value in `warm_up` steps, `stable` steps there, a line to end in `decay` steps.
+
+    Hu et al. 2024 (WSD), whose decay is exponential; in a line as in Hägele et al. 2024.
+    """
+
+    value: Value
+    warm_up: Steps
+    stable: Annotated[Steps, but(low=0)]
+    decay: Steps
+    end: Value = 0.0
+
+    def __call__(self, t: int) -> Any:
+        if t <= self.warm_up:
+            return self.value * (t / self.warm_up)
+        done = max(t - 1 - self.warm_up - self.stable, 0)
+        return between(self.value, self.end, min(done / self.decay, 1.0))
+
+
+class MemoryWarmUp(CheckedSchedule):
+    """A beta from start to end, both inside (0, 1), whose memory 1 / -log(beta) grows linearly.
+
+    Pagliardini, Ablin and Grangier 2024, Section 3, for AdEMAMix's beta3.
+    """
+
+    start: Value
+    end: Value
+    steps: Steps
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("start", "end"):
+            value = getattr(self, name)
+            check(self, name, isinstance(value, float) and 0 < value < 1, "a number inside (0, 1)")
+
+    def __call__(self, t: int) -> Any:
+        if t >= self.steps:
+            return self.end
+        done = t / self.steps
+        return exp(1 / ((1 - done) / log(self.start) + done / log(self.end)))
