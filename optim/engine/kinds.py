@@ -69,7 +69,8 @@ class Kind:
                 positive = (
                     "a positive integer" if self.low == 1 else f"an integer from {self.low:g}"
                 )
-                raise ValueError(f"{what}={shown!r} is not {positive}; give one.")
+                error = ValueError if isinstance(setting, Real) else TypeError
+                raise error(f"{what}={shown!r} is not {positive}; give one.")
         elif not self.schedule and not isinstance(setting, Real):
             raise TypeError(f"{what}={shown!r}: {what} is one number.")
 

@@ -121,16 +121,31 @@ class Optimizer(Configured, Saved):
         one: Any = self._passes[name]
         values: Places = self._values  # type: ignore[assignment]
         if given:
-            values = values | {n: self._number(x) for n, x in given.items()}
-        numbers = one.numbers(values)
+            values = values | {n: self._number(n, x) for n, x in given.items()}
+        try:
+            numbers = one.numbers(values)
+        except KeyError as missing:
+            raise TypeError(
+                f"the update of {type(self).__name__} applies {name} without {missing}, which is "
+                f"in `given`; write self.apply({name!r}, {missing.args[0]}=...)."
+            ) from None
         vars(self)["_untouched"] = False
         one.run(numbers)
 
-    def _number(self, value: Any) -> Any:
-        """A number as passes take it: a float, or on a device a 0-d array of float64."""
-        if not hasattr(value, "ndim"):
-            return value
-        return float(value) if current().on_host else value.astype("float64", copy=False)
+    def _number(self, name: str, value: Any) -> Any:
+        """A given number as passes take it: a float, or on a device a 0-d array of float64."""
+        if name not in self.given:
+            raise TypeError(
+                f"the update of {type(self).__name__} gives {name}, which is not in `given`; list "
+                f"it there, as in given = ({name!r},)."
+            )
+        if hasattr(value, "ndim"):
+            if not current().on_host:
+                return value.astype("float64", copy=False)
+            value = float(value)
+        if value != value:
+            raise FloatingPointError(f"{name} is NaN")
+        return value
 
     def sum_over(self, function: Callable[..., Array]) -> Any:
         """The sum of function(...), 0-d, over pieces of all arrays that its parameters name.
@@ -187,14 +202,15 @@ class Optimizer(Configured, Saved):
                 self._project(self.projection)
             for name in self.after_projection:
                 self._raising.run(self.apply, name)
-        except FloatingPointError as error:
-            said = (
-                f"{self} at step {self.t}: {error} in {self._owned.dtype}; "
+        except BaseException as error:
+            if own["_untouched"]:
+                own["t"], own["_values"] = t - 1, before
+            if not isinstance(error, FloatingPointError):
+                raise
+            raise FloatingPointError(
+                f"{self} at step {t}: {error} in {self._owned.dtype}; "
                 f"{self._largest_gradient()}; lower lr, or clip the gradients."
-            )
-            if self._untouched:
-                self.t, self._values = self.t - 1, before
-            raise FloatingPointError(said) from error
+            ) from error
 
     def _project(self, projection: Projection) -> None:
         if self.projected == "p":

@@ -67,6 +67,7 @@ class FlatPass:
 
             self._arithmetic = Arithmetic(self.program)
         self._met, self._changed = len(self.program.met), tuple(self.program.changed)
+        self._length, self.threads = block_length(params), useful_threads(params)
         self._executors: dict[Any, Any] = {}
 
     @property
@@ -112,8 +113,8 @@ class FlatPass:
         backend, dtype, size = current(), self._params.dtype, self._params.size
         if not (self.program.loop and size):
             return _nothing
-        threads, length = useful_threads(self._params), block_length(self._params)
         maker: Any = Playback
+        threads, length = self.threads, self._length
         if not backend.on_host:
             from optim.engine.cuda import Cuda
 

@@ -39,11 +39,19 @@ def _check_passes(rule: type[Optimizer]) -> None:
                 f"{name} of {rule.__name__} would be given the optimizer itself, not arrays alone; "
                 "write @optim.inplace above it."
             )
+    scalars = (*rule.hyperparameters(), "t", *rule.given)
     for name in passes:
-        if "self" in signature_of(getattr(rule, name)).positional:
+        names = signature_of(getattr(rule, name)).positional
+        if "self" in names:
             raise TypeError(
                 f"{name} of {rule.__name__} takes self, but a pass sees arrays and numbers alone; "
                 "take `self` away, and name what it needs after the *."
+            )
+        if both := [scalar for scalar in scalars if scalar in names]:
+            raise TypeError(
+                f"{both[0]} is a scalar of the step, and an array of {name} of {rule.__name__}; "
+                "write scalars after a *, as in kernel(p, g, m, *, lr), and give state a name of "
+                "its own."
             )
     every = {name for one in passes for name in signature_of(getattr(rule, one)).positional}
     arrays = signature_of(rule.kernel).positional

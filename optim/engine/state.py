@@ -48,8 +48,8 @@ class State:
         for name in self.names:
             if name in self.numbers:
                 self.arrays[name] = np.array(float(given[0][name]))
-            elif pieces:
-                self._lay_out(name, [one.get(name) for one in given])
+            elif per_tensor:
+                self._lay_out(name, [one.get(name) for one in given] if pieces else [])
             else:
                 value = given[0].get(name)
                 like = whole if value is None else value

@@ -6,7 +6,8 @@ import pytest
 import optim
 from minigrad import Parameters, to_host
 from optim import Box
-from optim.engine.settings import COUNTS
+from optim.engine.kinds import kinds
+from optim.engine.passes import FlatPass
 from optim.schedules import Constant, Exponential
 from tests.driving import (
     SIZE,
@@ -88,7 +89,11 @@ def test_tensors_runs_and_owners(rule, dtype, owners, monkeypatch):
     got = {name: np.full_like(array, np.nan) for name, array in expected.items()}
     for where, opt in opts:
         for name, array in end(opt).items():
-            got[name][where] = array
+            if array.ndim:
+                got[name][where] = array
+            else:  # a number, the same whatever an optimizer owns
+                assert_identical({name: array}, {name: expected[name]})
+                got[name] = array
     assert_identical(got, expected)
 
 
@@ -144,6 +149,17 @@ def pair(rule, name):
     return [v[: len(default)] if isinstance(default, tuple) else v for v in PAIRS[name]]
 
 
+def kinds_of(rule, name):
+    """The kind of each part of a hyperparameter."""
+    kind = kinds(rule)[name]
+    return kind if isinstance(kind, tuple) else (kind,)
+
+
+def spread(array, size):
+    """A number as one value per coordinate, as which a sweep has it."""
+    return array if array.ndim else np.full(size, array)
+
+
 SCHEDULES = {
     "an array": lambda value: value,
     "a constant array": Constant,
@@ -158,6 +174,7 @@ def test_a_sweep_is_as_many_runs(rule, dtype, schedule, monkeypatch):
     cut_into(monkeypatch, 64)
     first = np.arange(SIZE) % 3 > 0
     names = [name for name in rule.hyperparameters() if name != "eps"]
+    assert all(kind.array for name in names for kind in kinds_of(rule, name))
     for name in names:
         a, b = pair(rule, name)
         if isinstance(a, tuple):
@@ -172,13 +189,15 @@ def test_a_sweep_is_as_many_runs(rule, dtype, schedule, monkeypatch):
                 **{name: map_leaves(schedule, value)},
             )
             drive(alone, GRADS[:, where])
-            got = {n: array[where] for n, array in end(sweep).items()}
-            assert_identical(got, end(alone))
+            got = {n: spread(array, SIZE)[where] for n, array in end(sweep).items()}
+            assert_identical(got, {n: spread(a, where.sum()) for n, a in end(alone).items()})
 
 
 @every_rule
 def test_setting_a_hyperparameter_acts_from_the_next_step_on(rule):
-    for name in rule.hyperparameters().keys() - {*COUNTS, *rule.start_only}:
+    for name in rule.hyperparameters():
+        if any(kind.fixed for kind in kinds_of(rule, name)):
+            continue
         old, new = (1e-3, 0.1) if name == "eps" else pair(rule, name)
         changed = rule(tensors(start()), **{name: old})
         drive(changed, GRADS[:3])
@@ -211,16 +230,21 @@ def test_a_sweep_rounds_the_root_of_a_correction_as_one_run_does(rule):
 )
 def test_a_sweep_rounds_a_power_as_one_run_does(rule, name, lo, hi):
     # NumPy's power of arrays differs from the C library's of numbers in a last bit here and there
-    def scalars(value):
+    def numbers(value):
+        """What each traced pass is given, and leaves, in each step."""
         opt = rule(tensors(start()), lr=10.0)
         setattr(opt, name, (value, 0.999) if name == "betas" else value)
-        for g in gradients(12):
+        passes = [one for one in opt._passes.values() if isinstance(one, FlatPass)]
+        assert any(e.function == "power" for one in passes for e in one.program.hoisted)
+        for t, g in enumerate(gradients(12), 1):
+            now = opt._prepared().at(t)
+            yield [to_host(x) + np.zeros(SIZE) for one in passes for x in one.numbers(now)]
             drive(opt, [g])
-            yield {key: to_host(scalar) + np.zeros(SIZE) for key, scalar in opt._scalars.items()}
 
     values = np.linspace(lo, hi, SIZE)
-    sweep = list(scalars(values))
+    sweep = list(numbers(values))
     for i, value in enumerate(values.tolist()):
-        for one, every in zip(scalars(value), sweep, strict=True):
-            for key, scalar in one.items():
-                assert scalar[0] == every[key][i], key
+        for one, every in zip(numbers(value), sweep, strict=True):
+            assert one
+            for number, many in zip(one, every, strict=True):
+                assert number[0] == many[i]

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 import optim
-from minigrad import Parameters, Tensor, to_host
+from minigrad import Parameters, Tensor, backend, to_host
 from minigrad.backend import xp
+from optim.engine import playback
+from optim.engine.functions import numpy_function
 from optim.engine.optimizer import Optimizer, inplace
 from tests.driving import (
     SIZE,
@@ -29,22 +31,27 @@ from tests.driving import (
 from tests.rules.table import every_rule
 
 GRADS = gradients(4)
+calls_numpy = pytest.mark.skipif(
+    backend.current().compiles or not backend.current().on_host,
+    reason="looks at the calls of NumPy that a pass makes",
+)
 
 
 class Spy(Optimizer):
-    """Records what a kernel is given."""
+    """Records what its kernel is given where that is called, and is traced where it is not."""
 
     lr: float = 1.0
     window: int = 3  # no name that the driver knows
     seen: ClassVar[list[tuple[Any, ...]]] = []
 
     def start(self, p):
-        return {"copy": p.copy()}
+        return {"copy": p.copy(), "count": 2.0}
 
     @inplace
-    def kernel(p, g, copy, plain, *, lr, window):
-        float(lr)  # a look, so that it is called on every block, not recorded
-        Spy.seen.append((p, g, copy, plain, lr, window))
+    def kernel(p, g, copy, plain, count, *, lr, window):
+        Spy.seen.append((p, g, copy, plain, count, lr, window))
+        count += window
+        plain += copy
         p -= lr * g
 
 
@@ -62,10 +69,25 @@ del optim.RULES["spy"], optim.RULES["quotient"]  # they are nobody else's busine
 
 
 def spy(x, **settings):
-    opt = Spy(x, **settings)
+    opt = Spy(x, eager=True, **settings)
     Spy.seen.clear()
     opt.step()
     return opt, list(Spy.seen)
+
+
+def calls(monkeypatch):
+    """What a traced pass calls NumPy with from now on: (function, arguments)."""
+    seen = []
+
+    def function(name, *namespace):
+        def noted(*arguments):
+            seen.append((name, arguments))
+            return numpy_function(name, *namespace)(*arguments)
+
+        return noted
+
+    monkeypatch.setattr(playback, "numpy_function", function)
+    return seen
 
 
 @both_dtypes
@@ -85,27 +107,72 @@ def test_blocks_cover_every_coordinate_once_and_fit_the_cache(dtype, monkeypatch
 
 
 @both_dtypes
+@calls_numpy
+def test_a_traced_pass_goes_over_the_same_blocks(dtype, monkeypatch):
+    cut_into(monkeypatch, 64)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    seen = calls(monkeypatch)
+    x = tensors(start(dtype))
+    Parameters.of(x)
+    opt = Spy([x[0], x[2], x[3]])
+    before = flat(opt.params)
+    opt.step()  # without a gradient
+    length = 64 // np.dtype(dtype).itemsize
+    blocks = [arguments for name, arguments in seen if name == "subtract"]
+    assert {block[0].size for block in blocks} == {1, length, 44 % length}
+    assert len(blocks) == 1 + -(-44 // length)
+    p = np.concatenate([np.atleast_1d(block[0]) for block in blocks])
+    np.testing.assert_array_equal(p, before, strict=True)
+    for name, arguments in seen:
+        assert {str(one.dtype) for one in arguments} == {dtype}, name
+    addresses = {block[0].ctypes.data for block in blocks}  # each its own
+    assert len(addresses) == len(blocks)
+
+
+@both_dtypes
 @host_only
-def test_kernels_get_scalars_in_the_dtype_of_the_parameters(dtype):
-    _, [(_, _, _, _, lr, window)] = spy(tensors(start(dtype)), lr=0.1)
-    assert (str(lr.dtype), lr.ndim, str(window.dtype)) == (dtype, 0, dtype)
-    assert lr == np.dtype(dtype).type(0.1) and window == 3
+def test_kernels_get_numbers_in_float64_and_round_them_beside_arrays(dtype):
+    _, [(p, g, _, plain, count, lr, window)] = spy(tensors(start(dtype)), lr=0.1)
+    assert float(lr) == 0.1 and float(window) == 3 and float(count) == 5
+    assert float(lr * window) == 0.1 * 3 and float(1 - lr) == 1 - 0.1
+    assert {str(x.dtype) for x in (p, g, plain, lr * p, p - lr, plain + window)} == {dtype}
+    ones = np.ones_like(p)
+    np.testing.assert_array_equal(lr * ones, np.full(SIZE, 0.1, dtype))
+    third, rounded = float(lr) / 3, np.dtype(dtype).type
+    assert (lr / 3 * ones)[0] == rounded(third)  # once, not each of the two
+
+
+@both_dtypes
+@calls_numpy
+def test_a_traced_pass_gets_numbers_in_the_dtype_of_the_parameters(dtype, monkeypatch):
+    seen = calls(monkeypatch)
+    opt = Spy(tensors(start(dtype)), lr=0.1)
+    opt.step()
+    [(lr, g, _)] = [arguments for name, arguments in seen if name == "multiply"]
+    assert (str(lr.dtype), lr.ndim, g.size) == (dtype, 0, SIZE)
+    assert lr == np.dtype(dtype).type(0.1)
+    count = opt.state["count"]
+    assert (str(count.dtype), count.shape, float(count)) == ("float64", (), 5)
 
 
 def test_state_starts_at_zero_or_where_the_rule_says():
     opt = Spy(tensors(start("float32")))
-    assert list(opt.state) == ["copy", "plain"]
+    assert list(opt.state) == ["copy", "plain", "count"]
     np.testing.assert_array_equal(to_host(opt.state["copy"]), start("float32"), strict=True)
     np.testing.assert_array_equal(to_host(opt.state["plain"]), np.zeros(SIZE, "float32"))
+    np.testing.assert_array_equal(to_host(opt.state["count"]), np.array(2.0), strict=True)
 
 
 @host_only
-def test_any_hyperparameter_of_a_rule_may_be_set_between_steps():
-    opt, _ = spy(tensors(start()))
-    opt.window = 5
-    Spy.seen.clear()
+@pytest.mark.parametrize("eager", (False, True))
+def test_any_hyperparameter_of_a_rule_may_be_set_between_steps(eager):
+    opt = Spy(tensors(start()), eager=eager)
     opt.step()
-    assert Spy.seen[0][5] == 5
+    assert opt.state["count"] == 5 and opt.used == {"lr": 1, "window": 3}
+    opt.window = 5
+    assert opt.used["window"] == 3
+    opt.step()
+    assert opt.state["count"] == 10 and opt.used == {"lr": 1, "window": 5}
 
 
 def test_gradients_from_before_the_optimizer_count():
@@ -276,9 +343,12 @@ def test_a_step_that_was_refused_does_not_count(rule) -> None:
         opt.lr = setting
         with pytest.raises((ValueError, ZeroDivisionError)):
             opt.step()
+        assert opt.t == twin.t == 2 and opt.used == twin.used
+        assert_identical(end(opt), end(twin))
     opt.lr = 0.1
     np.testing.assert_array_equal(drive(opt, GRADS[2:]), drive(twin, GRADS[2:]))
-    assert opt.t == twin.t and opt.running == twin.running
+    assert opt.t == twin.t and opt.used == twin.used
+    assert_identical(end(opt), end(twin))
 
 
 @pytest.mark.parametrize(

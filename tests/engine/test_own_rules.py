@@ -1,19 +1,29 @@
 """A rule of one's own: what is written wrongly is refused, and says how to mend it."""
 
+import re
+
 import numpy as np
 import pytest
 
 import optim
 from minigrad.backend import xp
 from optim.engine.optimizer import Optimizer, inplace
-from tests.driving import drive, host_only, start, tensors
+from tests.driving import assert_identical, cut_into, drive, end, host_only, start, tensors
+
+
+ONES = np.ones_like(start())
+
+
+def build(**members):
+    """The rule with these members beside its lr."""
+    rule = type("Own", (Optimizer,), {"__annotations__": {"lr": float}, "lr": 0.1, **members})
+    del optim.RULES["own"]
+    return rule(tensors(start()))
 
 
 def step(**members):
-    """A step of the rule with these members beside its lr."""
-    rule = type("Own", (Optimizer,), {"__annotations__": {"lr": float}, "lr": 0.1, **members})
-    del optim.RULES["own"]
-    return drive(rule(tensors(start())), [np.ones_like(start())])
+    """A step of that rule."""
+    return drive(build(**members), [ONES])
 
 
 def right(p, g, m, *, lr):
@@ -60,21 +70,22 @@ def test_one_written_rightly_steps():
     [
         (no_star, r"lr is a scalar of the step, and an array .* after a [*]"),
         (star_too_late, r"keep is a scalar of the step, and an array .* after a [*]"),
-        (misspelt, r"misspelt takes the scalar 'rate', but is given \['lr', 'keep'\]; declare it"),
-        (with_a_default, "takes the scalar 'eps', but is given"),
+        (
+            misspelt,
+            r"misspelt takes the scalar 'rate', but the step has \['lr', 'keep', 't'\]; declare it",
+        ),
+        (with_a_default, "takes the scalar 'eps', but the step has"),
         (other_names, "the kernel of Own takes w, grad; the parameters come first and are called"),
         (without_a_gradient, "takes p, m; .* called p, the gradients g"),
         (gradient_first, "takes g, p; the parameters come first"),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
-@pytest.mark.parametrize("per_tensor", (False, True))
+@pytest.mark.parametrize("per_tensor", ((), ("kernel",)), ids=("blocks", "tensors"))
 def test_a_kernel_of_other_arguments(kernel, said, per_tensor):
-    def scalars(self, h):
-        return {"lr": h.lr, "keep": 1 - h.lr}
-
+    members = {"__annotations__": {"lr": float, "keep": float}, "keep": 0.9}
     with pytest.raises(TypeError, match=said):
-        step(kernel=inplace(kernel), scalars=scalars, per_tensor=per_tensor)
+        step(kernel=inplace(kernel), per_tensor=per_tensor, **members)
 
 
 def test_a_kernel_that_is_a_method():
@@ -87,15 +98,21 @@ def test_a_kernel_that_is_a_method():
 
 
 def test_a_hyperparameter_without_a_type():
-    with pytest.raises(TypeError, match=r"takes the scalar 'lr', but is given .*declare it"):
+    with pytest.raises(TypeError, match=r"takes the scalar 'lr', but the step has .*declare it"):
         step(kernel=inplace(right), __annotations__={})
-    with pytest.raises(TypeError, match=r"Own sets lr without a type.*write lr: .* = 0.5"):
-        type("Own", (optim.Adam,), {"lr": 0.5})
+    for name, value, kind in (
+        ("lr", 0.5, "Rate"),
+        ("betas", (0.5, 0.9), r"tuple\[Beta, Beta\]"),
+        ("eager", True, "bool"),
+    ):
+        said = rf"Own sets {name} without a type.*write {name}: {kind} = {re.escape(repr(value))}"
+        with pytest.raises(TypeError, match=said):
+            type("Own", (optim.Adam,), {name: value})
     with pytest.raises(TypeError, match="sets value without a type"):
         type("Mine", (optim.schedules.Exponential,), {"value": 0.5})
 
 
-@pytest.mark.parametrize("per_tensor", (False, True))
+@pytest.mark.parametrize("per_tensor", ((), ("kernel",)), ids=("blocks", "tensors"))
 def test_a_start_of_another_name(per_tensor):
     def begin(self, p):
         return {"mm": 1.0}
@@ -110,26 +127,77 @@ def test_a_hyperparameter_that_is_no_number(value):
         step(kernel=inplace(right), __annotations__={"lr": float, "speed": float}, speed=value)
 
 
-def test_a_scalar_that_is_nan():
-    def scalars(self, h):
-        return {"lr": h.lr * np.float64("nan")}
+def scaled(p, g, s, *, lr, size):
+    s += size
+    p -= lr * g / size
 
-    with pytest.raises(ValueError, match="lr is NaN at step 1"):
-        step(kernel=inplace(right), scalars=scalars)
+
+GIVEN = {
+    "no number": (
+        lambda self: self.apply("kernel"),
+        TypeError,
+        r"the update of Own applies kernel without 'size'.* write self.apply\('kernel', size=...\)",
+    ),
+    "another name": (
+        lambda self: self.apply("kernel", size=1.0, length=1.0),
+        TypeError,
+        r"the update of Own gives length, which is not in `given`; list it there",
+    ),
+    "NaN": (
+        lambda self: self.apply("kernel", size=float("nan")),
+        FloatingPointError,
+        r"Own\(lr=0.1\) at step 2: size is NaN in float64; the largest gradient is 1, of",
+    ),
+    "NaN of an array": (
+        lambda self: self.apply("kernel", size=self.sum_over(lambda g: (g * np.nan).sum())),
+        FloatingPointError,
+        "at step 2: size is NaN in float64",
+    ),
+}
+
+
+@host_only
+@pytest.mark.parametrize("update, error, said", GIVEN.values(), ids=GIVEN)
+def test_a_number_that_update_gives(update, error, said):
+    def updates(self):
+        self.apply("kernel", size=2.0) if self.t != self.failing else update(self)
+
+    members = {"update": updates, "given": ("size",), "failing": 2}
+    opt = build(kernel=inplace(scaled), start=lambda self, p: {"s": 0.0}, **members)
+    drive(opt, [ONES])
+    before, used = end(opt), opt.used
+    with pytest.raises(error, match=said):
+        opt.step()
+    assert opt.t == 1 and opt.used == used
+    assert_identical(end(opt), before)
+    type(opt).failing = None  # from here on it is as if nothing had been
+    np.testing.assert_allclose(drive(opt, [ONES])[0], start() - 0.1, rtol=1e-15)
+    assert opt.t == 2 and opt.state["s"] == 4
 
 
 def begin(self, p):
     return {"count": xp.zeros(()), "total": xp.zeros(())}
 
 
-@host_only
-def test_a_number_that_every_block_would_change():
-    def counts(p, g, count, *, lr):
+@pytest.mark.parametrize("zero", (0.0, np.zeros(()), np.float32(0)), ids=repr)
+@pytest.mark.parametrize("eager", (False, pytest.param(True, marks=host_only)))
+def test_a_number_that_every_block_changes_changes_once_a_step(zero, eager, monkeypatch):
+    def counts(p, g, count, last, *, lr):
+        last[...] = count
         count += 1
         p -= lr * g / count
 
-    with pytest.raises(TypeError, match=r"counts changes count, a single number that other blocks"):
-        step(kernel=inplace(counts), start=lambda self, p: {"count": xp.zeros(())})
+    cut_into(monkeypatch, 64)  # six blocks
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    begin = {"count": zero, "last": -1.0}
+    members = {"__annotations__": {"lr": float, "eager": bool}, "eager": eager}
+    opt = build(kernel=inplace(counts), start=lambda self, p: begin, **members)
+    expected = start()
+    for t in range(1, 6):
+        expected = expected - 0.1 * ONES / t
+        np.testing.assert_array_equal(drive(opt, [ONES])[0], expected)
+        assert (opt.state["last"], opt.state["count"]) == (t - 1, t)
+    assert opt.state["count"].dtype == "float64" and opt.state["count"].shape == ()
 
 
 def test_a_pass_of_numbers_alone_may_change_them():

@@ -169,5 +169,6 @@ def test_the_state_holds_what_continuing_needs():
     drive(opt, GRADS[:2])
     saved = opt.state_dict()
     assert saved["rule"] == "AMSGradOptax" and saved["t"] == 2
-    assert saved["running"] == {"beta_product_0": 0.25, "beta_product_1": 0.5625}
+    assert saved["state"]["beta1_t"] == 0.25 and saved["state"]["beta2_t"] == 0.5625
+    assert set(saved) == {"rule", "shapes", "t", "state", "schedules"}
     assert_identical({"p": end(opt)["p"], **saved["state"]}, end(opt))

@@ -109,7 +109,7 @@ ROWS = {
         direction=moment,
         elementwise=False,
         takes_huge_gradients=True,  # they are squared later
-        idle=("v",),
+        idle=("v", "step"),
     ),
     optim.MaxAdaShift: Row(
         {"lr": 1e-3, "betas": (0.9, 0.999), "eps": 1e-10, "delay": 10},
@@ -117,6 +117,6 @@ ROWS = {
         cases=SHIFTED,
         elementwise=False,
         takes_huge_gradients=True,  # they are squared later
-        idle=("v",),
+        idle=("v", "step"),
     ),
 }

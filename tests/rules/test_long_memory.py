@@ -119,6 +119,7 @@ def test_adamx_with_a_constant_beta1_is_amsgrad(dtype, problem, b1, b2, lr):
     rows, amsgrad = run(optim.AMSGrad, problem, dtype, **h)
     adamx_rows, adamx = run(optim.AdamX, problem, dtype, **h)
     np.testing.assert_array_equal(adamx_rows, rows, strict=True)
+    assert adamx.pop("weight") == 1 - b1
     assert_identical(adamx, amsgrad)
 
 

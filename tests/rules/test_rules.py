@@ -99,11 +99,15 @@ def test_keeps_the_dtype(rule, dtype):
     lr = np.full(48, 0.01) if TABLE[rule].elementwise else np.float64(0.01)
     opt = rule(tensors(start(dtype)), lr=lr, projection=Box(np.float64(-9), 9.0))
     drive(opt, gradients(3))
-    kept = [opt.params.data, opt.params.grad, *opt.state.values()]
+    numbers = {name for name, array in rule(tensors(start(dtype))).state.items() if not array.ndim}
+    kept = [opt.params.data, opt.params.grad]
+    kept += [array for name, array in opt.state.items() if name not in numbers]
     kept += [opt.metric()] if TABLE[rule].direction else []
     assert {str(to_host(array).dtype) for array in kept} == {dtype}
+    assert {str(to_host(opt.state[name]).dtype) for name in numbers} <= {"float64"}
     if TABLE[rule].elementwise:
         assert {to_host(array).shape for array in kept} == {(48,)}
+        assert {to_host(opt.state[name]).shape for name in numbers} <= {(), (48,)}
 
 
 @every_rule

@@ -63,7 +63,7 @@ UNFIT = {
         lambda s: (
             s | {"inner": s["inner"] | {"inner": s["inner"]["inner"] | {"inner": {"rule": "Adam"}}}}
         ),
-        r"lacks \['shapes', 't', 'running'",
+        r"of Adam lacks \['shapes', 't', 'state', 'schedules'\]",
     ),
 }
 

@@ -21,6 +21,7 @@ from optim import (
     PolyakAverage,
 )
 from optim.engine.optimizer import Optimizer, inplace
+from optim.schedules import InverseSqrt
 from optim.wrappers.base import Wrapper
 from tests.driving import (
     SIZE,
@@ -62,13 +63,16 @@ class TwoLooks(Optimizer):
     needs_closure = True
 
     def step(self, closure=None):
-        loss = closure()
         before = [span.data.copy() for span in self.params.spans]
-        self.advance()
-        closure()
-        for span, data in zip(self.params.spans, before, strict=True):
-            span.data[...] = data
-        self.advance()
+
+        def ahead():
+            loss = closure()
+            for span, data in zip(self.params.spans, before, strict=True):
+                span.data[...] = data
+            return loss
+
+        loss = super().step(closure)
+        super().step(ahead)
         return loss
 
     @inplace
@@ -273,21 +277,33 @@ def adam_(**settings):
         (lambda: Groups([3]), TypeError, r"groups\[0\] is 3, not an optimizer"),
         (lambda: Groups([]), ValueError, "no parameters"),
         (lambda: Groups([a := adam_(), a]), ValueError, r"1.params\[0\] is the same tensor as 0"),
-        (lambda: Lookahead(adam_(), k=0), ValueError, "k=0: give a whole number from 1"),
-        (lambda: Lookahead(adam_(), k=2.5), TypeError, r"k=2.5: give a whole number"),
+        (lambda: Lookahead(adam_(), k=0), ValueError, "k=0 is not a positive integer; give one"),
+        (lambda: Lookahead(adam_(), k=2.5), ValueError, r"k=2.5 is not a positive integer"),
+        (lambda: Lookahead(adam_(), k="5"), TypeError, r"k='5' is not a positive integer"),
+        (lambda: Lookahead(adam_(), k=None), TypeError, r"k=None is not a positive integer"),
         (
             lambda: Lookahead(adam_(), alpha=1.5),
             ValueError,
-            r"alpha=1.5: give .* in \[0, 1\]",
+            r"alpha=1.5 is outside \[0, 1\]; choose one inside",
         ),
-        (lambda: Lookahead(adam_(), alpha="1"), TypeError, "alpha='1': give a number"),
-        (lambda: ExponentialAverage(adam_(), 1.0), ValueError, r"decay=1.0: .* in \[0, 1\)"),
+        (lambda: Lookahead(adam_(), alpha="1"), TypeError, "alpha='1': alpha is one number"),
+        (
+            lambda: Lookahead(adam_(), alpha=InverseSqrt(0.5)),
+            TypeError,
+            r"alpha=InverseSqrt\(.*: alpha is one number",
+        ),
+        (
+            lambda: ExponentialAverage(adam_(), 1.0),
+            ValueError,
+            r"decay=1.0 is outside \[0, 1\); choose",
+        ),
         (lambda: ExponentialAverage(adam_(), -0.1), ValueError, "decay=-0.1"),
         (lambda: ExponentialAverage(adam_(), np.nan), ValueError, "decay=nan"),
-        (lambda: PolyakAverage(adam_(), -1), ValueError, "start=-1: give a whole number from 0"),
-        (lambda: ClipNorm(adam_(), 0.0), ValueError, "norm=0.0: give a number above 0"),
-        (lambda: ClipValue(adam_(), -1), ValueError, "value=-1: give"),
-        (lambda: Accumulate(adam_(), 0), ValueError, "every=0: give a whole number from 1"),
+        (lambda: PolyakAverage(adam_(), -1), ValueError, "start=-1 is not an integer from 0"),
+        (lambda: ClipNorm(adam_(), 0.0), ValueError, r"norm=0.0 is outside \(0, inf\]; choose"),
+        (lambda: ClipNorm(adam_(), np.nan), ValueError, r"norm=nan is outside \(0, inf\]"),
+        (lambda: ClipValue(adam_(), -1), ValueError, r"value=-1 is outside \(0, inf\]"),
+        (lambda: Accumulate(adam_(), 0), ValueError, "every=0 is not a positive integer"),
         (lambda: DecoupledDecay(adam_(), -0.1), ValueError, "weight_decay=-0.1"),
         (lambda: DecoupledDecay(adam_(), np.ones(3)), ValueError, r"weight_decay .* \(3,\).* 48"),
         (
