@@ -15,7 +15,9 @@ Names = dict[Value, str]
 
 def spelled(name: str) -> str:
     """A name, or a place such as betas[0], as an identifier of any language."""
-    letters = (c if c.isascii() and c.isalnum() else f"_{ord(c):x}" if c != "_" else c for c in name)
+    letters = (
+        c if c.isascii() and c.isalnum() else f"_{ord(c):x}" if c != "_" else c for c in name
+    )
     return "x_" + "".join(letters)
 
 
