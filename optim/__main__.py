@@ -69,8 +69,9 @@ def describe(rule: type[Optimizer]) -> str:
     for name, one in opt._passes.items():
         if isinstance(one, FlatPass):
             parts.append(f"The pass `{name}` is\n\n{indent(_traced(one.program), '    ')}")
-            kernel = cuda.kernel_text(one.program, "float32", sums)
-            parts.append(f"which a GPU runs, in float32, as\n\n{indent(kernel, '    ')}".rstrip())
+            if kernel := cuda.kernel_text(one.program, "float32", sums):
+                kernel = indent(kernel, "    ").rstrip()
+                parts.append(f"which a GPU runs, in float32, as\n\n{kernel}")
         else:
             parts.append(f"The pass `{name}` is called for each tensor.")
     return "\n\n".join(parts)
