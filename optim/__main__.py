@@ -12,7 +12,8 @@ import minigrad
 from minigrad import Tensor
 from minigrad.errors import nearest
 from optim import RULES
-from optim.engine import javascript
+from optim.engine import cuda, javascript
+from optim.engine.building import from_sums
 from optim.engine.optimizer import Optimizer
 from optim.engine.passes import FlatPass
 from optim.engine.printing import statements
@@ -45,7 +46,7 @@ def main() -> None:
 
 
 def table() -> str:
-    """Every rule of this package, as the README has it."""
+    """Every rule of this package, as docs/rules.md has it."""
     rows = [
         "| rule | family | what it does, and its paper | hyperparameters | state | compared with |",
         "|---|---|---|---|---|---|",
@@ -64,9 +65,12 @@ def describe(rule: type[Optimizer]) -> str:
         inspect.getsource(rule),
         f"State, as multiples of the parameters: {names or 'none'}",
     ]
+    sums = from_sums(rule.given, opt._passes.values())
     for name, one in opt._passes.items():
         if isinstance(one, FlatPass):
             parts.append(f"The pass `{name}` is\n\n{indent(_traced(one.program), '    ')}")
+            kernel = cuda.kernel_text(one.program, "float32", sums)
+            parts.append(f"which a GPU runs, in float32, as\n\n{indent(kernel, '    ')}".rstrip())
         else:
             parts.append(f"The pass `{name}` is called for each tensor.")
     return "\n\n".join(parts)

@@ -18,7 +18,7 @@ from optim.engine.passes import (
     accepted,
     then_projected,
 )
-from optim.engine.trace import places, signature_of
+from optim.engine.trace import assigned, places, signature_of
 
 
 def scalars_of(rule: Any) -> Scalars:
@@ -64,6 +64,12 @@ def _pass(opt: Any, name: str) -> FlatPass | CalledPass:
             scalars |= dict.fromkeys(opt.projection.numbers(), 0)
     if name in opt.per_tensor:
         return TensorPass(function, names, scalars, opt._state, opt._owned)
+    for rows in names:
+        if getattr(opt.state.get(rows), "ndim", 0) > 1:
+            raise TypeError(
+                f"{name} of {type(opt).__name__} takes {rows}, which has many values for each "
+                "coordinate; read it in `update`, or list the pass in per_tensor."
+            )
     if opt.eager or is_eager():
         if not current().on_host:
             raise RuntimeError("eager kernels need arrays on the host; use the numpy backend.")
@@ -104,7 +110,13 @@ def _measured(diagonal: Any, rate: Any, names: tuple[str, ...]) -> Any:
 
 
 def _check_state(opt: Any, made: dict[str, FlatPass | CalledPass]) -> None:
-    """Raise TypeError for state that would stay zero, and for parameters that would not move."""
+    """Raise TypeError for state that would stay as it is, and parameters that would not move."""
+    for name in opt.per_tensor:
+        for lost in assigned(getattr(opt, name)) & opt._state.numbers:
+            raise TypeError(
+                f"{name} of {type(opt).__name__} changes the number {lost}, of which every tensor "
+                "sees a copy; change it in a pass of numbers alone, which is not per_tensor."
+            )
     if any(isinstance(one, CalledPass) for one in made.values()):
         return  # what a function does is not known
     programs = [one.program for one in made.values() if isinstance(one, FlatPass)]
@@ -116,11 +128,13 @@ def _check_state(opt: Any, made: dict[str, FlatPass | CalledPass]) -> None:
         )
     if opt.writes_state:
         return  # in its update
+    rebound = set().union(*(assigned(getattr(opt, name)) for name in made))
     for name in opt.state_names():
-        if name not in written and name not in opt._state.given:
+        if name not in written and (name not in opt._state.given or name in rebound):
             raise TypeError(
-                f"{type(opt).__name__} never writes its state {name}, which so stays zero; write "
-                f"{name} *= ..., {name} += ... or {name}[...] = ..., or give it in `start`."
+                f"{type(opt).__name__} never writes its state {name}, which so stays as it is; "
+                f"write {name} *= ..., {name} += ... or {name}[...] = ..., not {name} = ..., or "
+                "give it in `start`."
             )
 
 

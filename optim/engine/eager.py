@@ -3,12 +3,13 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from numbers import Real
 from typing import Any
 
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
-from optim.engine.functions import POWERS
+from optim.engine.functions import LOGICAL, POWERS, SAME
 
 _eager: ContextVar[bool] = ContextVar("eager", default=False)
 
@@ -33,60 +34,50 @@ class Number(NDArrayOperatorsMixin):
     """A number of float64 that a kernel may change in place: n *= 2 shows under every name of it.
 
     Where it meets an array it is rounded to that array's dtype. `value` may be an array of one
-    value per coordinate.
+    value per coordinate; what a comparison of numbers gives is one of bools.
     """
 
     def __init__(self, value: Any, dtype: Any):
-        self.value, self._dtype = np.asarray(value, "float64"), np.dtype(dtype)
+        self.value, self._dtype = np.asarray(value), np.dtype(dtype)
+        if self.value.dtype != bool:
+            self.value = self.value.astype("float64", copy=False)
 
     def copy(self) -> "Number":
         """The value as it is now."""
         return Number(self.value.copy(), self._dtype)
 
-    def rounded(self) -> Any:
-        """As an array of the arena's dtype meets it."""
-        return self.value.astype(self._dtype)
-
     def __array_ufunc__(
         self, ufunc: Any, method: str, *inputs: Any, out: Any = (None,), **options: Any
     ) -> Any:
-        if all(isinstance(x, (Number, float, int, np.generic)) for x in inputs) and not isinstance(
-            out[0], np.ndarray
-        ):
-            given = [x.value if isinstance(x, Number) else np.float64(x) for x in inputs]
-            return self._result(getattr(ufunc, method)(*given, **options), out[0])
-        given = [x.rounded() if isinstance(x, Number) else x for x in inputs]
-        if out[0] is not None:
-            options["out"] = out
-        return getattr(ufunc, method)(*given, **options)
+        if not all(map(_is_number, inputs)) or isinstance(out[0], np.ndarray):
+            return _on_arrays(ufunc, method, inputs, out[0], options, self._dtype)
+        result = getattr(ufunc, method)(*map(_wide, inputs), **options)
+        if out[0] is None:
+            return Number(result, self._dtype)
+        out[0][...] = result
+        return out[0]
 
     def __array_function__(self, function: Any, _: Any, inputs: Any, options: Any) -> Any:
-        if function is np.where and not any(isinstance(x, np.ndarray) for x in inputs):
-            values = [x.value if isinstance(x, Number) else x for x in inputs]
-            return self._result(np.where(*values), None)
-        given = [x.rounded() if isinstance(x, Number) else x for x in inputs]
-        if function is np.where:
-            given[1:] = [np.asarray(x, self._dtype) for x in given[1:]]
-        return function(*given, **options)
-
-    def _result(self, value: Any, out: "Number | None") -> "Number":
-        if out is None:
-            return Number(value, self._dtype)
-        out.value = np.asarray(value, "float64")
-        return out
+        if function is not np.where or len(inputs) != 3:
+            return function(*[_beside(x, self._dtype) for x in inputs], **options)
+        if all(map(_is_number, inputs)):
+            return Number(np.where(*map(_wide, inputs)), self._dtype)
+        return _chosen(inputs, self._dtype)
 
     def __pow__(self, exponent: Any) -> Any:
-        if isinstance(exponent, (int, float)) and exponent in POWERS and exponent != 1:
-            return getattr(np, POWERS[exponent])(self)
-        power: Any = np.power
-        return power(self, exponent)
+        return _power(self, exponent)
 
     def __ipow__(self, exponent: Any) -> "Number":
         self[...] = self**exponent
         return self
 
+    def __getitem__(self, index: Any) -> "Number":
+        return self
+
     def __setitem__(self, index: Any, value: Any) -> None:
-        self.value = np.asarray(value.value if isinstance(value, Number) else value, "float64")
+        if not _is_number(value) and isinstance(value, Coordinates):
+            raise TypeError("a number is one for all coordinates, so no array is written to it.")
+        self.value = np.array(_wide(value), self.value.dtype)
 
     def __bool__(self) -> bool:
         return bool(self.value)
@@ -94,28 +85,86 @@ class Number(NDArrayOperatorsMixin):
     def __float__(self) -> float:
         return float(self.value)
 
+    def __int__(self) -> int:
+        return int(self.value)
+
+    def __format__(self, form: str) -> str:
+        return format(self.value[()], form)
+
     def __repr__(self) -> str:
         return repr(self.value[()])
 
 
 class Coordinates(np.ndarray):
-    """A block of an array, beside which a literal that `xp.where` chooses has the arena's dtype."""
+    """A block of an array, beside which literals and comparisons count in the arena's dtype."""
 
     arena_dtype: Any = None
 
     def __array_finalize__(self, other: Any) -> None:
         self.arena_dtype = getattr(other, "arena_dtype", None)
 
+    def __array_ufunc__(
+        self, ufunc: Any, method: str, *inputs: Any, out: Any = (None,), **options: Any
+    ) -> Any:
+        return _on_arrays(ufunc, method, inputs, out[0], options, self.arena_dtype)
+
     def __array_function__(self, function: Any, types: Any, inputs: Any, options: Any) -> Any:
         if function is np.where and len(inputs) == 3:
-            condition, *chosen = inputs
-            chosen = [np.asarray(x, self.arena_dtype) for x in chosen]
-            return coordinates(np.where(np.asarray(condition), *chosen), self.arena_dtype)
+            return _chosen(inputs, self.arena_dtype)
         return super().__array_function__(function, types, inputs, options)
+
+    def __pow__(self, exponent: Any) -> Any:  # type: ignore[override]
+        return _power(self, exponent)
 
 
 def coordinates(block: Any, dtype: Any) -> Any:
     """A view of a block that knows the arena's dtype."""
-    view = block.view(Coordinates)
+    view = np.asarray(block).view(Coordinates)
     view.arena_dtype = dtype
     return view
+
+
+def _is_number(x: Any) -> bool:
+    return isinstance(x, Number) or (np.ndim(x) == 0 and not isinstance(x, Coordinates))
+
+
+def _wide(x: Any) -> Any:
+    return x.value if isinstance(x, Number) else np.float64(x)
+
+
+def _beside(x: Any, dtype: Any, asked: bool = False) -> Any:
+    """What stands beside arrays, in their dtype; with `asked` a comparison stays one."""
+    if isinstance(x, Number):
+        x = x.value
+    elif isinstance(x, Coordinates):
+        x = x.view(np.ndarray)
+    is_flag = asked and getattr(x, "dtype", dtype) == np.bool_
+    return x if is_flag else np.asarray(x, dtype)
+
+
+def _on_arrays(
+    ufunc: Any, method: str, inputs: Any, out: Any, options: dict[str, Any], dtype: Any
+) -> Any:
+    if isinstance(out, Number):
+        raise TypeError("a number is one for all coordinates, so no array is written to it.")
+    if out is not None:
+        options["out"] = out.view(np.ndarray)
+    if method != "__call__":  # it looks beyond a coordinate, as a debugger may
+        plain = [x.view(np.ndarray) if isinstance(x, Coordinates) else x for x in inputs]
+        return getattr(ufunc, method)(*plain, **options)
+    asked = ufunc.__name__ in SAME or ufunc.__name__ in LOGICAL
+    result = ufunc(*[_beside(x, dtype, asked) for x in inputs], **options)
+    return coordinates(result, dtype) if out is None else out
+
+
+def _chosen(inputs: Any, dtype: Any) -> Any:
+    condition, x, y = inputs
+    asked = _beside(condition, dtype, asked=True)
+    return coordinates(np.where(asked, _beside(x, dtype), _beside(y, dtype)), dtype)
+
+
+def _power(x: Any, exponent: Any) -> Any:
+    if isinstance(exponent, Real) and float(exponent) in POWERS:
+        function = POWERS[float(exponent)]
+        return x.copy() if function == "copy" else getattr(np, function)(x)
+    return np.power(x, exponent)

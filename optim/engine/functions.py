@@ -28,14 +28,15 @@ CALLS = {
 }
 COMPARISONS = {"greater", "less", "greater_equal", "less_equal", "equal", "not_equal"}
 LOGICAL = {"logical_and", "logical_or", "logical_not"}
-SAME = {  # other names of these
-    "bitwise_and": "logical_and",
-    "bitwise_or": "logical_or",
-    "invert": "logical_not",
-    "positive": "copy",
-}
+BITWISE = {"bitwise_and": "logical_and", "bitwise_or": "logical_or", "invert": "logical_not"}
+SAME = {**BITWISE, "positive": "copy"}  # other names of these
 POWERS = {2: "square", 0.5: "sqrt", -1: "reciprocal", 1: "copy"}  # as NumPy's ** has them
 ROUNDED_ANYHOW = {"power", "exp", "log", "tanh"}  # not the same bits in every library
+UNKNOWN = {  # NumPy's that see one coordinate at a time, and yet are none of these
+    *("astype", "clip", "copyto", "dtype", "empty_like", "fill", "fix", "full_like", "isclose"),
+    *("nan_to_num", "ones_like", "piecewise", "put", "putmask", "real", "round", "select"),
+    *("zeros_like", "__round__"),
+}
 
 
 def text(function: str, operands: list[str]) -> str:

@@ -80,7 +80,7 @@ def shape_of(number: Any) -> tuple[int, ...] | None:
 def evaluate(entry: Entry, operands: list[Any]) -> Any:
     """The result of an entry; a FloatingPointError says its line too."""
     if entry.function == "copy":
-        return operands[0]
+        return operands[0].copy()
     on_device = any(not isinstance(x, np.ndarray | np.generic) for x in operands)
     if on_device and entry.function == "where" and isinstance(operands[0], np.generic):
         return _chosen(*operands)

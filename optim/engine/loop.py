@@ -88,7 +88,7 @@ def raise_flagged(flags: int) -> None:
 
 
 @cache
-def compiled(program: Program, dtype: str, spread: tuple[bool, ...]) -> Callable[..., int]:
+def compiled(program: Program, dtype: str, spread: tuple[bool, ...]) -> Any:
     """The loop as machine code; `spread` says which of the numbers are arrays."""
     arrays = [value for name, value in program.arrays.items() if name in program.used]
     names = identifiers([*arrays, *program.met, *(entry.out for entry in program.loop)])

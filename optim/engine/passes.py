@@ -19,7 +19,7 @@ from optim.engine.playback import Playback
 from optim.engine.settings import Places
 from optim.engine.state import State
 from optim.engine.threads import block_length, useful_threads
-from optim.engine.trace import places, signature_of, trace
+from optim.engine.trace import check_literals, places, signature_of, trace
 
 Function = Callable[..., Any]
 Scalars = dict[str, int]  # by name: of how many parts it is a tuple, or 0
@@ -60,6 +60,7 @@ class FlatPass:
         self._state, self._params, self._quiet = state, params, quiet
         numbers = frozenset(state.numbers.intersection(names))
         self.program = trace(function, names, numbers, tuple(scalars.items()))
+        check_literals(function, self.program, params.dtype)
         self._arithmetic: Any = Hoisted(self.program)
         self._arguments = [(name, name in numbers) for name in self._arithmetic.arguments]
         if not current().on_host:

@@ -34,7 +34,7 @@ class Playback:
         threads: int,
     ):
         self._slots, self._kinds = allocated(program, dtype)
-        self._literals: dict[float, Array] = {}
+        self._literals: dict[str, Array] = {}
         self._program, self._dtype = program, dtype
         self.numbers = [np.empty(shape, dtype) for shape in shapes]  # rounded to the arena's dtype
         self._last: list[float | None] = [None] * len(shapes)
@@ -49,7 +49,7 @@ class Playback:
         for i, value in enumerate(numbers):
             if type(value) is not float:
                 self.numbers[i][...] = value
-            elif value != self._last[i]:
+            elif value != self._last[i] or not value:  # 0 may be -0
                 self.numbers[i].fill(value)
                 self._last[i] = value
         if len(self._bound) == 1:  # at once, since every layer of Python shows in small models
@@ -89,9 +89,10 @@ class Playback:
         return bound
 
     def _literal(self, x: float) -> Array:
-        if x not in self._literals or x != x:
-            self._literals[x] = np.array(x, self._dtype)
-        return self._literals[x]
+        spelled = repr(x)  # -0.0 and 0.0 are equal
+        if spelled not in self._literals:
+            self._literals[spelled] = np.array(x, self._dtype)
+        return self._literals[spelled]
 
 
 def allocated(program: Program, dtype: Any) -> tuple[dict[Value, int], list[Any]]:

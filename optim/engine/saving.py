@@ -1,8 +1,7 @@
 """State on disk, the same for rules and wrappers: what it holds, and whether a saved one fits."""
 
-from abc import ABC, abstractmethod
 from itertools import zip_longest
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,12 +10,22 @@ from minigrad.backend import Array, to_host, xp
 from optim.engine.settings import leaves
 
 
-class Saved(ABC):
+class Saved:
     """What continues exactly from what it was when it was saved."""
 
-    @abstractmethod
-    def _live(self) -> dict[str, Array]:
-        """The arrays to save, by name."""
+    if TYPE_CHECKING:  # what a subclass says of itself
+
+        def _live(self) -> dict[str, Array]:
+            """The arrays to save, by name."""
+
+        def _own_settings(self) -> dict[str, Any]:
+            """The settings, of which some may be schedules with a state."""
+
+        def _rest(self) -> dict[str, Any]:
+            """What else is saved."""
+
+        def _load_rest(self, saved: dict[str, Any]) -> None:
+            """Take that; changes nothing if it raises."""
 
     def _numbers(self) -> dict[str, int]:
         """Those that are numbers, in float64, or as many values as there are coordinates."""
@@ -25,18 +34,6 @@ class Saved(ABC):
     def _set(self, name: str, value: Any) -> None:
         """Take the value of one of them."""
         self._live()[name][...] = xp.asarray(value)
-
-    @abstractmethod
-    def _own_settings(self) -> dict[str, Any]:
-        """The settings, of which some may be schedules with a state."""
-
-    @abstractmethod
-    def _rest(self) -> dict[str, Any]:
-        """What else is saved."""
-
-    @abstractmethod
-    def _load_rest(self, saved: dict[str, Any]) -> None:
-        """Take that; changes nothing if it raises."""
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that continuing needs, on the host: copies, that of an inner nested in it."""

@@ -8,6 +8,7 @@ coordinate. Every machine gets a rule from these two lists.
 import linecache
 import sys
 from collections.abc import Callable, Collection, Iterable
+from contextlib import nullcontext
 from functools import cache
 from itertools import count
 from numbers import Real
@@ -17,15 +18,26 @@ import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from minigrad import backend
-from optim.engine.functions import CALLS, COMPARISONS, LOGICAL, OPERATORS, POWERS, SAME, known
+from optim.engine.functions import (
+    BITWISE,
+    CALLS,
+    COMPARISONS,
+    LOGICAL,
+    OPERATORS,
+    POWERS,
+    SAME,
+    UNKNOWN,
+    known,
+)
 
-EAGER = "build the optimizer inside `with optim.eager():`, where kernels see plain arrays"
+LOOK = "write xp's functions in place of Python's; to print or to debug, build it with eager=True"
 
 
 class Value:
     """What an entry reads or writes: an argument of the kernel by its name, or a result.
 
-    A number that changes becomes another Value; an array is changed in place.
+    A number that changes becomes another Value; an array is changed in place. What a comparison
+    gives is a flag.
     """
 
     __slots__ = ("is_array", "is_flag", "name")
@@ -108,11 +120,12 @@ class Program:
 
     def __str__(self) -> str:
         names = self.names()
-        return "\n".join(
+        lines = [
             f"{names[e.out]} = {e.function}"
             f"({', '.join(names[x] if isinstance(x, Value) else str(x) for x in e.inputs)})"
             for e in (*self.hoisted, *self.loop)
-        )
+        ]
+        return "\n".join((*lines, *(f"{name} = {names[v]}" for name, v in self.changed.items())))
 
 
 class Symbol(NDArrayOperatorsMixin):
@@ -133,8 +146,10 @@ class Symbol(NDArrayOperatorsMixin):
     def __array_ufunc__(
         self, ufunc: Any, method: str, *inputs: Any, out: Any = (None,), **options: Any
     ) -> "Symbol":
-        if method != "__call__" or ufunc.signature:
-            self._tracer.beyond(f"{ufunc.__name__}.{method}" if ufunc.nin == 2 else ufunc.__name__)
+        if method != "__call__":
+            self._tracer.beyond(f"{ufunc.__name__}.{method}")
+        if ufunc.signature:
+            self._tracer.beyond(ufunc.__name__)
         if options:
             self._tracer.refuse(f"{ufunc.__name__} with {', '.join(options)}=", "write xp.where")
         return self._tracer.note(ufunc.__name__, inputs, out[0])
@@ -144,12 +159,21 @@ class Symbol(NDArrayOperatorsMixin):
             return self._tracer.note("where", inputs)
         if function is np.copy:
             return self.copy()
-        self._tracer.beyond(f"xp.{function.__name__}")
+        self._tracer.unknown(f"xp.{function.__name__}", function.__name__)
+
+    def __getitem__(self, index: Any) -> "Symbol":
+        if not _is_whole(index):
+            self._tracer.beyond("indexing")
+        return self
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        if index is not ... and index != slice(None):
-            self._tracer.beyond("indexing")
-        self._tracer.note("copy", (value,), self)
+        if not _is_whole(index):
+            self._tracer.refuse(
+                "indexing, which looks at its coordinate's place or value",
+                "write p[...] = xp.where(condition, new, p)",
+            )
+        if value is not self:  # as after p[...] -= 1
+            self._tracer.note("copy", (value,), self)
 
     def __pow__(self, exponent: Any) -> "Symbol":
         if isinstance(exponent, Real) and float(exponent) in POWERS:
@@ -163,19 +187,29 @@ class Symbol(NDArrayOperatorsMixin):
     def __getattr__(self, name: str) -> NoReturn:
         if name.startswith("__") or not hasattr(np.ndarray, name):
             raise AttributeError(f"an array in a kernel has no {name}.")
-        self._tracer.beyond(f".{name}")
+        if name in ("item", "tolist"):
+            self._look()
+        self._tracer.unknown(f".{name}", name)
 
     def __bool__(self) -> NoReturn:
         self._tracer.refuse("`if`, `and`, min or max on its values", "write xp.where")
 
+    def __round__(self, _: Any = None) -> NoReturn:
+        self._tracer.unknown("round", "round")
+
     def _look(self, *_: Any, **__: Any) -> NoReturn:
-        self._tracer.refuse("a look at its values", EAGER)
+        self._tracer.refuse("a look at its values", LOOK)
 
     def _beyond(self, *_: Any, **__: Any) -> NoReturn:
-        self._tracer.beyond("indexing, len or iteration")
+        self._tracer.beyond("len or iteration")
 
     __array__ = __float__ = __int__ = __index__ = __repr__ = __str__ = __format__ = _look
-    __getitem__ = __iter__ = __len__ = __contains__ = __reversed__ = _beyond
+    __hash__ = __reduce_ex__ = _look
+    __iter__ = __len__ = __contains__ = __reversed__ = __delitem__ = _beyond
+
+
+def _is_whole(index: Any) -> bool:
+    return index is ... or (isinstance(index, slice) and index == slice(None))
 
 
 class _Tracer:
@@ -190,14 +224,22 @@ class _Tracer:
 
     def note(self, function: str, inputs: tuple[Any, ...], out: Symbol | None = None) -> Symbol:
         """Add an entry, and give what stands for its result."""
+        if function in BITWISE and not all(self._is_flag(x) for x in inputs):
+            self.refuse(f"{function} of what is no comparison", f"write xp.{BITWISE[function]}")
         function = SAME.get(function, function)
         if function not in CALLS and function not in OPERATORS:
             self.refuse(f"{function}", f"it may use {known()}")
-        operands = self._operands(function, inputs)
+        gives_flag = function in COMPARISONS or function in LOGICAL
+        if function == "copy":
+            gives_flag = self._is_flag(inputs[0] if out is None else out)
+        if out is not None and gives_flag != self._is_flag(out):
+            if not gives_flag:
+                self.refuse("arithmetic written to a comparison", "give the result another name")
+            inputs, function, gives_flag = (self.note(function, inputs),), "copy", False
+        operands = self._operands(function, inputs, gives_flag)
         is_array = any(isinstance(x, Value) and x.is_array for x in operands)
         if out is None:
-            is_flag = function in COMPARISONS or function in LOGICAL
-            out = Symbol(self, Value(None, is_array, is_flag))
+            out = Symbol(self, Value(None, is_array, gives_flag))
         elif not isinstance(out, Symbol):
             self.refuse("an array that is no argument", "declare it as state")
         elif not out._value.is_array:
@@ -205,27 +247,38 @@ class _Tracer:
                 self.refuse(
                     "an array written to a number", "give it a name of its own, or make it state"
                 )
-            if out._value.name in self.fixed:
+            if any(out is self.symbols[place] for place in self.fixed):
                 name = out._value.name
                 self.refuse(
                     f"a change of {name}, which others read too",
                     f"give the result a name of its own, as half = 0.5 * {name}",
                 )
-            out._value = Value(None, False)
+            out._value = Value(None, False, gives_flag)
         lists = self.program.loop if out._value.is_array else self.program.hoisted
         lists.append(Entry(function, operands, out._value, _line()))
         return out
 
-    def _operands(self, function: str, inputs: tuple[Any, ...]) -> tuple[Value | float, ...]:
-        operands: list[Any] = [self._operand(x) for x in inputs]
-        for i, x in enumerate(operands):
-            is_flag = isinstance(x, Value) and x.is_flag
-            wants = function in LOGICAL or (function == "where" and i == 0)
-            if is_flag and not wants and function != "copy":  # a flag counts as 0 or 1
-                operands[i] = self.note("where", (Symbol(self, x), 1.0, 0.0))._value
-            elif wants and not is_flag:
-                whole = x if isinstance(x, float) else Symbol(self, x)
-                operands[i] = self.note("not_equal", (whole, 0.0))._value
+    def _is_flag(self, x: Any) -> bool:
+        return isinstance(x, Symbol) and x._value.is_flag
+
+    def _operands(
+        self, function: str, inputs: tuple[Any, ...], gives_flag: bool
+    ) -> tuple[Value | float, ...]:
+        """The inputs, where a flag among numbers counts as 0 or 1, and a number that is asked
+        whether it holds as whether it is not 0."""
+        if function not in CALLED_BY_FLAGS and all(self._is_flag(x) for x in inputs):
+            self.refuse(
+                f"{function} of comparisons alone", "write &, | or ~, or xp.where(..., 1.0, 0.0)"
+            )
+        operands = []
+        for i, x in enumerate(inputs):
+            operand = self._operand(x)
+            asked = i == 0 if function == "where" else gives_flag and function not in COMPARISONS
+            if self._is_flag(x) and not asked:
+                operand = self.note("where", (x, 1.0, 0.0))._value
+            elif asked and not self._is_flag(x):
+                operand = self.note("not_equal", (x, 0.0))._value
+            operands.append(operand)
         return tuple(operands)
 
     def _operand(self, x: Any) -> Value | float:
@@ -235,6 +288,12 @@ class _Tracer:
             return float(x)
         kind = f"an array of shape {x.shape}" if hasattr(x, "shape") else f"a {type(x).__name__}"
         self.refuse(f"{kind} that is no argument", "declare it as state, and give it in `start`")
+
+    def unknown(self, what: str, name: str) -> NoReturn:
+        """Raise TypeError for a function or a method of NumPy's."""
+        if name in UNKNOWN:
+            self.refuse(what, f"it may use {known()}")
+        self.beyond(what)
 
     def beyond(self, what: str) -> NoReturn:
         """Raise TypeError for what looks further than a coordinate."""
@@ -251,18 +310,24 @@ class _Tracer:
 
 
 _NOTHING = Value(None, False)
-_OWN = {__file__, NDArrayOperatorsMixin.__add__.__code__.co_filename}
+CALLED_BY_FLAGS = {"where", "copy", *COMPARISONS, *LOGICAL}
 
 
 def _line() -> tuple[str, int]:
     """The file and the line of the kernel that is traced."""
     frame = sys._getframe(1)
-    while frame.f_code.co_filename in _OWN and frame.f_back:
+    while _is_ours(frame.f_globals.get("__name__", "")) and frame.f_back:
         frame = frame.f_back
     return frame.f_code.co_filename, frame.f_lineno
 
 
-@cache
+def _is_ours(module: str) -> bool:
+    return module == __name__ or module.partition(".")[0] == "numpy"
+
+
+_traces: dict[Any, Program] = {}
+
+
 def trace(
     kernel: Callable[..., Any],
     positional: tuple[str, ...],
@@ -272,16 +337,21 @@ def trace(
     """What the kernel does with its positional arguments, by name, of which some are numbers, and
     with the step's scalars: each a name, and of how many parts it is a tuple, or 0.
 
-    Raises TypeError for what would be wrong or lost.
+    What was traced before is given again, unless the kernel has changed, as where it reads a
+    variable of its module. Raises TypeError for what would be wrong or lost.
     """
-    first, again = (_traced(kernel, positional, numbers, scalars) for _ in range(2))
-    if str(first) != str(again):
-        raise TypeError(
-            f"{_name(kernel)} does not do the same when it is called twice; what changes from step "
-            "to step, such as random numbers, belongs into `update`, which may give it as a number."
-        )
-    _check(kernel, first)
-    return first
+    program = _traced(kernel, positional, numbers, scalars)
+    key = kernel, positional, numbers, scalars, str(program)
+    if key not in _traces:
+        if str(_traced(kernel, positional, numbers, scalars)) != str(program):
+            raise TypeError(
+                f"{_name(kernel)} does not do the same when it is called twice; what changes from "
+                "step to step, such as random numbers, belongs into `update`, which may give it as "
+                "a number."
+            )
+        _check(kernel, program)
+        _traces[key] = program
+    return _traces[key]
 
 
 def places(name: str, parts: int) -> list[str]:
@@ -308,7 +378,8 @@ def _traced(
         name: tuple(symbols[place] for place in places(name, parts)) if parts else symbols[name]
         for name, parts in scalars
     }
-    with backend.temporarily(backend.Backend()):  # whose functions take symbols
+    takes_symbols = backend.current().namespace is np
+    with nullcontext() if takes_symbols else backend.temporarily(backend.Backend()):
         kernel(*[symbols[name] for name in positional], **settings)
     for name in own:
         if symbols[name]._value is not program.numbers[name]:
@@ -325,6 +396,31 @@ def _check(kernel: Callable[..., Any], program: Program) -> None:
                 f"{_name(kernel)} computes {entry.function} in {entry.line!r} and drops it; to "
                 "change an array, write p -= ... or p[...] = ..., not p = ...."
             )
+
+
+def check_literals(kernel: Callable[..., Any], program: Program, dtype: Any) -> None:
+    """Raise ValueError for a literal that is too large for the arena's dtype."""
+    largest = float(np.finfo(dtype).max)
+    for entry in program.loop:
+        for x in entry.inputs:
+            if not isinstance(x, Value) and largest < abs(x) < np.inf:
+                raise ValueError(
+                    f"{_name(kernel)} has {x:g}, in {entry.line!r}, which overflows in {dtype}; "
+                    f"write xp.inf, or at most {largest:.1e}."
+                )
+
+
+def assigned(kernel: Callable[..., Any]) -> set[str]:
+    """The names that a kernel assigns to, by x = ... or by x += ...."""
+    import dis
+
+    found: set[str] = set()
+    for instruction in dis.get_instructions(kernel):
+        names, does = instruction.argval, instruction.opname
+        if does.startswith(("STORE_FAST", "STORE_DEREF")):
+            pair = names[:1] if does == "STORE_FAST_LOAD_FAST" else names
+            found.update([names] if isinstance(names, str) else pair)
+    return found
 
 
 def _name(kernel: Callable[..., Any]) -> str:

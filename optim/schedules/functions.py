@@ -4,10 +4,9 @@ The simplest take an array of steps too, (steps, 1), and give the bits that one 
 gives.
 """
 
-from abc import ABC, abstractmethod
 from bisect import bisect_right
 from math import cos, pi
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -75,7 +74,9 @@ class OneMinusInverse(_OfArrays):
         return 1 - 1 / t
 
 
-class _Annealed(CheckedSchedule, ABC):
+class _Annealed(CheckedSchedule):
+    """Base: from start to end in some steps, along the `shape` that a subclass has."""
+
     start: Value
     end: Value
     steps: Steps
@@ -83,9 +84,10 @@ class _Annealed(CheckedSchedule, ABC):
     def __call__(self, t: int) -> Any:
         return between(self.start, self.end, self.shape(min((t - 1) / self.steps, 1.0)))
 
-    @abstractmethod
-    def shape(self, x: float) -> Any:
-        """How much of the way from start to end is done when x of the steps are."""
+    if TYPE_CHECKING:
+
+        def shape(self, x: float) -> Any:
+            """How much of the way from start to end is done when x of the steps are."""
 
 
 class Linear(_Annealed):

@@ -10,7 +10,6 @@ from minigrad.backend import xp
 from optim.engine.optimizer import Optimizer, inplace
 from tests.driving import assert_identical, cut_into, drive, end, host_only, start, tensors
 
-
 ONES = np.ones_like(start())
 
 

@@ -1,10 +1,13 @@
 """python -m optim."""
 
+import inspect
+import pydoc
 import re
 import sys
 
 import pytest
 
+import minigrad
 import optim
 from optim import __main__ as cli
 from tests.driving import host_only
@@ -32,9 +35,10 @@ def test_the_table_has_a_row_for_every_rule(monkeypatch, capsys):
 def test_every_rule_can_be_shown(rule, monkeypatch, capsys):
     text = said(monkeypatch, capsys, "show", rule.__name__)
     assert f"class {rule.__name__}(" in text
-    assert int(re.search(r"NumPy: (\d+) calls", text)[1]) > 0
     assert all(name in text for name in rule.state_names())
-    assert "CuPy: " in text
+    for name in (*rule.passes, *rule.after_projection):
+        assert f"The pass `{name}` is" in text
+    assert ("__device__ void x_" in text) == any(n not in rule.per_tensor for n in rule.passes)
 
 
 @host_only
@@ -42,7 +46,39 @@ def test_every_rule_can_be_shown(rule, monkeypatch, capsys):
     "name, calls", [("sgd", 2), ("momentum", 4), ("adam", 12), ("amsgrad", 13)]
 )
 def test_calls_of_numpy_are_counted(name, calls, monkeypatch, capsys):
-    assert f"NumPy: {calls} calls" in said(monkeypatch, capsys, "show", name)
+    text = said(monkeypatch, capsys, "show", name)
+    assert f"on each coordinate, {calls} calls of NumPy on a block:" in text
+
+
+def test_a_step_is_printed_in_javascript(monkeypatch, capsys):
+    text = said(monkeypatch, capsys, "show", "AMSGrad", "--js")
+    assert "const step = (arrays, numbers, settings" in text and "Math.sqrt" in text
+    with pytest.raises(SystemExit, match="2"):
+        said(monkeypatch, capsys, "show", "dog", "--js")
+    assert "DoG sums over coordinates" in capsys.readouterr().err
+
+
+def test_its_version_is_that_of_the_project(monkeypatch, capsys):
+    with pytest.raises(SystemExit, match="0"):
+        said(monkeypatch, capsys, "--version")
+    assert capsys.readouterr().out.strip() == minigrad.__version__
+
+
+@pytest.mark.parametrize(
+    "one", [optim, optim.Adam, optim.schedules.Cosine, optim.ClipNorm, optim.Box], ids=repr
+)
+def test_help_works(one):
+    assert pydoc.render_doc(one)
+
+
+@every_rule
+def test_help_says_of_each_hyperparameter_what_it_does_its_range_and_its_default(rule):
+    text = pydoc.render_doc(rule)
+    for name, default in rule.hyperparameters().items():
+        line = re.search(rf"^ \|  +{name}: (.+); (.+) by default$", text, re.MULTILINE)
+        assert line and repr(default) in line[2], name
+        assert re.search(r"in [\[(].*[\])]|whole numbers|^", line[2])
+    assert "collections.abc.Callable" not in str(inspect.signature(rule)).split("*", 1)[1]
 
 
 def test_an_unknown_name_says_the_nearest(monkeypatch, capsys):

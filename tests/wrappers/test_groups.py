@@ -31,7 +31,9 @@ def test_groups_are_one_optimizer():
     opt = two_groups(x)
     assert len(opt) == 2 and opt[1].lr == 0.03 and opt.params.size == SIZE
     assert opt.params.names == ("0.params[0]", "0.params[1]", "1.params[0]", "1.params[1]")
-    assert list(opt.state) == [f"{i}.{name}" for i in range(2) for name in ("m", "v", "beta1_t", "beta2_t")]
+    assert list(opt.state) == [
+        f"{i}.{name}" for i in range(2) for name in ("m", "v", "beta1_t", "beta2_t")
+    ]
     calls = []
 
     def closure():
