@@ -10,7 +10,7 @@ from minigrad.arena import Parameters
 from minigrad.errors import nearest
 from minigrad.tensor import Tensor
 from optim.engine.declared import Declared
-from optim.engine.kinds import Kind, kinds
+from optim.engine.kinds import kinds
 from optim.engine.settings import (
     Places,
     Settings,
@@ -99,7 +99,8 @@ class Configured(Declared):
         """Raise an error for what a field may not be set to."""
         kind = kinds(type(self))[name]
         built = "_passes" in vars(self)
-        if built and (name in NOT_SETTINGS or (isinstance(kind, Kind) and kind.fixed)):
+        parts = kind if isinstance(kind, tuple) else (kind,)
+        if built and (name in NOT_SETTINGS or any(one.fixed for one in parts)):
             raise AttributeError(f"{name} is fixed; build another optimizer to change it.")
         if name == "projection" and not isinstance(value, Projection | None):
             raise TypeError(

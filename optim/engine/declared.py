@@ -8,7 +8,7 @@ from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from inspect import Parameter, Signature, cleandoc, signature
 from typing import Any, ClassVar
 
-from optim.engine.kinds import described, shown_type
+from optim.engine.kinds import described, shown_type, types
 
 
 class _Shown(str):
@@ -40,7 +40,7 @@ class _Signature:
                     f.name,
                     Parameter.KEYWORD_ONLY if f.kw_only else Parameter.POSITIONAL_OR_KEYWORD,
                     default=Parameter.empty if f.default is MISSING else f.default,
-                    annotation=_Shown(shown_type(f.type)),
+                    annotation=_Shown(shown_type(types(cls)[f.name])),
                 )
                 for f in fields(cls)
                 if f.init
@@ -60,7 +60,7 @@ class Declared:
             if f.name in vars(cls) and vars(cls)[f.name] is not f.default:
                 raise TypeError(
                     f"{cls.__name__} sets {f.name} without a type, which leaves the default as it "
-                    f"was; write {f.name}: {shown_type(f.type)} = {vars(cls)[f.name]!r}."
+                    f"was; write {f.name}: {shown_type(types(cls)[f.name])} = {vars(cls)[f.name]!r}."
                 )
 
         cls.__doc__ = _Doc(vars(cls).get("__doc__"))  # type: ignore[assignment]

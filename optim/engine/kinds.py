@@ -158,10 +158,27 @@ def kinds(cls: Any) -> dict[str, Kind | tuple[Kind, ...]]:
 
 @cache
 def _kinds(cls: Any) -> dict[str, Kind | tuple[Kind, ...]]:
-    types = {f.name: f.type for f in fields(cls)}
-    if any(isinstance(one, str) for one in types.values()):
-        types = get_type_hints(cls, include_extras=True)
-    return {f.name: kind_of(types[f.name]) for f in fields(cls)}
+    return {name: kind_of(annotation) for name, annotation in types(cls).items()}
+
+
+def types(cls: Any) -> dict[str, Any]:
+    """The types of the fields of a class, by name, also where they are written as text."""
+    return _types(cls)
+
+
+@cache
+def _types(cls: Any) -> dict[str, Any]:
+    written = {f.name: f.type for f in fields(cls)}
+    if not any(isinstance(one, str) for one in written.values()):
+        return written
+    try:
+        read = get_type_hints(cls, include_extras=True)
+    except NameError as error:
+        raise TypeError(
+            f"a type of {cls.__name__} cannot be read, since {error}; declare it at the top of "
+            "the module, and not only for type checkers."
+        ) from error
+    return {name: read[name] for name in written}
 
 
 def shown_type(annotation: Any) -> str:
@@ -179,11 +196,13 @@ def described(cls: Any) -> str:
     lines = []
     for f in fields(cls):
         kind = kinds(cls)[f.name]
-        one = kind[0] if isinstance(kind, tuple) else kind
+        parts = kind if isinstance(kind, tuple) else (kind,)
         if not f.init:
             continue
-        said = one.meaning or MEANINGS.get(f.name, "")
-        ranged = f"in {one.range}" if one.low > -inf and not one.whole else one.range * one.whole
+        said = parts[0].meaning or MEANINGS.get(f.name, "")
+        bounded = [one for one in parts if one.low > -inf or one.high < inf]
+        ranges = dict.fromkeys(one.range if one.whole else f"in {one.range}" for one in bounded)
+        ranged = " and ".join(ranges)
         default = "" if f.default is MISSING else f"{f.default!r} by default"
         facts = ", ".join(filter(None, (ranged, default)))
         lines.append(f"    {f.name}: {'; '.join(filter(None, (said, facts)))}")

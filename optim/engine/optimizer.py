@@ -280,8 +280,8 @@ class Optimizer(Configured, Saved):
     def _live(self) -> dict[str, Array]:
         return self._state.arrays
 
-    def _numbers(self) -> set[str]:
-        return self._state.numbers
+    def _numbers(self) -> dict[str, int]:
+        return dict.fromkeys(self._state.numbers, self._owned.size)
 
     def _set(self, name: str, value: Any) -> None:
         if name in self._state.numbers:

@@ -27,9 +27,9 @@ class Saved:
         def _load_rest(self, saved: dict[str, Any]) -> None:
             """Take that; changes nothing if it raises."""
 
-    def _numbers(self) -> set[str]:
-        """The names of those that are numbers, or one value per coordinate."""
-        return set()
+    def _numbers(self) -> dict[str, int]:
+        """Those that are numbers, in float64, or as many values as there are coordinates."""
+        return {}
 
     def _set(self, name: str, value: Any) -> None:
         """Take the value of one of them."""
@@ -76,14 +76,15 @@ def check_keys(saved: dict[str, Any], rule: str, keys: tuple[str, ...]) -> None:
         )
 
 
-def check_arrays(state: dict[str, Any], live: Any, numbers: set[str], rule: str) -> None:
+def check_arrays(state: dict[str, Any], live: Any, numbers: dict[str, int], rule: str) -> None:
     """Raise ValueError unless the arrays of a saved state are like the live ones."""
     lacks, extra = sorted(set(live) - set(state)), sorted(set(state) - set(live))
     if lacks or extra:
         raise ValueError(f"the saved state of {rule} lacks {lacks} and has {extra} too many.")
     for name, array in live.items():
-        if not (name in numbers and np.ndim(state[name])):
-            check_like(state[name], array, f"state {name!r} of {rule}")
+        if name in numbers:
+            array = np.broadcast_to(0.0, (numbers[name],) if np.ndim(state[name]) else ())
+        check_like(state[name], array, f"state {name!r} of {rule}")
 
 
 def check_shapes(saved: dict[str, Any], params: Parameters) -> None:

@@ -65,7 +65,7 @@ class Settings:
                     [value_at(place, schedule, t) for t in times[:, 0].astype(int).tolist()]
                 )
             if found.shape[1] > 1:
-                check_size(place, found[0], self._size)
+                self._check_shape(place, found[0], int(times[0, 0]), kind)
             bad = np.broadcast_to(~kind.contains(found), (len(times), found.shape[1]))
             if bad.any():
                 row = int(bad.any(axis=1).argmax())
@@ -75,8 +75,16 @@ class Settings:
         values["t"] = times
         return values
 
-    def _check_array(self, place: str, value: Any, t: int, kind: Kind) -> None:
+    def _check_shape(self, place: str, value: Any, t: int, kind: Kind) -> None:
+        if not kind.array:
+            raise ValueError(
+                f"{place} is an array of shape {value.shape} at step {t}, but one number for all "
+                "coordinates; mend the schedule."
+            )
         check_size(place, value, self._size)
+
+    def _check_array(self, place: str, value: Any, t: int, kind: Kind) -> None:
+        self._check_shape(place, value, t, kind)
         if isinstance(value, np.ndarray):  # a device would have to be waited for
             bad = ~kind.contains(value)
             if bad.any():

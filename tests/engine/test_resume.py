@@ -10,6 +10,7 @@ import pytest
 
 import minigrad
 import optim
+from minigrad import to_host
 from optim.schedules import InverseSqrt
 from tests.driving import SIZE, assert_identical, both_dtypes, drive, end, gradients, start, tensors
 from tests.rules.table import TABLE, every_rule
@@ -143,6 +144,45 @@ def test_a_state_that_does_not_fit_changes_nothing(damage, said):
     assert opts[0].t == 3
     assert_identical(end(opts[0]), end(opts[1]))
     np.testing.assert_array_equal(drive(opts[0], GRADS[3:6]), drive(opts[1], GRADS[3:6]))
+
+
+NUMBERS = {
+    "too many": (np.ones(SIZE - 1), r"'beta1_t' of Adam is float64 of shape \(48,\), .* \(47,\)"),
+    "rows": (np.ones((1, SIZE)), r"'beta1_t' of Adam .* \(1, 48\)"),
+    "another dtype": (np.float32(1), r"'beta1_t' of Adam is float64 of shape \(\), .* float32"),
+    "many of another dtype": (np.ones(SIZE, "float32"), "'beta1_t' of Adam is float64 .* float32"),
+    "no array": (1.0, "'beta1_t' of Adam is a saved float; load an array"),
+    "a list": ([1.0] * SIZE, "'beta1_t' of Adam is a saved list"),
+}
+
+
+@pytest.mark.parametrize("number, said", NUMBERS.values(), ids=NUMBERS)
+@pytest.mark.parametrize("betas", ((0.9, 0.99), (BETAS, 0.99)), ids=("one", "a sweep"))
+def test_numbers_that_do_not_fit_change_nothing(number, said, betas):
+    opt, twin = (optim.Adam(tensors(start()), betas=betas) for _ in range(2))
+    drive(opt, GRADS[:3])
+    drive(twin, GRADS[:3])
+    with pytest.raises(ValueError, match=said):
+        opt.load_state_dict(put(twin.state_dict(), "beta1_t", number))
+    assert_identical(end(opt), end(twin))
+    np.testing.assert_array_equal(drive(opt, GRADS[3:6]), drive(twin, GRADS[3:6]))
+
+
+def test_numbers_of_a_sweep_go_back_to_where_there_was_one():
+    # at first 1 for all coordinates, and after a step a number for each
+    opt, twin = (optim.Adam(tensors(start()), betas=(BETAS, 0.99)) for _ in range(2))
+    first = {"params": opt.params.state_dict(), "opt": opt.state_dict()}
+    assert first["opt"]["state"]["beta1_t"].shape == ()
+    expected = drive(twin, GRADS[:6])
+    drive(opt, GRADS[:6])
+    assert to_host(opt.state["beta1_t"]).shape == (SIZE,)
+    later = {"params": opt.params.state_dict(), "opt": opt.state_dict()}
+    for saved in (first, later, first):
+        opt.params.load_state_dict(saved["params"])
+        opt.load_state_dict(saved["opt"])
+        assert_identical({n: to_host(a) for n, a in opt.state.items()}, saved["opt"]["state"])
+    np.testing.assert_array_equal(drive(opt, GRADS[:6]), expected)
+    assert_identical(end(opt), end(twin))
 
 
 @every_rule
