@@ -62,12 +62,15 @@ class State:
         return [p.shape for p, _ in self._tensors]
 
     def set_number(self, name: str, value: Any) -> None:
-        """Keep a number; it takes the place of its array where it has one value per coordinate."""
+        """Keep a number, in the array that it has, or in one of its own where it becomes one value
+        per coordinate."""
         held = self.arrays[name]
         if isinstance(value, float) and not held.ndim:
             held.fill(value)
+        elif held.shape == getattr(value, "shape", ()):
+            held[...] = value
         else:
-            self.arrays[name] = value
+            self.arrays[name] = np.array(value) if isinstance(value, float) else value
 
     def blocks(self, names: Iterable[str], length: int) -> Iterator[Block]:
         """Views of at most `length` coordinates of the arrays, none across two spans."""
