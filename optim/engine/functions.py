@@ -4,6 +4,8 @@ Python, C++ and JavaScript share the text of an expression; what is written as a
 each of them by its executor.
 """
 
+from typing import Any
+
 import numpy as np
 
 OPERATORS = {  # by the name of NumPy's ufunc
@@ -43,7 +45,7 @@ def text(function: str, operands: list[str]) -> str:
     return operands[0] if function == "copy" else f"{function}({', '.join(operands)})"
 
 
-def numpy_function(function: str, namespace: object = np) -> object:
+def numpy_function(function: str, namespace: Any = np) -> Any:
     """NumPy's function of that name, or another namespace's."""
     return getattr(namespace, function)
 
