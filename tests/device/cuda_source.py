@@ -127,13 +127,13 @@ def _launches(made: Any, dtype: str) -> list[Launch]:
             else:
                 opt = made(x, **settings)
             for g in gradients(3, SIZE):
-                _step(opt, g)
+                step(opt, g)
             if opt.diagonal is not None:
                 opt.metric()
     return launches
 
 
-def _step(opt: Any, g: Any) -> None:
+def step(opt: Any, g: Any) -> None:
     """A step with that gradient, or on a bowl around it where the rule takes a closure."""
     if not getattr(opt, "needs_closure", False):
         feed(opt.params, g)

@@ -10,8 +10,13 @@ import re
 import numpy as np
 import pytest
 
-from tests.device import cuda_source
-from tests.driving import both_dtypes
+from minigrad import backend
+from optim.engine.building import from_sums
+from optim.engine.cuda import kernel_text
+from tests.device import cuda_source, strict
+from tests.device.strict.elementwise import recording
+from tests.driving import both_dtypes, gradients, host_only, start, tensors
+from tests.rules.table import every_flat_rule
 
 POWER = 4  # units in the last place: NumPy has its own powers on some processors
 ROUNDS = 40
@@ -98,6 +103,23 @@ def test_nvrtc_compiles_every_kernel_and_float32_stays_float32(dtype, arch):
             rounded = sum(parameter.type == "float64" for parameter in case.kernel.ins)
             assert doubles.count("cvt.rn.ftz.f32.f64") == rounded, (case.name, doubles)
             assert set(doubles) <= ROUNDING if rounded else not doubles, (case.name, doubles)
+
+
+@host_only
+@every_flat_rule
+@both_dtypes
+def test_what_is_shown_is_what_cupy_is_given(rule, dtype):
+    opt = rule(tensors(start(dtype)))
+    passes = opt._passes.values()
+    there = from_sums(opt.given, passes)
+    shown = "\n".join(kernel_text(one.program, dtype, there) for one in passes)
+    lines = {line.strip() for line in shown.splitlines()}
+    with backend.temporarily(strict.make()), recording() as launches:
+        cuda_source.step(rule(tensors(start(dtype))), gradients(1)[0])
+    assert launches
+    for launch in launches:
+        assert f"{launch.kernel.name}(" in shown
+        assert lines.issuperset(launch.kernel.operation.splitlines())
 
 
 @both_dtypes
