@@ -106,6 +106,7 @@ def _measured(diagonal: Any, rate: Any, names: tuple[str, ...]) -> Any:
         metric[...] = result(diagonal, of_diagonal)
         metric /= result(rate, of_rate) if rate else scalars["lr"]
 
+    measured.__qualname__ = f"{diagonal.__qualname__} over the rate"
     return measured
 
 

@@ -87,8 +87,8 @@ class FlatPass:
             value = arrays[name] if in_state else values[name]
             plain = in_state and not value.ndim and type(value) is np.ndarray
             arguments.append(value.item() if plain else value)
-        found: list[Any] = self._arithmetic(arguments)
-        return found
+        numbers: list[Any] = self._arithmetic(arguments)
+        return numbers
 
     def run(self, numbers: list[Any]) -> None:
         """Keep the numbers that are the state's, and do the loop with the others."""
