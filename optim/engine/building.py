@@ -18,7 +18,8 @@ from optim.engine.passes import (
     accepted,
     then_projected,
 )
-from optim.engine.trace import assigned, places, signature_of
+from optim.engine.program import places
+from optim.engine.signature import assigned, signature_of
 
 
 def scalars_of(rule: Any) -> Scalars:

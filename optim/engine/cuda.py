@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 from minigrad.backend import xp
 from optim.engine.hoist import Hoisted, shape_of
 from optim.engine.printing import Names, identifiers, statements
+from optim.engine.program import Entry, Program, Value
 from optim.engine.state import Block
-from optim.engine.trace import Entry, Program, Value
 
 OPTIONS = ("--fmad=false",)  # a product is rounded before it is added
 C_TYPES = {"float32": "float", "float64": "double"}

@@ -16,7 +16,7 @@ import numpy as np
 from minigrad.backend import xp
 from optim.engine.functions import CALLS, numpy_function
 from optim.engine.printing import identifiers, statements
-from optim.engine.trace import Entry, Program, Value
+from optim.engine.program import Entry, Program, Value
 
 
 class Unusual(Exception):

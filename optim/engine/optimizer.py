@@ -21,9 +21,9 @@ from optim.engine.passes import FlatPass
 from optim.engine.registry import register
 from optim.engine.saving import Saved, check_shapes
 from optim.engine.settings import Places
+from optim.engine.signature import signature_of
 from optim.engine.state import State
 from optim.engine.threads import summed_length
-from optim.engine.trace import signature_of
 from optim.engine.whole import play
 from optim.projections import Projection
 

@@ -16,10 +16,12 @@ from optim.engine.eager import Number, coordinates
 from optim.engine.functions import ROUNDED_ANYHOW
 from optim.engine.hoist import Hoisted, shape_of
 from optim.engine.playback import Playback
+from optim.engine.program import places
 from optim.engine.settings import Places
+from optim.engine.signature import signature_of
 from optim.engine.state import State
 from optim.engine.threads import block_length, useful_threads
-from optim.engine.trace import check_literals, places, signature_of, trace
+from optim.engine.trace import check_literals, trace
 
 Function = Callable[..., Any]
 Scalars = dict[str, int]  # by name: of how many parts it is a tuple, or 0

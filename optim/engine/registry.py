@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from minigrad.errors import nearest
 from minigrad.tensor import Tensor
-from optim.engine.trace import signature_of
+from optim.engine.signature import signature_of
 
 if TYPE_CHECKING:
     from optim.engine.optimizer import Optimizer

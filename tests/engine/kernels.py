@@ -15,7 +15,7 @@ from minigrad import backend
 from minigrad.backend import xp
 from optim.engine.eager import Number
 from optim.engine.optimizer import Optimizer, inplace
-from optim.engine.trace import Symbol
+from optim.engine.symbols import Symbol
 from tests.driving import assert_identical, tensors
 
 

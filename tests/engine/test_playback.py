@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from minigrad.backend import xp
 from optim.engine.hoist import Hoisted
 from optim.engine.playback import Playback, allocated
-from optim.engine.trace import signature_of, trace
+from optim.engine.signature import signature_of
+from optim.engine.trace import trace
 from tests.driving import drive, flat, host_only, tensors
 from tests.engine.kernels import assert_same_bits, random_kernel, rule, statements
 
