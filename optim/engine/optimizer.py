@@ -182,14 +182,23 @@ class Optimizer(Configured, Saved):
         self._advance()
         return loss
 
-    def _advance(self) -> None:
-        """Update the parameters once from the gradients they have."""
+    def check_step(self) -> None:
+        """Raise what the next step would raise before it changes anything: RuntimeError where a
+        parameter was frozen since, ValueError for a schedule that leaves its range."""
+        self._check_frozen()
+        self._prepared().at(self.t + 1)
+
+    def _check_frozen(self) -> None:
         for name, tensor in self._owned.items():
             if not tensor.requires_grad:
                 raise RuntimeError(
                     f"{name} was frozen, requires_grad=False, after {type(self).__name__} took it; "
                     "set it to True and wrap the optimizer in optim.Frozen, or build one without."
                 )
+
+    def _advance(self) -> None:
+        """Update the parameters once from the gradients they have."""
+        self._check_frozen()
         own = vars(self)  # past __setattr__, which takes its time
         before, t = own["_values"], own["t"] + 1
         own["_values"] = (own["_settings"] or self._prepare()).at(t)

@@ -29,6 +29,10 @@ class Accumulate(Wrapper):
     def due(self) -> bool:
         return self.count + 1 >= self.every and super().due
 
+    def check_step(self) -> None:
+        if self.due:
+            super().check_step()
+
     def step(self, closure: Closure | None = None) -> Tensor | None:
         """Take the gradients, of the closure if there is one; the `every`-th time, update."""
         loss = closure() if closure else None

@@ -73,6 +73,10 @@ class Wrapper(Saved):
         """Whether the next step moves the parameters, and is not one that only accumulates."""
         return moves_next(self.inner)
 
+    def check_step(self) -> None:
+        """Raise what the next step would raise before it changes anything."""
+        check_step(self.inner)
+
     def edit(self) -> None:
         """Change the gradients before the inner sees them; for most wrappers, nothing."""
 
@@ -108,6 +112,12 @@ class Wrapper(Saved):
 def moves_next(optimizer: Any) -> bool:
     """Whether the next step of an optimizer or a wrapper moves the parameters."""
     return bool(getattr(optimizer, "due", True))
+
+
+def check_step(optimizer: Any) -> None:
+    """Raise what the next step of an optimizer or a wrapper would, before anything is changed."""
+    if check := getattr(optimizer, "check_step", None):
+        check()
 
 
 def check_optimizer(value: Any, what: str) -> None:

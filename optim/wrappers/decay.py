@@ -8,7 +8,7 @@ from minigrad.tensor import Tensor
 from optim.engine.kinds import Rate
 from optim.engine.optimizer import Closure, inplace
 from optim.engine.passes import FlatPass
-from optim.engine.settings import Settings, check_setting, check_size, value_at
+from optim.engine.settings import Places, Settings, check_setting, check_size, value_at
 from optim.wrappers.base import Wrapper, beside, refuse_closures
 
 RATE: Any = Rate  # a kind, at run time
@@ -44,13 +44,22 @@ class DecoupledDecay(Wrapper):
             if getattr(first, "ndim", 0):
                 check_size(name, first, self.params.size)
 
+    def check_step(self) -> None:
+        if self.due:
+            super().check_step()
+            self._values()
+
+    def _values(self) -> Places:
+        given = {"lr": self.inner.lr, "weight_decay": self.weight_decay}
+        settings = Settings(given, dict.fromkeys(given, RATE), self.params.size)
+        return settings.at(self.t + 1)
+
     def step(self, closure: Closure | None = None) -> Tensor | None:
         """Decay, after the closure if there is one, and let the inner step."""
         loss = closure() if closure else None
         if self.due:
-            given = {"lr": self.inner.lr, "weight_decay": self.weight_decay}
-            settings = Settings(given, dict.fromkeys(given, RATE), self.params.size)
-            self._shrink(settings.at(self.t + 1))
+            super().check_step()
+            self._shrink(self._values())
             self.params.mark_changed()
         self.inner.step()
         return loss

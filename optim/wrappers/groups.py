@@ -9,7 +9,7 @@ from minigrad.backend import Array, xp
 from minigrad.tensor import Tensor
 from optim.engine.optimizer import Closure
 from optim.engine.saving import check_keys
-from optim.wrappers.base import check_optimizer, moves_next, refuse_closures
+from optim.wrappers.base import check_optimizer, check_step, moves_next, refuse_closures
 
 
 class Groups:
@@ -77,9 +77,15 @@ class Groups:
     def step(self, closure: Closure | None = None) -> Tensor | None:
         """Call the closure, if there is one, and step every group."""
         loss = closure() if closure else None
+        self.check_step()
         for one in self:
             one.step()
         return loss
+
+    def check_step(self) -> None:
+        """Raise what the next step would raise before it changes anything, in any group."""
+        for one in self:
+            check_step(one)
 
     def zero_grad(self) -> None:
         """Set the gradients to zero."""
