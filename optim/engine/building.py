@@ -6,7 +6,6 @@ from functools import cache
 from typing import Any
 
 from minigrad.backend import current, xp
-from optim.engine.configured import NOT_SETTINGS
 from optim.engine.eager import is_eager
 from optim.engine.kinds import kinds
 from optim.engine.passes import (
@@ -19,6 +18,7 @@ from optim.engine.passes import (
     then_projected,
 )
 from optim.engine.program import places
+from optim.engine.rule import NOT_SETTINGS
 from optim.engine.signature import assigned, signature_of
 
 

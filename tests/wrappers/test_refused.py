@@ -1,4 +1,4 @@
-"""A step that the rule inside refuses changes nothing in any wrapper or group, and does not count."""
+"""A step that the rule inside refuses changes nothing in a wrapper or group, and is no step."""
 
 import numpy as np
 import pytest
