@@ -46,9 +46,10 @@ class Hoisted:
         for x in arguments:
             if type(x) is not float:  # an array of one value per coordinate
                 return self._by_numpy(arguments)
-        with suppress(Unusual, ArithmeticError, ValueError):
+        try:  # costs nothing where all is well, as most steps are
             return self._of_floats(*arguments)  # type: ignore[no-any-return]
-        return self._by_numpy(arguments)
+        except (Unusual, ArithmeticError, ValueError):
+            return self._by_numpy(arguments)
 
     def _by_numpy(self, arguments: list[Any]) -> list[Any]:
         numbers = [wide(x) for x in arguments]

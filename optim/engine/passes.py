@@ -64,7 +64,9 @@ class FlatPass:
         self.program = trace(function, names, numbers, tuple(scalars.items()))
         check_literals(function, self.program, params.dtype)
         self._arithmetic: Any = Hoisted(self.program)
-        self._arguments = [(name, name in numbers) for name in self._arithmetic.arguments]
+        arguments = self._arithmetic.arguments
+        self._scalars = [name for name in arguments if name not in numbers]
+        self._numbers = [name for name in arguments if name in numbers]
         if not current().on_host:
             from optim.engine.cuda import Arithmetic
 
@@ -83,12 +85,12 @@ class FlatPass:
 
         Raises FloatingPointError for what overflows.
         """
-        arrays = self._state.arrays
         arguments = []
-        for name, in_state in self._arguments:
-            value = arrays[name] if in_state else values[name]
-            plain = in_state and not value.ndim and type(value) is np.ndarray
+        for name in self._numbers:
+            value = self._state.arrays[name]
+            plain = not value.ndim and type(value) is np.ndarray
             arguments.append(value.item() if plain else value)
+        arguments += [values[name] for name in self._scalars]  # which come after, in a program
         numbers: list[Any] = self._arithmetic(arguments)
         return numbers
 
