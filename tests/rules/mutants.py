@@ -4,8 +4,8 @@
 
 Each function of a rule is changed in one place at a time: a statement dropped, a state array not
 written back, a beta exchanged for the other, the correction left out, a sum made a difference, a
-maximum a minimum, a root left out. A mutant that passes every check is printed; some change
-nothing that can be seen.
+maximum a minimum, a root left out, the two sides of a `where` exchanged, a copy not made. A mutant
+that passes every check is printed; some change nothing that can be seen.
 """
 
 import ast
@@ -28,12 +28,9 @@ from tests.rules.table import TABLE
 
 OPERATORS = {ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult}
 CALLS = {"maximum": "minimum", "minimum": "maximum"}
-NAMES = {
-    "beta1": "beta2",
-    "beta2": "beta1",
-    "one_minus_beta1": "one_minus_beta2",
-    "one_minus_beta2": "one_minus_beta1",
-}
+COMPARISONS = {ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Lt: ast.LtE, ast.LtE: ast.Lt}
+NAMES = {"beta1": "beta2", "beta2": "beta1", "beta1_t": "beta2_t", "beta2_t": "beta1_t"}
+PLACES = {"betas[0]": "betas[1]", "betas[1]": "betas[0]"}
 
 
 IDENTITIES = {  # that tell what trajectories of the table do not
@@ -165,12 +162,20 @@ def replacements(node: ast.AST) -> Iterator[Any]:
             yield ast.AugAssign(node.target, OPERATORS[type(node.op)](), node.value)
     if isinstance(node, ast.BinOp) and type(node.op) in OPERATORS:
         yield ast.BinOp(node.left, OPERATORS[type(node.op)](), node.right)
+        if ast.unparse(node).startswith("1 - "):  # no correction
+            yield node.left
+    if isinstance(node, ast.Compare) and type(node.ops[0]) in COMPARISONS:
+        yield ast.Compare(node.left, [COMPARISONS[type(node.ops[0])]()], node.comparators)
+    if isinstance(node, ast.Subscript) and ast.unparse(node) in PLACES:
+        yield ast.parse(PLACES[ast.unparse(node)], mode="eval").body
     if isinstance(node, ast.Call):
         called = ast.unparse(node.func)
-        if called == "self.debias":  # no correction
-            yield ast.parse("(1.0,) * 9", mode="eval").body
-        if called in ("xp.sqrt", "root") and node.args:
+        if called == "xp.sqrt" and node.args:
             yield node.args[0]
+        if called.endswith(".copy") and isinstance(node.func, ast.Attribute):
+            yield node.func.value
+        if called == "xp.where":
+            yield ast.Call(node.func, [node.args[0], *node.args[:0:-1]], [])
         if called.startswith("xp.") and called[3:] in CALLS:
             other = ast.parse(f"xp.{CALLS[called[3:]]}", mode="eval").body
             yield ast.Call(other, node.args, node.keywords)
