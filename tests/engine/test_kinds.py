@@ -44,7 +44,8 @@ def test_every_hyperparameter_has_a_kind_and_a_line_of_help(rule):
         assert re.search(r"[a-z]", meaning), f"nobody says what {name} does"
         assert facts.endswith(f"{default!r} by default")
         for place, part, kind in parts(rule, name):
-            assert isinstance(kind, Kind) and kind.name != "Number" or name == "f_min"
+            assert isinstance(kind, Kind)
+            assert kind.name != "Number" or name == "f_min"
             assert re.fullmatch(r"whole numbers from [01]|[\[(](0|-inf), (1|inf)[\])]", kind.range)
             assert kind.range in facts or kind.range == "(-inf, inf)"
             for t in (1, 2, 1000):
@@ -122,7 +123,7 @@ def assert_refused(rule, name, i, turning, bads, shown=lambda bad: bad):
 
 @scheduled(wants_array=False)
 def test_a_schedule_that_leaves_its_range_is_refused_and_changes_nothing(rule, name, i):
-    place, default, kind = parts(rule, name)[i]
+    _, default, kind = parts(rule, name)[i]
     good = default if callable(default) else float(default)
     assert_refused(rule, name, i, Turning(good), bad_values(kind))
 
@@ -260,11 +261,7 @@ def own(request, tmp_path, monkeypatch):
 
 
 def test_kinds_of_a_users_rule(own):
-    every = {
-        place: kind
-        for name in own.hyperparameters()
-        for place, _, kind in parts(own, name)
-    }
+    every = {place: kind for name in own.hyperparameters() for place, _, kind in parts(own, name)}
     assert {place: kind.range for place, kind in every.items()} == RANGES
     assert [place for place, kind in every.items() if not kind.array and not kind.whole] == [
         "alone",

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 import optim
+from tests import conftest  # noqa: F401 (first: examples without a deadline)
 from tests.rules import test_denominator, test_descent, test_rules
 from tests.rules.recorded import RECORDED
 from tests.rules.table import TABLE

@@ -1,4 +1,4 @@
-"""A step that the rule inside refuses changes nothing in any wrapper or group, and does not count."""
+"""A step that the rule inside refuses changes nothing, in wrappers and groups too."""
 
 import numpy as np
 import pytest
