@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 import optim
+from tests import conftest  # noqa: F401 (first: examples without a deadline)
 from tests.rules import test_denominator, test_descent, test_rules
 from tests.rules.recorded import RECORDED
 from tests.rules.table import TABLE
@@ -39,7 +40,15 @@ IDENTITIES = {  # that tell what trajectories of the table do not
             test_descent.test_asgd_evaluates_with_the_mean_of_the_weights_after_t0, feasible=None
         )
     ],
-    optim.AdaBound: [test_denominator.test_adabound_unbounded_is_adam],
+    optim.AdaBound: [
+        test_denominator.test_adabound_unbounded_is_adam,
+        partial(test_denominator.test_adabound_warms_up_from_a_rate_of_0, optim.AdaBound),
+    ],
+    optim.AMSBound: [
+        partial(
+            test_denominator.test_adabound_keeps_its_rates_within_their_bounds, rule=optim.AMSBound
+        )
+    ],
     optim.Signum: [
         partial(test_descent.test_lion_with_one_beta_and_no_decay_is_signum, dtype="float64")
     ],
@@ -105,6 +114,7 @@ def checks(rule: Any) -> Iterator[Callable[[], None]]:
             )
     yield lambda: test_rules.test_metric_is_what_divides_the_step(rule)
     yield lambda: test_rules.test_state_is_what_the_kernel_names(rule)
+    yield lambda: test_rules.test_weights_that_were_moved_between_steps_stay_there(rule, 5)
     for dtype in ("float32", "float64"):
         yield lambda dtype=dtype: test_rules.test_zero_gradients_never_move_parameters(rule, dtype)
         yield lambda dtype=dtype: test_rules.test_tiny_gradients_move_parameters_by_little(

@@ -52,14 +52,17 @@ def test_adabound_with_bounds_that_meet_is_momentum(rule, problem, b1, b2, lr):
     assert_close(rows, momentum, 1e-11)
 
 
+@pytest.mark.parametrize("rule", (optim.AdaBound, optim.AMSBound))
 @examples
 @given(problems, betas, betas, rates, st.floats(1e-3, 1))
-def test_adabound_keeps_its_rates_within_their_bounds(problem, b1, b2, lr, gamma):
+def test_adabound_keeps_its_rates_within_their_bounds(rule, problem, b1, b2, lr, gamma):
     x0, grads = problem.draw()
-    opt = optim.AdaBound(tensors(x0, [(SIZE,)]), lr=lr, betas=(b1, b2), final_lr=0.1, gamma=gamma)
+    opt = rule(tensors(x0, [(SIZE,)]), lr=lr, betas=(b1, b2), final_lr=0.1, gamma=gamma)
+    x = x0
     for t, g in enumerate(grads, 1):
-        drive(opt, [g])
+        before, x = x, drive(opt, [g])[0]
         rates = 1 / to_host(opt.metric())
+        assert_close(x, before - rates * to_host(opt.state["m"]))
         assert np.all(rates >= 0.1 * (1 - 1 / (gamma * t + 1)) * (1 - 1e-12))
         assert np.all(rates <= 0.1 * (1 + 1 / (gamma * t)) * (1 + 1e-12))
 
