@@ -61,12 +61,7 @@ class Declared:
                 kind = shown_type(types(cls)[f.name])
                 raise TypeError(
                     f"{cls.__name__} sets {f.name} without a type, which leaves the default as it "
-<<<<<<< HEAD
-                    f"was; write {f.name}: {shown_type(types(cls)[f.name])} = "
-                    f"{vars(cls)[f.name]!r}."
-=======
                     f"was; write {f.name}: {kind} = {vars(cls)[f.name]!r}."
->>>>>>> t1
                 )
 
         cls.__doc__ = _Doc(vars(cls).get("__doc__"))  # type: ignore[assignment]

@@ -1,8 +1,4 @@
-<<<<<<< HEAD
-"""A step that the rule inside refuses changes nothing in a wrapper or group, and is no step."""
-=======
 """A step that the rule inside refuses changes nothing, in wrappers and groups too."""
->>>>>>> t1
 
 import numpy as np
 import pytest
