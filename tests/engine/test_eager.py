@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 import optim
 from minigrad.backend import xp
 from optim.engine.kinds import kinds
-from optim.engine.passes import CalledPass, FlatPass
+from optim.engine.passes import EagerPass, FlatPass
 from tests.driving import (
     assert_identical,
     both_dtypes,
@@ -25,6 +25,7 @@ from tests.driving import (
 from tests.engine.kernels import (
     assert_same_bits,
     built,
+    every_kind,
     executing,
     random_kernel,
     rule,
@@ -49,7 +50,7 @@ def ends(make, threads=None, monkeypatch=None):
             with executing(executor, block_bytes):
                 opt = make()
                 drive(opt, GRADS)
-                wanted = CalledPass if executor == "eager" else FlatPass
+                wanted = EagerPass if executor == "eager" else FlatPass
                 assert {type(one) for one in opt._passes.values()} == {wanted}
                 found.append(end(opt))
     return found
@@ -110,18 +111,30 @@ def test_any_kernel(made, widths, dtype, special, spread):
     assert_same_bits(*found)
 
 
+@every_kind
+@both_dtypes
+def test_kernels_of_many_kinds(kernel, dtype):
+    found = []
+    for executor in ("eager", "traced"):
+        with executing(executor, block_bytes=16):
+            opt = rule(kernel)(tensors(start(dtype, 7), [(7,)]))
+            drive(opt, gradients(3, 7))
+            found.append(end(opt) | {"g": opt.params.grad.copy()})
+    assert_identical(*found)
+
+
 def test_eager_is_an_argument_of_a_rule_or_a_block():
     def one_pass(**settings):
         x = tensors(start(), [(start().size,)])
         return type(optim.Adam(x, **settings)._passes["kernel"])
 
     assert one_pass() is FlatPass
-    assert one_pass(eager=True) is CalledPass
+    assert one_pass(eager=True) is EagerPass
     with optim.eager():
-        assert one_pass() is CalledPass
+        assert one_pass() is EagerPass
         with pytest.raises(ZeroDivisionError), optim.eager():
             _ = 1 / 0
-        assert one_pass() is CalledPass
+        assert one_pass() is EagerPass
     assert one_pass() is FlatPass
 
 
