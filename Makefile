@@ -5,7 +5,7 @@ CUDA ?= cuda12
 TESTS ?= tests
 python := $(VENV)/bin/python
 
-.PHONY: run test strict cuda-check gpu lint types bench clean
+.PHONY: run test strict numba cuda-check gpu lint types bench clean
 
 run: $(VENV)/run
 	$(python) -m experiments all --data $(DATA) --force
@@ -17,10 +17,14 @@ test: $(VENV)/test
 strict: $(VENV)/test
 	MINIGRAD_BACKEND=strict OPENBLAS_NUM_THREADS=1 $(python) -m pytest --numprocesses auto --dist loadgroup $(TESTS)
 
+# The same, with rules that numba compiles
+numba: $(VENV)/numba
+	MINIGRAD_BACKEND=numba OPENBLAS_NUM_THREADS=1 $(python) -m pytest --numprocesses auto --dist loadgroup $(TESTS)
+
 # The kernels that a GPU would run, compiled for it and run on the CPU; needs no GPU
 cuda-check: $(VENV)/cuda-check
 	$(python) -c "import cupy"
-	OPENBLAS_NUM_THREADS=1 $(python) -m pytest --numprocesses auto -rs tests/device/test_fused.py
+	OPENBLAS_NUM_THREADS=1 $(python) -m pytest --numprocesses auto -rs tests/device/test_cuda.py
 
 # A device against NumPy; its report is what an issue needs
 gpu: $(VENV)/$(CUDA)
@@ -45,11 +49,12 @@ clean:
 # What is installed in $(VENV): the framework alone, or with the extra of that name
 $(VENV)/run: extra = .
 $(VENV)/test: extra = .[test]
+$(VENV)/numba: extra = .[test,numba]
 $(VENV)/cuda-check: extra = .[test,cuda-check]
 $(VENV)/dev: extra = .[dev]
 $(VENV)/bench: extra = .[bench]
 $(VENV)/$(CUDA): extra = .[test,$(CUDA)]
-$(VENV)/run $(VENV)/test $(VENV)/cuda-check $(VENV)/dev $(VENV)/bench $(VENV)/$(CUDA): pyproject.toml
+$(VENV)/run $(VENV)/test $(VENV)/numba $(VENV)/cuda-check $(VENV)/dev $(VENV)/bench $(VENV)/$(CUDA): pyproject.toml
 	test -x $(python) || python3 -m venv $(VENV)
 	$(python) -m pip install --quiet --disable-pip-version-check --editable '$(extra)'
 	touch $@

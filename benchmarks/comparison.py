@@ -12,8 +12,9 @@ from benchmarks.rows import Bar, Row, duration, rows_of
 from benchmarks.timing import Contestant, Failure, interleave
 
 Contestants = dict[str, Callable[[], Iterator[Any]]]
-NEEDS = {  # the libraries of a contestant, by the first word of its name
+NEEDS = {  # the libraries of a contestant, by the words of its name
     "ours": ("minigrad", "optim", "models"),
+    "numba": ("numba",),
     "torch": ("torch",),
     "jax": ("jax", "optax"),
     "autograd": ("autograd",),
@@ -27,16 +28,21 @@ BUDGET, FEWEST = 12.0, 3  # rounds stop after so many seconds, but not before so
 
 @dataclass(frozen=True)
 class Work:
-    """What is compared: contestants by name, "ours" among them, and what is asked of us."""
+    """What is compared: contestants by name, "ours" among them, and what is asked of us.
+
+    Rules are compiled where a name says "numba", and are those of another checkout where it says
+    "before".
+    """
 
     name: str
     contestants: Contestants
     bars: tuple[Bar, ...] = ()
-    most: float = math.inf  # seconds that we may take
+    most: dict[str, float] = field(default_factory=dict)  # seconds that some may take
     otherwise: dict[str, str] = field(default_factory=dict)  # why it computes something else
     scale: dict[str, float] = field(default_factory=dict)  # what the times are multiplied by
     first: int = CHECKED  # steps before the check
     whole: bool = False  # each step is a measurement, however short
+    repeats: int = 1  # rounds for each that is asked for
     size: int = 0
     moved: int = 0
     memory: int = 0  # bytes that all of them need at once, about
@@ -44,16 +50,23 @@ class Work:
 
 
 def compare(
-    works: list[Work], rounds: int, seconds: float, threads: int, wait: Callable[[], None]
+    works: list[Work],
+    rounds: int,
+    seconds: float,
+    threads: int,
+    wait: Callable[[], None],
+    before: Path | None = None,
 ) -> list[Row]:
     """Rows of all contestants, those not installed included. Works that only differ in size share
     the contestants' processes, from the smallest size to the largest. `wait` returns once a round
     may begin."""
-    names = dict.fromkeys(name for work in works for name in work.contestants)
-    modules = {name: NEEDS.get(name.split()[0], ()) for name in names}
-    running = {
-        name: Contestant(needed) for name, needed in modules.items() if all(map(find_spec, needed))
-    }
+    running = {}
+    for name in dict.fromkeys(name for work in works for name in work.contestants):
+        words = name.split()
+        modules = [module for word in words for module in NEEDS.get(word, ())]
+        backend = "numba" if "numba" in words else "numpy"
+        if all(map(find_spec, modules)):
+            running[name] = Contestant(modules, backend, before if "before" in words else None)
     rows: list[Row] = []
     try:
         for work in works:
@@ -90,7 +103,7 @@ def _measured(
         measures[name] = contestant.measure
     times = {name: [once[0]] for name, once in interleave(measures, 1, wait).items()}
     per_round = sum(times[name][0] * ready[name].count for name in ready)
-    more = min(rounds, max(FEWEST, int(BUDGET / per_round))) - 1
+    more = min(rounds * work.repeats, max(FEWEST, int(BUDGET / per_round))) - 1
     for name, seconds_each in interleave(measures, more, wait).items():
         times[name] += seconds_each
 
@@ -104,8 +117,9 @@ def _measured(
         if row.contestant in ready:
             row.pools = ready[row.contestant].pools
             row.peak = ready[row.contestant].finish()
-        if row.contestant == "ours" and math.isfinite(work.most):
-            row.judge(f"< {duration(work.most)}", (row.median or math.inf) < work.most)
+        if row.contestant in work.most and row.median:
+            most = work.most[row.contestant]
+            row.judge(f"< {duration(most)}", row.median < most)
         yield row
 
 
@@ -126,8 +140,9 @@ def _begun(
                 values[name] = contestant.wait()
         except Failure as failure:
             failed[name] = f"cannot: {failure}"
-    if "ours" in failed:
-        sys.exit(f"{work.name}: ours {failed['ours']}")
+    for name, why in failed.items():
+        if name.startswith("ours"):
+            sys.exit(f"{work.name}: {name} {why}")
     ours = values["ours"]
     for name, value in values.items():
         start = next((start for start in work.otherwise if name.startswith(start)), None)

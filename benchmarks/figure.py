@@ -12,7 +12,9 @@ from benchmarks.rows import Row
 # Okabe and Ito's colours, as in the experiments: one for each library, a marker for each form of it
 STYLES = {
     "ours": ("#D55E00", "o"),
+    "ours numba": ("#D55E00", "D"),
     "by hand": ("#000000", "|"),
+    "by hand numba": ("#000000", "+"),
     "textbook": ("#000000", "x"),
     "torch": ("#0072B2", "s"),
     "torch default": ("#0072B2", "s"),
@@ -53,7 +55,8 @@ def draw(rows: list[Row], facts: dict[str, Any], folder: Path) -> None:
     )
     _dots(panels[0, 0], training, "a training step", "time over ours", _over_ours)
     _dots(panels[0, 1], optimizers, f"a step over {PARAMETERS}", "time over ours", _over_ours)
-    _rates(panels[0, 2], [row for row in rows if row.work.startswith("Adam,")], facts["threads"])
+    adam = [row for row in rows if row.group == "optimizers" and row.work.startswith("Adam,")]
+    _rates(panels[0, 2], adam, facts["threads"])
     _dots(panels[1, 0], training, "memory of training", "MB beyond the imports", _megabytes)
     _dots(panels[1, 1], reddi, "Reddi's problem", "seconds", lambda row: row.median or 0)
     _dots(panels[1, 2], graphs, "autograd, an op", "us", lambda row: 1e6 * (row.median or 0))
@@ -63,7 +66,7 @@ def draw(rows: list[Row], facts: dict[str, Any], folder: Path) -> None:
         found, labels = axes.get_legend_handles_labels()
         handles = dict(zip(labels, found, strict=True)) | handles
     names = [name for name in STYLES if name in handles]
-    options = {"loc": "outside lower center", "ncols": 8, "fontsize": 8, "frameon": False}
+    options = {"loc": "outside lower center", "ncols": 9, "fontsize": 8, "frameon": False}
     figure.legend([handles[name] for name in names], names, **options)
     with matplotlib.rc_context({"svg.hashsalt": "minigrad"}):
         figure.savefig(folder / "bench.png", metadata={"Software": None})
@@ -71,7 +74,7 @@ def draw(rows: list[Row], facts: dict[str, Any], folder: Path) -> None:
 
 
 def _over_ours(row: Row) -> float:
-    return 1 / (row.ratio or 1)
+    return 1 / row.ratios.get("ours", 1)
 
 
 def _megabytes(row: Row) -> float:

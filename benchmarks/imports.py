@@ -4,8 +4,7 @@ import os
 import subprocess
 import sys
 
-ONE, ALL = "minigrad", "minigrad, optim, models"
-UNWANTED = ("matplotlib", "cupy")
+UNWANTED = ("matplotlib", "cupy", "numba")
 
 
 def seconds_to_import(names: str) -> float:
@@ -19,9 +18,9 @@ def seconds_to_import(names: str) -> float:
     )
 
 
-def unwanted() -> list[str]:
+def unwanted(names: str) -> list[str]:
     """Which of the modules that importing us must not import it does import."""
-    loaded = _python(f"import {ALL}, sys; print(*sys.modules)").split()
+    loaded = _python(f"import {names}, sys; print(*sys.modules)").split()
     return [name for name in UNWANTED if name in loaded]
 
 

@@ -13,11 +13,24 @@ import numpy as np
 CHECK = 10_000
 LARGE, SMALL, PERIOD = 1010.0, 10.0, 101
 LR, BETAS = 0.5, (0.9, 0.99)  # alpha_t = LR / sqrt(t)
+VALUES = 2**18  # in a stretch of steps that are played at once: 2 MB
 
 
 def stepwise(steps: int, copies: int) -> Iterator[Any]:
     """The public API in a plain loop."""
     return _runs(partial(_stepwise, copies), steps)
+
+
+def played(
+    steps: int, copies: int, schedule: Callable[[int], float] | None = None
+) -> Iterator[Any]:
+    """In stretches whose gradients are given at once; the schedule is InverseSqrt or a function."""
+    return _runs(partial(_played, copies, schedule), steps)
+
+
+def inverse_sqrt(t: int) -> float:
+    """A schedule that says of itself no more than any function does."""
+    return LR / t**0.5
 
 
 def replay(steps: int, copies: int) -> Iterator[Any]:
@@ -48,13 +61,8 @@ def _runs(run: Callable[[int], Any], steps: int) -> Iterator[Any]:
 
 
 def _stepwise(copies: int, steps: int) -> Any:
-    import optim
-    from minigrad import Parameters, Tensor
-
-    params = Parameters.of([Tensor(np.zeros(copies), requires_grad=True)])
-    schedule = optim.schedules.InverseSqrt(LR)
-    opt = optim.AMSGrad(params, lr=schedule, betas=BETAS, projection=optim.Box(-1, 1))
-    x, grad, step = params.data, params.grad, opt.step
+    opt = _optimizer(copies)
+    x, grad, step = opt.params.data, opt.params.grad, opt.step
     regret = np.zeros(copies)
     for t in range(1, steps + 1):
         g = LARGE if t % PERIOD == 1 else -SMALL
@@ -62,6 +70,26 @@ def _stepwise(copies: int, steps: int) -> Any:
         grad[...] = g
         step()
     return regret[0] / steps
+
+
+def _played(copies: int, schedule: Callable[[int], float] | None, steps: int) -> Any:
+    opt = _optimizer(copies, schedule)
+    stretch = VALUES // copies
+    regret = np.zeros(copies)
+    for start in range(1, steps + 1, stretch):
+        t = np.arange(start, min(start + stretch, steps + 1))
+        g = np.where(t % PERIOD == 1, LARGE, -SMALL)
+        regret += g @ opt.play(g[:, None]) + g.sum()
+    return regret[0] / steps
+
+
+def _optimizer(copies: int, schedule: Callable[[int], float] | None = None) -> Any:
+    import optim
+    from minigrad import Parameters, Tensor
+
+    params = Parameters.of([Tensor(np.zeros(copies), requires_grad=True)])
+    lr = schedule or optim.schedules.InverseSqrt(LR)
+    return optim.AMSGrad(params, lr=lr, betas=BETAS, projection=optim.Box(-1, 1))
 
 
 def _replay(copies: int, steps: int) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 
 from benchmarks.rows import HEADINGS, Row, duration
 
-PACKAGES = ("numpy", "torch", "jax", "jaxlib", "optax", "autograd", "mygrad", "tinygrad")
+PACKAGES = ("numpy", "numba", "torch", "jax", "jaxlib", "optax", "autograd", "mygrad", "tinygrad")
 IDLE_LOAD = 0.5  # a load average above it means a busy machine,
 STEADY, UNSTEADY_SHARE = 0.15, 0.1  # and so do spreads above it in more than so many of the rows
 
@@ -84,6 +84,7 @@ def readme(rows: list[Row], facts: dict[str, Any]) -> str:
     for group in dict.fromkeys(row.group for row in shown):
         of_group = [row for row in shown if row.group == group]
         names = list(dict.fromkeys(row.contestant for row in of_group if row.median))
+        names.sort(key=lambda name: not name.startswith("ours"))
         cells = [[group, *names]]
         for work in dict.fromkeys(row.work for row in of_group):
             medians = {r.contestant: r.median for r in of_group if r.work == work and r.median}

@@ -12,27 +12,34 @@ HEADINGS = (
     "min",
     "spread",
     "ours / it",
+    "numba / it",
     "GB/s",
     "memory",
-    "bar",
-    "verdict",
+    "bars",
+    "note",
 )
+OURS = ("ours", "ours numba")  # whose medians are put over those of all
 
 
 @dataclass(frozen=True)
 class Bar:
-    """Our median is at most so many times that of the fastest of those whose names start so, or,
-    if more, at most so many seconds over it."""
+    """A median of ours is at most so many times that of the fastest of those names, or, if more,
+    at most so many seconds over it."""
 
     names: str | tuple[str, ...]
     ratio: float
     slack: float = 0.0
+    whose: str = "ours"
+
+    def meets(self, name: str) -> bool:
+        return name in ((self.names,) if isinstance(self.names, str) else self.names)
 
     def allows(self, ours: float, theirs: float) -> bool:
         return ours <= self.ratio * theirs or 0 < self.slack >= ours - theirs
 
     def __str__(self) -> str:
-        return f"<= {self.ratio:g}" + (f" or +{duration(self.slack)}" if self.slack else "")
+        slack = f" or +{duration(self.slack)}" if self.slack else ""
+        return f"{self.whose} <= {self.ratio:g}{slack}"
 
 
 @dataclass
@@ -47,7 +54,7 @@ class Row:
     threads: int = 0  # that it was held to
     pools: str = ""  # the threads that its libraries report
     median: float | None = None
-    ratio: float | None = None  # our median over its median
+    ratios: dict[str, float] = field(default_factory=dict)  # of our medians over its median
     spread: float = 0.0  # the interquartile range over the median
     value: str = ""  # what was measured, where that is no time
     size: int = 0  # parameters, where there are only these
@@ -55,8 +62,7 @@ class Row:
     bandwidth: float = 0.0  # bytes per second of this machine
     peak: int | None = None  # the most bytes of memory, beyond those after the imports
     note: str = ""
-    bar: str = ""
-    verdict: str = ""
+    bars: list[str] = field(default_factory=list)  # with their verdicts
 
     def __post_init__(self) -> None:
         if self.times:
@@ -70,37 +76,36 @@ class Row:
         return self.moved / self.median if self.moved and self.median else None
 
     def judge(self, bar: str, passed: bool) -> None:
-        """Hold the row to a bar."""
-        self.bar, self.verdict = bar, "PASS" if passed else "MISS"
+        """Hold the row to a bar, beside others."""
+        self.bars.append(f"{bar}: {'PASS' if passed else 'MISS'}")
 
     def cells(self) -> list[str]:
         """The row as it is printed."""
-        figures = [self.value, "", "", "", ""]
+        figures = [self.value, "", "", "", "", ""]
         if self.median is not None:
             times = [duration(self.median), duration(min(self.times)), f"{self.spread:.0%}"]
             rate = f"{self.rate / 1e9:.3g}" if self.rate else ""
             if self.rate and self.bandwidth:
                 rate += f" ({self.rate / self.bandwidth:.0%})"
-            figures = [*times, f"{self.ratio:.2f}" if self.ratio else "", rate]
+            ratios = [f"{self.ratios[name]:.2f}" if name in self.ratios else "" for name in OURS]
+            figures = [*times, *ratios, rate]
         memory = "" if self.peak is None else f"{self.peak / 1e6:.0f} MB"
-        ruling = ", ".join(filter(None, (self.verdict, self.note)))
         threads = str(self.threads or "")
-        return [self.work, threads, self.contestant, *figures, memory, self.bar, ruling]
+        bars = "; ".join(self.bars)
+        return [self.work, threads, self.contestant, *figures, memory, bars, self.note]
 
 
 def rows_of(work: str, times: dict[str, list[float]], bars: Sequence[Bar] = ()) -> list[Row]:
     """A row per contestant, "ours" among them; where there are no times, it was absent."""
     rows = {name: Row(work, name, seconds) for name, seconds in times.items()}
-    ours = rows["ours"].median
-    if ours is None:
-        return list(rows.values())
-    for row in rows.values():
-        row.ratio = ours / row.median if row.median else None
+    medians = {name: row.median for name, row in rows.items() if row.median}
+    for name, theirs in medians.items():
+        rows[name].ratios = {ours: medians[ours] / theirs for ours in OURS if ours in medians}
     for bar in bars:
-        rivals = [row for name, row in rows.items() if row.median and name.startswith(bar.names)]
-        if rivals:
-            fastest = min(rivals, key=lambda row: row.median or 0)
-            fastest.judge(str(bar), bar.allows(ours, fastest.median or 0))
+        rivals = [name for name in medians if bar.meets(name)]
+        if rivals and bar.whose in medians:
+            fastest = min(rivals, key=medians.__getitem__)
+            rows[fastest].judge(str(bar), bar.allows(medians[bar.whose], medians[fastest]))
     return list(rows.values())
 
 

@@ -35,17 +35,18 @@ SETTINGS: dict[str, dict[str, Any]] = {  # else the defaults
 }
 
 
-def ours(rule: str, shape: Shape) -> Iterator[Any]:
-    """Through the public API."""
+def ours(rule: str, shape: Shape, tensors: int = 1) -> Iterator[Any]:
+    """Through the public API, over so many tensors of that shape."""
     import optim
     from minigrad import Tensor
 
-    start, gradient = task(shape)
-    p = Tensor(start, requires_grad=True)
-    opt = optim.make(rule, [p], **SETTINGS[rule])
-    p.grad = gradient
-    del start, gradient
-    first = p.data.reshape(-1)[:1]
+    starts, gradients = task((tensors, *shape))
+    params = [Tensor(start, requires_grad=True) for start in starts]
+    opt = optim.make(rule, params, **SETTINGS.get(rule, {}))
+    for p, gradient in zip(params, gradients, strict=True):
+        p.grad = gradient
+    first = params[0].data.reshape(-1)[:1]
+    del starts, gradients, gradient
     while True:
         opt.step()
         yield first[0]

@@ -8,6 +8,7 @@ first, so that the memory counted afterwards is that of the work.
 import gc
 import os
 import random
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -37,7 +38,7 @@ CORES = _cores()  # before limit_threads takes some away
 def limit_threads(threads: int) -> str:
     """Hold the processes started from here on to so many threads, on the CPU; says how."""
     os.environ.update(CPU, NUM_CPU_THREADS=str(threads), VECLIB_MAXIMUM_THREADS=str(threads))
-    for library in ("OMP", "OPENBLAS", "MKL", "BLIS"):
+    for library in ("OMP", "OPENBLAS", "MKL", "BLIS", "NUMBA"):
         os.environ[f"{library}_NUM_THREADS"] = str(threads)
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, CORES[:threads])
@@ -50,12 +51,18 @@ class Failure(Exception):
 
 
 class Contestant:
-    """A process that takes steps when told: no library meets another one's threads and heap."""
+    """A process that takes steps when told: no library meets another one's threads and heap.
 
-    def __init__(self, modules: Iterable[str] = ()):
+    It has a backend of ours, and imports us from a folder, if one is given.
+    """
+
+    def __init__(
+        self, modules: Iterable[str] = (), backend: str = "numpy", folder: Path | None = None
+    ):
         context = get_context("spawn")
         self.pipe, theirs = context.Pipe()
-        self.process = context.Process(target=_serve, args=(theirs, tuple(modules)), daemon=True)
+        args = theirs, tuple(modules), backend, folder
+        self.process = context.Process(target=_serve, args=args, daemon=True)
         self.process.start()
         theirs.close()  # so that recv raises EOFError once the process is gone
 
@@ -167,7 +174,10 @@ class _Server:
         return None if self.imported is None else _memory("VmHWM") - self.imported
 
 
-def _serve(pipe: Any, modules: Iterable[str]) -> None:
+def _serve(pipe: Any, modules: Iterable[str], backend: str, folder: Path | None) -> None:
+    os.environ["MINIGRAD_BACKEND"] = backend
+    if folder:
+        sys.path.insert(0, str(folder))
     server = None
     while True:
         try:

@@ -12,6 +12,8 @@ import numpy as np
 
 ROWS = 10_000
 LR, BETAS, EPS = 1e-3, (0.9, 0.999), 1e-8
+MOMENTS = (*BETAS, 1 - BETAS[0], 1 - BETAS[1])
+MANY = 2**19  # parameters, of which two threads update half each in less time than one all
 
 
 def ours(sizes: list[int], batch: int) -> Iterator[Any]:
@@ -33,15 +35,20 @@ def ours(sizes: list[int], batch: int) -> Iterator[Any]:
         yield loss
 
 
-def by_hand(sizes: list[int], batch: int) -> Iterator[Any]:
-    """Plain NumPy in buffers that are made once: what a framework on NumPy is bounded by."""
+def by_hand(
+    sizes: list[int], batch: int, adam: Callable[[Any, Any], Callable[[], None]] | None = None
+) -> Iterator[Any]:
+    """Plain NumPy in buffers that are made once: what a framework on NumPy is bounded by.
+
+    Another `adam` may take the place of the one in NumPy.
+    """
     x, y, batches, layers = task(sizes, batch)
     p = np.concatenate([a.ravel() for layer in layers for a in layer])
     g = np.empty_like(p)
     weights, slopes = views(p, sizes), views(g, sizes)
     values = [np.empty((batch, n), np.float32) for n in sizes]
     rows = np.arange(batch)
-    update = adam(p, g)
+    update = (adam or adam_in_numpy)(p, g)
     for i in cycle(batches):
         x.take(i, axis=0, out=values[0], mode="clip")  # any other mode buffers
         labels = y[i]
@@ -97,18 +104,13 @@ def views(flat: Any, sizes: list[int]) -> list[tuple[Any, Any]]:
     return parts
 
 
-def adam(p: Any, g: Any) -> Callable[[], None]:
+def adam_in_numpy(p: Any, g: Any) -> Callable[[], None]:
     """A function that takes a step of Adam in place, as the paper has it, with no temporaries."""
     m, v, a = np.zeros_like(p), np.zeros_like(p), np.empty_like(p)
     # 0-d arrays are the scalars that a ufunc takes fastest
-    scalars = (*BETAS, 1 - BETAS[0], 1 - BETAS[1])
-    beta1, beta2, rest1, rest2 = (np.asarray(scalar, p.dtype) for scalar in scalars)
-    t = 0
+    beta1, beta2, rest1, rest2 = (np.asarray(scalar, p.dtype) for scalar in MOMENTS)
 
-    def step() -> None:
-        nonlocal t
-        t += 1
-        root = (1 - BETAS[1] ** t) ** 0.5
+    def step(rate: float, eps: float) -> None:
         np.multiply(m, beta1, out=m)
         np.multiply(g, rest1, out=a)
         np.add(m, a, out=m)
@@ -117,9 +119,39 @@ def adam(p: Any, g: Any) -> Callable[[], None]:
         np.multiply(a, rest2, out=a)
         np.add(v, a, out=v)
         np.sqrt(v, out=a)
-        np.add(a, np.asarray(EPS * root, p.dtype), out=a)
+        np.add(a, np.asarray(eps, p.dtype), out=a)
         np.divide(m, a, out=a)
-        np.multiply(a, np.asarray(LR * root / (1 - BETAS[0] ** t), p.dtype), out=a)
+        np.multiply(a, np.asarray(rate, p.dtype), out=a)
         np.subtract(p, a, out=p)
 
-    return step
+    return _counting(step)
+
+
+def adam_in_numba(p: Any, g: Any) -> Callable[[], None]:
+    """The same in one compiled loop, which threads share where there are many parameters."""
+    import numba
+
+    m, v = np.zeros_like(p), np.zeros_like(p)
+    beta1, beta2, rest1, rest2 = map(np.float32, MOMENTS)
+
+    @numba.njit(parallel=p.size > MANY, error_model="numpy")
+    def loop(p: Any, g: Any, m: Any, v: Any, rate: Any, eps: Any) -> None:
+        for i in numba.prange(p.size):
+            m[i] = beta1 * m[i] + rest1 * g[i]
+            v[i] = beta2 * v[i] + rest2 * g[i] * g[i]
+            p[i] -= rate * m[i] / (np.sqrt(v[i]) + eps)
+
+    return _counting(lambda rate, eps: loop(p, g, m, v, np.float32(rate), np.float32(eps)))
+
+
+def _counting(step: Callable[[float, float], None]) -> Callable[[], None]:
+    """The step with the rate and the eps that correct the bias, of each t in turn."""
+    t = 0
+
+    def counted() -> None:
+        nonlocal t
+        t += 1
+        root = (1 - BETAS[1] ** t) ** 0.5
+        step(LR * root / (1 - BETAS[0] ** t), EPS * root)
+
+    return counted

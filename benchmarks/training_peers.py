@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.training import BETAS, EPS, LR, adam, task, views
+from benchmarks.training import BETAS, EPS, LR, adam_in_numpy, task, views
 
 
 def torch(sizes: list[int], batch: int, **options: bool) -> Iterator[Any]:
@@ -159,4 +159,4 @@ def _with_adam_by_hand(sizes: list[int], batch: int) -> tuple[Any, ...]:
     x, y, batches, layers = task(sizes, batch)
     p = np.concatenate([a.ravel() for layer in layers for a in layer])
     g = np.empty_like(p)
-    return x, y, batches, views(p, sizes), views(g, sizes), adam(p, g)
+    return x, y, batches, views(p, sizes), views(g, sizes), adam_in_numpy(p, g)

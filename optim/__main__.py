@@ -17,7 +17,7 @@ from optim.engine.building import from_sums
 from optim.engine.optimizer import Optimizer
 from optim.engine.passes import FlatPass
 from optim.engine.printing import statements
-from optim.engine.trace import Program
+from optim.engine.program import Program
 from optim.engine.whole import one_program
 
 SHAPES = [(784, 100), (100,), (100, 10), (10,)]  # a multilayer perceptron, to count memory on

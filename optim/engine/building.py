@@ -6,7 +6,6 @@ from functools import cache
 from typing import Any
 
 from minigrad.backend import current, xp
-from optim.engine.configured import NOT_SETTINGS
 from optim.engine.eager import is_eager
 from optim.engine.kinds import kinds
 from optim.engine.passes import (
@@ -18,7 +17,9 @@ from optim.engine.passes import (
     accepted,
     then_projected,
 )
-from optim.engine.trace import assigned, places, signature_of
+from optim.engine.program import places
+from optim.engine.rule import NOT_SETTINGS
+from optim.engine.signature import assigned, signature_of
 
 
 def scalars_of(rule: Any) -> Scalars:
@@ -106,6 +107,7 @@ def _measured(diagonal: Any, rate: Any, names: tuple[str, ...]) -> Any:
         metric[...] = result(diagonal, of_diagonal)
         metric /= result(rate, of_rate) if rate else scalars["lr"]
 
+    measured.__qualname__ = f"{diagonal.__qualname__} over the rate"
     return measured
 
 

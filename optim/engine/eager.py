@@ -46,6 +46,9 @@ class Number(NDArrayOperatorsMixin):
         """The value as it is now."""
         return Number(self.value.copy(), self._dtype)
 
+    def __array__(self, *_: Any, **__: Any) -> Any:
+        return _beside(self, self._dtype)
+
     def __array_ufunc__(
         self, ufunc: Any, method: str, *inputs: Any, out: Any = (None,), **options: Any
     ) -> Any:

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from minigrad.backend import xp
-from optim.engine.functions import numpy_function
+from optim.engine.functions import CALLS, numpy_function
 from optim.engine.printing import identifiers, statements
-from optim.engine.trace import Entry, Program, Value
+from optim.engine.program import Entry, Program, Value
 
 
 class Unusual(Exception):
@@ -43,12 +43,23 @@ class Hoisted:
 
         Raises FloatingPointError, with the line of the kernel, for what overflows.
         """
-        with suppress(Unusual, ArithmeticError, TypeError, ValueError):
+        for x in arguments:
+            if type(x) is not float:  # an array of one value per coordinate
+                return self._by_numpy(arguments)
+        try:  # costs nothing where all is well, as most steps are
             return self._of_floats(*arguments)  # type: ignore[no-any-return]
+        except (Unusual, ArithmeticError, ValueError):
+            return self._by_numpy(arguments)
+
+    def _by_numpy(self, arguments: list[Any]) -> list[Any]:
+        numbers = [wide(x) for x in arguments]
+        if all(isinstance(x, np.ndarray | np.generic) for x in numbers):
+            with suppress(FloatingPointError), _raising():
+                return [_plain(x) for x in self._of_arrays(*numbers)]
         return self.one_by_one(arguments)
 
     def one_by_one(self, arguments: list[Any]) -> list[Any]:
-        """The same by the functions of NumPy, for numbers of which some are arrays."""
+        """The same entry by entry, for arrays on a device and for an error, which has a line."""
         known = {v: wide(x) for v, x in zip(self.arguments.values(), arguments, strict=True)}
         for entry in self.entries:
             operands = [known[x] if isinstance(x, Value) else np.float64(x) for x in entry.inputs]
@@ -59,15 +70,27 @@ class Hoisted:
     def _of_floats(self) -> Callable[..., Any]:
         """A function of Python's floats; raises Unusual, or what Python does, for a result that is
         not finite."""
+        return self._made(PYTHON, finite=True)
+
+    @cached_property
+    def _of_arrays(self) -> Callable[..., Any]:
+        """A function of NumPy's arrays and numbers."""
+        functions = {name: numpy_function(name) for name in CALLS - {"copy"}}
+        return self._made({**functions, "copy": np.positive, "inf": np.inf, "nan": np.nan})
+
+    def _made(self, functions: dict[str, Any], finite: bool = False) -> Callable[..., Any]:
         names = identifiers([*self.arguments.values(), *(entry.out for entry in self.entries)])
-        body = [f"{names[out]} = {value}" for out, value in statements(self.entries, names)]
-        checked = [names[e.out] for e in self.entries if not e.out.is_flag]
-        if checked:  # a sum is finite only if each of them is
+        body = []
+        for entry, (out, value) in zip(self.entries, statements(self.entries, names), strict=True):
+            copies = entry.function == "copy" and "copy" in functions
+            body.append(f"{names[out]} = {f'copy({value})' if copies else value}")
+        checked = [names[entry.out] for entry in self.entries if not entry.out.is_flag]
+        if finite and checked:  # a sum is finite only if each of them is
             body += [f"if not isfinite({' + '.join(checked)}):", "    raise Unusual"]
         given = ", ".join(names[v] for v in self.arguments.values())
         body.append(f"return [{', '.join(names[v] for v in self.results)}]")
         source = f"def hoisted({given}):\n    " + "\n    ".join(body)
-        namespace = {**PYTHON, "Unusual": Unusual}
+        namespace = dict(functions)
         exec(compile(source, "<hoisted>", "exec"), namespace)
         return namespace["hoisted"]  # type: ignore[no-any-return]
 
@@ -85,7 +108,7 @@ def evaluate(entry: Entry, operands: list[Any]) -> Any:
     if on_device and entry.function == "where" and isinstance(operands[0], np.generic):
         return _chosen(*operands)
     try:
-        with np.errstate(over="raise", divide="raise", invalid="raise"):
+        with _raising():
             return numpy_function(entry.function, xp if on_device else np)(*operands)
     except FloatingPointError as error:
         raise FloatingPointError(f"{error}, in {entry.line!r}") from None
@@ -103,6 +126,10 @@ def wide(value: Any) -> Any:
     return np.float64(value) if isinstance(value, float | int | np.generic) else value
 
 
+def _raising() -> Any:
+    return np.errstate(over="raise", divide="raise", invalid="raise")
+
+
 def _plain(value: Any) -> Any:
     return float(value) if isinstance(value, (np.ndarray, np.generic)) and not value.ndim else value
 
@@ -112,6 +139,7 @@ def _power(x: float, y: float) -> float:
 
 
 PYTHON: dict[str, Any] = {
+    "Unusual": Unusual,
     "isfinite": isfinite,
     "inf": np.inf,
     "nan": np.nan,

@@ -13,7 +13,7 @@ from json import dumps
 
 from optim.engine.functions import ROUNDED_ANYHOW
 from optim.engine.printing import identifiers, statements
-from optim.engine.trace import Program, Value
+from optim.engine.program import Program, Value
 
 # Comparisons, so that zeros of either sign, infinities and NaN come out as NumPy's
 FUNCTIONS = """

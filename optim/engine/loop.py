@@ -21,9 +21,9 @@ import numpy as np
 
 from optim.engine.over_time import run_of
 from optim.engine.printing import identifiers, statements
+from optim.engine.program import Program
 from optim.engine.state import Block, State
 from optim.engine.threads import share
-from optim.engine.trace import Program
 from optim.engine.whole import Timed
 
 PATIENCE = 1.0  # seconds of compiling before it is announced

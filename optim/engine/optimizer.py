@@ -8,22 +8,21 @@ built, so what it does may depend on nothing but its arguments.
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import Context
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
 from minigrad.arena import Parameters
-from minigrad.backend import Array, current, to_host
+from minigrad.backend import Array
 from minigrad.tensor import Tensor
 from optim.engine.building import build, metric_pass
-from optim.engine.configured import Configured
+from optim.engine.gradients import check_frozen, largest_gradient
 from optim.engine.passes import FlatPass
-from optim.engine.registry import register
+from optim.engine.rule import Rule
 from optim.engine.saving import Saved, check_shapes
 from optim.engine.settings import Places
 from optim.engine.state import State
-from optim.engine.threads import summed_length
-from optim.engine.trace import signature_of
+from optim.engine.sums import Sums, as_given
 from optim.engine.whole import play
 from optim.projections import Projection
 
@@ -36,30 +35,13 @@ def inplace(function: Callable[..., Any]) -> Callable[..., Any]:
     return staticmethod(function)
 
 
-class Optimizer(Configured, Saved):
+class Optimizer(Rule, Saved):
     """Base of the rules: updates `params`, an iterable of Tensors, from their gradients.
 
     A hyperparameter is a number, a schedule (a callable of the step t = 1, 2, ...), or an array
     with one value per coordinate, which is copied; it stays an attribute that may be set between
     steps. A rule that is `eager` calls its kernels instead of what was traced of them.
     """
-
-    kernel: ClassVar[Callable[..., None]]  # the pass that moves p
-    diagonal: ClassVar[Callable[..., Array] | None] = None
-    rate: ClassVar[Callable[..., Any] | None] = None  # what multiplies the direction; lr, if None
-    passes: ClassVar[tuple[str, ...]] = ("kernel",)
-    after_projection: ClassVar[tuple[str, ...]] = ()  # passes of what the projection has left
-    per_tensor: ClassVar[tuple[str, ...]] = ()  # passes that see whole tensors in place of blocks
-    reductions: ClassVar[tuple[str, ...]] = ()  # functions of more state that are no passes
-    given: ClassVar[tuple[str, ...]] = ()  # scalars that `update` gives to its passes
-    projected: ClassVar[str] = "p"  # the array that a projection moves
-    needs_closure: ClassVar[bool] = False
-    oracle: ClassVar[str] = ""  # whose trajectories it was compared with
-
-    def __init_subclass__(cls) -> None:
-        super().__init_subclass__()
-        if hasattr(cls, "kernel") and not cls.__name__.startswith("_"):  # else a base of rules
-            register(cls)
 
     def __post_init__(self) -> None:
         self.params = owned = Parameters.of(self.params)
@@ -76,17 +58,10 @@ class Optimizer(Configured, Saved):
         self._state = State(
             owned, self.state_names(), self.start, bool(self.per_tensor), self.writes_state
         )
-        self._sums: dict[Any, list[Any]] = {}  # what `sum_over` goes over, by its names
+        self._sums = Sums(self._state, owned)
         self._measured: FlatPass | None = None
         self._passes = build(self)
         owned.claim(self)
-
-    @classmethod
-    def state_names(cls) -> list[str]:
-        """The names of the rule's state, as its passes and reductions spell them."""
-        functions = (*cls.passes, *cls.after_projection, *cls.reductions)
-        every = [name for one in functions for name in signature_of(getattr(cls, one)).positional]
-        return [name for name in dict.fromkeys(every) if name not in ("p", "g")]
 
     @property
     def state(self) -> dict[str, Array]:
@@ -100,15 +75,6 @@ class Optimizer(Configured, Saved):
 
     # What a rule may override
 
-    def start(self, p: Array) -> dict[str, Any]:
-        """State that does not start as zeros, by name, from the parameters p.
-
-        An array is copied; a Python float or 0-d array is a number, float64, one for the whole
-        rule. p is one flat array, and for a rule with passes per_tensor each tensor in turn, whose
-        arrays may have any shape.
-        """
-        return {}
-
     def update(self) -> None:
         """Move the parameters: apply every pass, or whatever a rule does between them."""
         for name in self.passes:
@@ -121,7 +87,7 @@ class Optimizer(Configured, Saved):
         one: Any = self._passes[name]
         values: Places = self._values  # type: ignore[assignment]
         if given:
-            values = values | {n: self._number(n, x) for n, x in given.items()}
+            values = values | {n: as_given(type(self), n, x) for n, x in given.items()}
         try:
             numbers = one.numbers(values)
         except KeyError as missing:
@@ -132,35 +98,13 @@ class Optimizer(Configured, Saved):
         vars(self)["_untouched"] = False
         one.run(numbers)
 
-    def _number(self, name: str, value: Any) -> Any:
-        """A given number as passes take it: a float, or on a device a 0-d array of float64."""
-        if name not in self.given:
-            raise TypeError(
-                f"the update of {type(self).__name__} gives {name}, which is not in `given`; list "
-                f"it there, as in given = ({name!r},)."
-            )
-        if hasattr(value, "ndim"):
-            if not current().on_host:
-                return value.astype("float64", copy=False)
-            value = float(value)
-        if value != value:
-            raise FloatingPointError(f"{name} is NaN")
-        return value
-
     def sum_over(self, function: Callable[..., Array]) -> Any:
         """The sum of function(...), 0-d, over pieces of all arrays that its parameters name.
 
         In float64, a Python float on the host and a 0-d array on a device. The pieces are the same
         whatever the size of a block, so that the sum is, bit for bit.
         """
-        names = signature_of(function).positional
-        if names not in self._sums:
-            blocks = self._state.blocks(names, summed_length(self._owned))
-            self._sums[names] = [[views[n] for n in names] for _, views in blocks]
-        sums = [function(*arrays) for arrays in self._sums[names]]
-        if current().on_host:
-            return float(sum(map(float, sums)))
-        return sum(sums[1:], sums[0].astype("float64", copy=False))
+        return self._sums(function)
 
     # What users call
 
@@ -185,20 +129,12 @@ class Optimizer(Configured, Saved):
     def check_step(self) -> None:
         """Raise what the next step would raise before it changes anything: RuntimeError where a
         parameter was frozen since, ValueError for a schedule that leaves its range."""
-        self._check_frozen()
+        check_frozen(self._owned, type(self).__name__)
         self._prepared().at(self.t + 1)
-
-    def _check_frozen(self) -> None:
-        for name, tensor in self._owned.items():
-            if not tensor.requires_grad:
-                raise RuntimeError(
-                    f"{name} was frozen, requires_grad=False, after {type(self).__name__} took it; "
-                    "set it to True and wrap the optimizer in optim.Frozen, or build one without."
-                )
 
     def _advance(self) -> None:
         """Update the parameters once from the gradients they have."""
-        self._check_frozen()
+        check_frozen(self._owned, type(self).__name__)
         own = vars(self)  # past __setattr__, which takes its time
         before, t = own["_values"], own["t"] + 1
         own["_values"] = (own["_settings"] or self._prepare()).at(t)
@@ -218,7 +154,7 @@ class Optimizer(Configured, Saved):
                 raise
             raise FloatingPointError(
                 f"{self} at step {t}: {error} in {self._owned.dtype}; "
-                f"{self._largest_gradient()}; lower lr, or clip the gradients."
+                f"{largest_gradient(self._owned)}; lower lr, or clip the gradients."
             ) from error
 
     def _project(self, projection: Projection) -> None:
@@ -306,11 +242,3 @@ class Optimizer(Configured, Saved):
         check_shapes(saved["shapes"], self._owned)
         self.t = saved["t"]
         self._values = None  # there is no last step
-
-    def _largest_gradient(self) -> str:
-        with np.errstate(all="ignore"):
-            peaks = {
-                n: float(abs(to_host(t._grad)).max()) for n, t in self._owned.items() if t.size
-            }
-        name = max(peaks, key=lambda n: (not np.isfinite(peaks[n]), peaks[n]))
-        return f"the largest gradient is {peaks[name]:.3g}, of {name}"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from optim.engine.printing import identifiers, statements
-from optim.engine.trace import Entry, Value
+from optim.engine.program import Entry, Value
 from optim.engine.whole import Timed
 
 At = Callable[[str, str], str]  # an element: of which array, and by "i", "k" or "ki"

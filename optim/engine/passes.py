@@ -16,10 +16,12 @@ from optim.engine.eager import Number, coordinates
 from optim.engine.functions import ROUNDED_ANYHOW
 from optim.engine.hoist import Hoisted, shape_of
 from optim.engine.playback import Playback
+from optim.engine.program import places
 from optim.engine.settings import Places
+from optim.engine.signature import signature_of
 from optim.engine.state import State
 from optim.engine.threads import block_length, useful_threads
-from optim.engine.trace import check_literals, places, signature_of, trace
+from optim.engine.trace import check_literals, trace
 
 Function = Callable[..., Any]
 Scalars = dict[str, int]  # by name: of how many parts it is a tuple, or 0
@@ -62,7 +64,9 @@ class FlatPass:
         self.program = trace(function, names, numbers, tuple(scalars.items()))
         check_literals(function, self.program, params.dtype)
         self._arithmetic: Any = Hoisted(self.program)
-        self._arguments = [(name, name in numbers) for name in self._arithmetic.arguments]
+        arguments = self._arithmetic.arguments
+        self._scalars = [name for name in arguments if name not in numbers]
+        self._numbers = [name for name in arguments if name in numbers]
         if not current().on_host:
             from optim.engine.cuda import Arithmetic
 
@@ -81,14 +85,14 @@ class FlatPass:
 
         Raises FloatingPointError for what overflows.
         """
-        arrays = self._state.arrays
         arguments = []
-        for name, in_state in self._arguments:
-            value = arrays[name] if in_state else values[name]
-            plain = in_state and not value.ndim and type(value) is np.ndarray
+        for name in self._numbers:
+            value = self._state.arrays[name]
+            plain = not value.ndim and type(value) is np.ndarray
             arguments.append(value.item() if plain else value)
-        found: list[Any] = self._arithmetic(arguments)
-        return found
+        arguments += [values[name] for name in self._scalars]  # which come after, in a program
+        numbers: list[Any] = self._arithmetic(arguments)
+        return numbers
 
     def run(self, numbers: list[Any]) -> None:
         """Keep the numbers that are the state's, and do the loop with the others."""

@@ -12,9 +12,9 @@ import numpy as np
 
 from minigrad.backend import Array
 from optim.engine.functions import numpy_function
+from optim.engine.program import Program, Value
 from optim.engine.state import Block
 from optim.engine.threads import share
-from optim.engine.trace import Program, Value
 
 PAIR = 2  # NumPy takes twice as long in place on one element as on two
 

@@ -9,7 +9,7 @@ from itertools import count
 from math import isfinite
 
 from optim.engine.functions import text
-from optim.engine.trace import Entry, Value
+from optim.engine.program import Entry, Value
 
 Names = dict[Value, str]
 

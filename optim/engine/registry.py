@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from minigrad.errors import nearest
 from minigrad.tensor import Tensor
-from optim.engine.trace import signature_of
+from optim.engine.signature import signature_of
 
 if TYPE_CHECKING:
     from optim.engine.optimizer import Optimizer
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 RULES: dict[str, type[Optimizer]] = {}  # every rule by its lower-case name
 
 
-def register(rule: type[Optimizer]) -> None:
+def register(rule: Any) -> None:
     """Add a rule; raises TypeError where another has its name, or for passes that are none.
 
     One of the same module and place, as of a cell that ran again, takes the place of the old.
@@ -31,7 +31,7 @@ def register(rule: type[Optimizer]) -> None:
     RULES[rule.__name__.lower()] = rule
 
 
-def _check_passes(rule: type[Optimizer]) -> None:
+def _check_passes(rule: Any) -> None:
     passes = (*rule.passes, *rule.after_projection)
     for name in (*passes, *rule.reductions, "diagonal", "rate"):
         if getattr(rule, name) and not isinstance(getattr_static(rule, name), staticmethod):

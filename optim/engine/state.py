@@ -74,15 +74,15 @@ class State:
         self.arrays[name] = (xp if there else np).array(value, "float64")
 
     def set_number(self, name: str, value: Any) -> None:
-        """Keep a number; an array, of one value per coordinate or of a device, takes the place of
-        the one before."""
+        """Keep a number: in the array that it has, but in one of its own where it becomes one value
+        per coordinate, and as it is where it lies on a device."""
         held = self.arrays[name]
-        if not isinstance(value, float | int):
-            self.arrays[name] = value
-        elif held.ndim:
+        if isinstance(value, float) and not held.ndim:
+            held.fill(value)
+        elif isinstance(value, float | np.ndarray) and held.shape == np.shape(value):
             held[...] = value
         else:
-            held.fill(value)
+            self.arrays[name] = np.array(value) if isinstance(value, float) else value
 
     def blocks(self, names: Iterable[str], length: int) -> Iterator[Block]:
         """Views of at most `length` coordinates of the arrays, none across two spans."""

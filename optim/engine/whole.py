@@ -15,8 +15,8 @@ from minigrad.backend import Array, current, xp
 from optim.engine.functions import ROUNDED_ANYHOW
 from optim.engine.hoist import evaluate, wide
 from optim.engine.passes import FlatPass
+from optim.engine.program import Entry, Program, Value
 from optim.engine.settings import Places
-from optim.engine.trace import Entry, Program, Value
 
 
 @cache

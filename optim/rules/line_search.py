@@ -4,7 +4,7 @@ from collections.abc import Callable
 from math import inf, isfinite, sqrt
 from typing import NamedTuple
 
-ENOUGH, FLAT = 1e-4, 0.9  # c1 and c2 of the conditions
+C1, C2 = 1e-4, 0.9  # of the conditions
 
 
 class Point(NamedTuple):
@@ -35,8 +35,8 @@ def strong_wolfe(
         point = Point(step, *at(step))
         if point.loss < lowest.loss:
             lowest = point
-        falls = point.loss <= loss + ENOUGH * step * slope
-        if falls and abs(point.slope) <= -FLAT * slope:
+        falls = point.loss <= loss + C1 * step * slope
+        if falls and abs(point.slope) <= -C2 * slope:
             return step
         if bracket is None:
             if not falls or (i and point.loss >= last.loss):

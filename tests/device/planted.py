@@ -30,7 +30,7 @@ class Mistake(NamedTuple):
 
 
 OPS, TENSOR, DRIVER = "minigrad/ops.py", "minigrad/tensor.py", "optim/engine/optimizer.py"
-ADAM = "optim/rules/adam.py"
+CUDA, PASSES = "optim/engine/cuda.py", "optim/engine/passes.py"
 MISTAKES = [
     Mistake(
         "np.maximum in relu",
@@ -127,7 +127,12 @@ MISTAKES = [
         "array = xp.zeros(",
         "array = __import__('numpy').zeros(",
     ),
-    Mistake("np.sqrt in a kernel", ADAM, "xp.sqrt(", "__import__('numpy').sqrt("),
+    Mistake(
+        "np.square in a reduction",
+        "optim/rules/parameter_free.py",
+        "xp.square(",
+        "__import__('numpy').square(",
+    ),
     Mistake(
         "np.asarray of a gradient",
         DRIVER,
@@ -154,10 +159,40 @@ MISTAKES = [
         "        self._owned.materialize_grads()\n        to_host(self._owned.spans[0].grad)\n",
     ),
     Mistake(
-        "a kernel that is not fused",
-        "optim/engine/passes.py",
-        "function if self.per_tensor else backend.fuse(function)",
-        "function",
+        "a pass that is played on a device",
+        PASSES,
+        "            maker = Cuda\n",
+        "            pass\n",
+    ),
+    Mistake("a literal in double", CUDA, '"T({})"', '"{}"'),
+    Mistake("a function that is not defined", CUDA, "if function in called", "if not called"),
+    Mistake(
+        "a sum in the dtype of the arena", CUDA, 'f"float64 at_{names[v]}"', 'f"T at_{names[v]}"'
+    ),
+    Mistake("an array that is read and written twice", CUDA, " and n not in written]", "]"),
+    Mistake(
+        "a look at the numbers of the state",
+        PASSES,
+        "not value.ndim and type(value) is np.ndarray",
+        "not value.ndim",
+    ),
+    Mistake(
+        "numbers of sums that begin on the host",
+        "optim/engine/building.py",
+        "opt._state.move_to_device(",
+        "str(",
+    ),
+    Mistake(
+        "numbers of sums that go on on the host",
+        "optim/engine/state.py",
+        "value.ndim or name in self.on_device",
+        "value.ndim",
+    ),
+    Mistake(
+        "a choice between numbers by one of the host",
+        "optim/engine/hoist.py",
+        'entry.function == "where" and',
+        "not entry and",
     ),
     Mistake(
         "blocks on a device",
@@ -172,16 +207,10 @@ MISTAKES = [
         'value.astype("float64")',
     ),
     Mistake(
-        "scalars as Python floats",
-        "minigrad/backend.py",
-        "scalar=lambda value, dtype: np.dtype(dtype).type(value)",
-        "scalar=lambda value, dtype: float(value)",
-    ),
-    Mistake(
-        "scalars as arrays of the host",
-        "minigrad/backend.py",
-        "scalar=lambda value, dtype: np.dtype(dtype).type(value)",
-        "scalar=np.asarray",
+        "numbers as arrays of the host",
+        CUDA,
+        "given = numbers\n",
+        "given = list(map(__import__('numpy').asarray, numbers))\n",
     ),
     Mistake(
         "a mask to assign by",
@@ -191,8 +220,8 @@ MISTAKES = [
     ),
     Mistake(
         "a kernel compiled anew in every step",
-        "minigrad/backend.py",
-        "        if names not in fused:\n",
+        PASSES,
+        "        if executor is None:\n",
         "        if True:\n",
     ),
     Mistake(
@@ -204,20 +233,20 @@ MISTAKES = [
     Mistake(
         "a branch on the norm",
         "optim/wrappers/clip.py",
-        "factor = xp.asarray(1 / xp.maximum(excess, 1), self.params.dtype)",
-        "factor = xp.asarray(1 / max(excess, 1), self.params.dtype)",
+        "xp.maximum(self._norm() / self.norm, 1)",
+        "max(self._norm() / self.norm, 1)",
     ),
     Mistake(
-        "the larger by Python",
+        "the loss as a float in a step",
         "optim/rules/closure.py",
-        'xp.maximum(self._loss.data - scalars["f_min"], 0)',
-        'max(self._loss.data - scalars["f_min"], 0)',
+        "loss=self._loss.data, square",
+        "loss=float(self._loss.data), square",
     ),
     Mistake(
         "the norm as a float",
         "optim/wrappers/sam.py",
-        "1 / xp.maximum(norm, self._tiny)",
-        "1 / max(float(norm), self._tiny)",
+        "1 / xp.maximum(self._norm(), self._tiny)",
+        "1 / max(float(self._norm()), self._tiny)",
     ),
     Mistake(
         "every point that is played on the host",
@@ -227,10 +256,10 @@ MISTAKES = [
         "device/test_experiments_on_device.py",
     ),
     Mistake(
-        "a sum for every coordinate",
-        "optim/rules/parameter_free.py",
-        '"r": first, "s": xp.asarray(0.0)}',
-        '"r": first}',
+        "a sum that is converted twice",
+        DRIVER,
+        'sums[0].astype("float64", copy=False)',
+        'sums[0].astype("float64")',
     ),
 ]
 

@@ -58,10 +58,8 @@ def device(monkeypatch):
         getDeviceProperties=lambda i: properties,
     )
     cuda = SimpleNamespace(runtime=runtime)
-    cupy = SimpleNamespace(
-        cuda=cuda, asarray=np.asarray, asnumpy=np.array, sqrt=np.sqrt, linalg=np.linalg
-    )
-    cupy.fuse = lambda kernel: kernel
+    cupy = SimpleNamespace(cuda=cuda, asarray=np.asarray, asnumpy=np.array, linalg=np.linalg)
+    cupy.ElementwiseKernel = lambda *text: lambda g, lr, p: p.__isub__(lr * np.sign(g))
     monkeypatch.setitem(sys.modules, "cupy", cupy)
     installed(monkeypatch, "cupy-cuda0x")
     driver_says(monkeypatch, subprocess.CompletedProcess((), 0, SMI, ""))
@@ -92,6 +90,17 @@ def test_without_a_gpu_the_numpy_side_is_reported_and_enough(capsys):
     assert not {"device", "CUDA"} & set(said)
 
 
+def test_numba_is_told_or_how_to_get_it(capsys, monkeypatch):
+    def missing(name):
+        raise doctor.PackageNotFoundError(name)
+
+    monkeypatch.setattr(doctor, "version", lambda name: "0.99")
+    assert report(capsys)["numba"] == "0.99"
+    monkeypatch.setattr(doctor, "version", missing)
+    cure = "To step faster, pip install 'minigrad-optim[numba]'."
+    assert report(capsys)["numba"] == f"not installed -> {cure}"
+
+
 def test_what_the_environment_sets_is_named(capsys, monkeypatch):
     monkeypatch.setenv("MINIGRAD_BACKEND", "cupy")
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
@@ -106,7 +115,7 @@ def test_a_device_is_named_and_tried(capsys, device):
     assert said["CUDA"] == "12.9 in CuPy, up to 13.0 in the driver"
     assert said["device 0"] == "NVIDIA Z9, 80.0 GiB, compute capability 9.0"
     assert {said[f"cupy: {name}"] for name in doctor.PROBES} == {"right"}
-    assert not any("->" in text for text in said.values())
+    assert not any("->" in text for what, text in said.items() if what != "numba")
 
 
 def test_the_version_of_a_wheel_is_told(capsys, monkeypatch):
@@ -116,9 +125,9 @@ def test_the_version_of_a_wheel_is_told(capsys, monkeypatch):
 
 
 def test_a_result_that_is_wrong_is_seen(capsys, device):
-    device.sqrt = lambda x: x
+    device.ElementwiseKernel = lambda *text: lambda g, lr, p: p.__isub__(lr)
     said = report(capsys)
-    assert said["cupy: kernel"].startswith("wrong: [1.125, 1.")
+    assert said["cupy: kernel"].startswith("wrong: [0.5, 1.")
     assert "-> pip uninstall cupy-cuda0x, then pip install" in said["cupy: kernel"]
     assert said["cupy: product"] == said["cupy: eigenvalues"] == "right"
 

@@ -1,10 +1,10 @@
 """A device against NumPy, op by op and rule by rule: `make gpu`.
 
 Errors are relative to the larger of 1 and |x|. A device adds up in another order than NumPy,
-rounds a * b + c once, and has exp and its kin to a few units in the last place: some roundings,
-6e-8 and 1e-16 each, of which a few steps or a sum of a hundred numbers collect a hundred.
-Trajectories in which single roundings grow by more are allowed ten times what NumPy's own moves
-when every gradient is off by one rounding.
+rounds a * b + c once in its own kernels, and has exp and its kin to a few units in the last place:
+some roundings, 6e-8 and 1e-16 each, of which a few steps or a sum of a hundred numbers collect a
+hundred. Trajectories in which single roundings grow by more are allowed ten times what NumPy's own
+moves when every gradient is off by one rounding. A rule that does none of that has NumPy's bits.
 """
 
 import os
@@ -18,8 +18,11 @@ import pytest
 
 import optim
 from minigrad.tape import OPS
+from optim.engine.functions import ROUNDED_ANYHOW
+from optim.engine.passes import FlatPass
 from tests.device import device_side
-from tests.driving import host_only
+from tests.driving import host_only, start, tensors
+from tests.rules.table import TABLE
 
 ROOT = Path(__file__).parents[2]
 TOLERANCE = {"float32": 1e-5, "float64": 1e-12}
@@ -117,6 +120,27 @@ def test_rule(name, results):
 
 
 @gpu
+@pytest.mark.parametrize("rule", TABLE, ids=lambda rule: rule.__name__)
+def test_rule_bit_for_bit(rule, results):
+    if not is_exact(rule):
+        pytest.skip("sums over coordinates, or does what libraries round differently")
+    mine = [key for key in results.numpy if key.startswith(f"rule/{rule.__name__}/")]
+    assert mine
+    for key in mine:
+        np.testing.assert_array_equal(results.device[key], results.numpy[key], err_msg=key)
+
+
+def is_exact(rule):
+    """Whether each coordinate is for itself, in operations that have one right result."""
+    if rule.per_tensor or not TABLE[rule].elementwise:
+        return False
+    passes = rule(tensors(start()))._passes.values()
+    programs = [one.program for one in passes if isinstance(one, FlatPass)]
+    functions = {entry.function for one in programs for entry in (*one.hoisted, *one.loop)}
+    return not functions & ROUNDED_ANYHOW
+
+
+@gpu
 def test_training(results):
     compare(results, "training/")
 
@@ -146,6 +170,10 @@ def test_report_of_the_largest_errors(results):
             mine = {key: pair for key, pair in errors.items() if f"/{dtype}/" in key}
             worst = max(mine, key=lambda key: mine[key][0] / mine[key][1])
             print("{}: error {:.1e}, allowed {:.1e}".format(worst, *mine[worst]))
+
+
+def test_most_rules_are_exact():
+    assert sum(map(is_exact, TABLE)) >= 37
 
 
 def test_every_op_and_every_rule_is_compared_in_both_dtypes():

@@ -13,7 +13,7 @@ from optim.engine import javascript
 from optim.engine.functions import ROUNDED_ANYHOW
 from optim.engine.hoist import evaluate
 from optim.engine.passes import FlatPass
-from optim.engine.trace import Value
+from optim.engine.program import Value
 from optim.engine.whole import one_program
 from optim.schedules import InverseSqrt
 from tests.driving import feed, host_only

@@ -7,7 +7,7 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from benchmarks import bandwidth, graphs, reddi, report, steps, training
+from benchmarks import bandwidth, bars, figure, graphs, reddi, report, steps, training
 from benchmarks.comparison import CHECKED, Work, compare
 from benchmarks.cores import Cores
 from benchmarks.groups import GROUPS, MODELS
@@ -32,8 +32,8 @@ pytestmark = host_only  # what is measured is NumPy
 def test_a_bar_is_a_ratio_or_so_many_seconds_more(bar, ours, theirs, passes):
     assert bar.allows(ours, theirs) == passes
     ours, its = rows_of("work", {"ours": [ours] * 3, "it": [theirs] * 3}, [bar])
-    assert its.verdict == ("PASS" if passes else "MISS")
-    assert ours.verdict == ""
+    assert its.bars == [f"{bar}: {'PASS' if passes else 'MISS'}"]
+    assert ours.bars == []
 
 
 def test_a_bar_is_held_against_the_median_of_the_fastest_of_its_names():
@@ -45,16 +45,32 @@ def test_a_bar_is_held_against_the_median_of_the_fastest_of_its_names():
         "autograd": [1.0, 1.0, 1.0],
         "mygrad": [],
     }
-    rows = {row.contestant: row for row in rows_of("work", times, [Bar(("torch", "jax"), 0.6)])}
-    verdicts = {name: row.verdict for name, row in rows.items()}
-    assert verdicts == {**dict.fromkeys(times, ""), "torch fused": "MISS"}
-    assert rows["torch fused"].ratio == pytest.approx(2 / 3)
-    assert rows["mygrad"].ratio is rows["mygrad"].median is None
+    bar = Bar(("torch default", "torch fused", "jax"), 0.6)
+    rows = {row.contestant: row for row in rows_of("work", times, [bar])}
+    found = {name: row.bars for name, row in rows.items() if row.bars}
+    assert found == {"torch fused": ["ours <= 0.6: MISS"]}
+    assert rows["torch fused"].ratios == {"ours": pytest.approx(2 / 3)}
+    assert rows["mygrad"].ratios == {} and rows["mygrad"].median is None
+
+
+def test_each_of_ours_has_bars_of_its_own():
+    times = {"ours": [4.0] * 3, "ours numba": [1.0] * 3, "torch fused": [2.0] * 3}
+    found = [
+        Bar("torch fused", 2.5),
+        Bar("torch fused", 0.4, whose="ours numba"),
+        Bar("ours", 0.25, whose="ours numba"),
+    ]
+    ours, _, torch = rows_of("work", times, found)
+    assert torch.bars == ["ours <= 2.5: PASS", "ours numba <= 0.4: MISS"]
+    assert ours.bars == ["ours numba <= 0.25: PASS"]
+    assert torch.ratios == {"ours": 2.0, "ours numba": 0.5}
+    assert torch.cells()[6:8] == ["2.00", "0.50"]
 
 
 def test_a_bar_against_nobody_gives_no_verdict():
-    rows = rows_of("work", {"ours": [1.0, 1.0], "jax": []}, [Bar("jax", 1)])
-    assert [row.verdict for row in rows] == ["", ""]
+    times = {"ours": [1.0, 1.0], "jax": [], "ours numba": []}
+    rows = rows_of("work", times, [Bar("jax", 1), Bar("ours", 1, whose="ours numba")])
+    assert not any(row.bars for row in rows)
 
 
 def test_measurements_take_turns():
@@ -117,6 +133,20 @@ def test_the_training_step_by_hand_is_ours(sizes):
     assert ours[0] != ours[-1]
 
 
+@pytest.mark.parametrize("parallel", [False, True])
+def test_the_compiled_adam_by_hand_is_the_one_in_numpy(parallel, monkeypatch):
+    pytest.importorskip("numba")
+    monkeypatch.setattr(training, "MANY", 0 if parallel else 10**6)
+    (p, g), steps_of = steps.task((7, 7)), (training.adam_in_numpy, training.adam_in_numba)
+    results = [p.reshape(-1).copy() for _ in steps_of]
+    for make, result in zip(steps_of, results, strict=True):
+        step = make(result, g.reshape(-1))
+        for _ in range(CHECKED):
+            step()
+    assert results[1] == pytest.approx(results[0], rel=1e-5)
+    assert abs(results[0] - p.reshape(-1)).min() > 4e-3
+
+
 @pytest.mark.parametrize("rule", steps.STATE)
 def test_the_rule_of_the_textbook_is_ours(rule):
     ours, textbook = (
@@ -165,6 +195,14 @@ def test_the_replay_does_what_the_loop_does():
     assert next(reddi.replay(1, 1)) == pytest.approx(next(reddi.stepwise(1, 1)), rel=1e-10)
 
 
+@pytest.mark.parametrize("schedule", [None, reddi.inverse_sqrt])
+def test_playing_in_stretches_does_what_the_loop_does(schedule, monkeypatch):
+    monkeypatch.setattr(reddi, "VALUES", 3000)  # 1,000 steps of 3 copies
+    played, loop = reddi.played(2500, 3, schedule), reddi.stepwise(2500, 3)
+    for _ in range(2):
+        assert next(played) == pytest.approx(next(loop), rel=1e-10)
+
+
 def test_works_are_named_once_and_their_bars_meet_somebody():
     for full in (True, False):
         works = [work for group in GROUPS.values() for s in group(full, False) for work in s]
@@ -172,8 +210,26 @@ def test_works_are_named_once_and_their_bars_meet_somebody():
         for work in works:
             assert "ours" in work.contestants
             for bar in work.bars:
-                assert any(name.startswith(bar.names) for name in work.contestants)
+                assert bar.whose in work.contestants
+                assert any(map(bar.meets, work.contestants))
+            assert not {*work.most, *work.scale} - {*work.contestants}
+            if work.headline:
+                assert work.contestants.keys() <= figure.STYLES.keys()
     assert sum(work.name.startswith(tuple(MODELS)) for work in works) == len(MODELS)
+
+
+def test_every_bar_is_one_of_a_work():
+    works = [work for group in GROUPS.values() for s in group(True, False) for work in s]
+    held = {work.name: (work.bars, work.most) for work in works}
+    for name, of_name in bars.COMPILED.items():
+        assert held[f"{name}, 79,510 parameters, one thread"] == ((of_name,), {})
+    for name, of_name in bars.STEP.items():
+        assert held[f"{name}, 10,000,000 parameters"] == (of_name, {})
+    numba = [most["ours numba"] for _, most in held.values() if "ours numba" in most]
+    assert sorted(numba) == sorted([*bars.PLAYED.values(), *bars.PLAYED_BY_A_FUNCTION.values()])
+    of_models = [held[f"{m}, batch {b}"][0] for m in MODELS for b in bars.OURS_OF_RIVALS[m]]
+    ratios = [bar.ratio for found in of_models for bar in found if bar.whose == "ours numba"]
+    assert ratios == [r for table in bars.NUMBA_OF_RIVALS.values() for r in table.values()]
 
 
 def test_contestants_that_fail_or_differ_say_so():
@@ -182,11 +238,31 @@ def test_contestants_that_fail_or_differ_say_so():
     every = {"ours": tiny["SGD"], "same": tiny["SGD"], "other": tiny["Lion"], "no": tiny["none"]}
     work = Work("a step", every, (Bar("same", 1e6),), scale={"same": 1e9})
     rows = {row.contestant: row for row in compare([work], 2, 1e-4, threads=1, wait=lambda: None)}
-    assert rows["same"].verdict == "PASS"  # of the scaled times
+    assert rows["same"].bars == ["ours <= 1e+06: PASS"]  # of the scaled times
     assert rows["same"].median > 1e3 * rows["ours"].median
     assert rows["other"].note.startswith("WRONG")
     assert rows["no"].note.startswith("cannot: ")
     assert not rows["other"].times and not rows["no"].times
+
+
+def test_a_contestant_whose_name_says_numba_compiles():
+    pytest.importorskip("numba")
+    compiles = "__import__('minigrad').backend.current().compiles"
+    asked = partial(eval, f"__import__('itertools').repeat({compiles})")
+    work = Work("whether", dict.fromkeys(("ours", "ours numba"), asked), first=1)
+    rows = compare([work], 2, 1e-4, threads=1, wait=lambda: None)
+    assert [row.note for row in rows] == ["", "WRONG: gives 1 after the first steps, ours 0"]
+
+
+def test_what_was_before_is_imported_from_its_folder(tmp_path):
+    for name in ("minigrad", "optim", "models"):
+        (tmp_path / f"{name}.py").write_text("number = 3")
+    number = "getattr(__import__('minigrad'), 'number', 1)"
+    which = partial(eval, f"__import__('itertools').repeat({number})")
+    every = {name: which for name in ("ours", "ours before")}
+    work = Work("a number", every, first=1)
+    rows = compare([work], 2, 1e-4, threads=1, wait=lambda: None, before=tmp_path)
+    assert [row.note for row in rows] == ["", "WRONG: gives 3 after the first steps, ours 1"]
 
 
 @pytest.mark.parametrize(
@@ -205,7 +281,7 @@ def test_why_a_contestant_cannot(modules, make, why):
 
 
 def test_the_readmes_table_is_of_medians(tmp_path):
-    rows = rows_of("a step", {"ours": [2e-3] * 3, "jax": [1e-3] * 3, "mygrad": []})
+    rows = rows_of("a step", {"jax": [1e-3] * 3, "ours": [2e-3] * 3, "mygrad": []})
     for row in rows:
         row.group, row.headline = "training", True
     facts = {

@@ -16,7 +16,7 @@ import minigrad
 import optim
 from minigrad import Tensor, ops, to_host
 from models import MLP
-from optim.rules.line_search import ENOUGH, FLAT, strong_wolfe
+from optim.rules.line_search import C1, C2, strong_wolfe
 from tests.driving import host_only
 from tests.rules.closure import NAMED, X0, A, Run, log_cosh, rosenbrock
 
@@ -194,7 +194,7 @@ def test_every_step_satisfies_the_strong_wolfe_conditions(objective, x0):
         if np.abs(g0).max() < 1e-6:
             break
         along = after - before
-        assert f1 <= f0 + ENOUGH * along @ g0 and abs(along @ g1) <= FLAT * abs(along @ g0)
+        assert f1 <= f0 + C1 * along @ g0 and abs(along @ g1) <= C2 * abs(along @ g0)
         before = after
 
 
@@ -245,7 +245,7 @@ def test_the_search_satisfies_its_conditions(slope, curvature, trial):
 
     t = strong_wolfe(at, 0.0, slope, trial, 60)
     loss, along = at(t)
-    assert loss <= ENOUGH * t * slope and abs(along) <= FLAT * abs(slope)
+    assert loss <= C1 * t * slope and abs(along) <= C2 * abs(slope)
 
 
 def test_the_search_ends_where_no_number_is_left_between_its_points():

@@ -93,6 +93,8 @@ class ElementwiseKernel:
             kind, name, expression = match.groups()
             tree = ast.parse(expression, mode="eval")
             read = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+            if any(isinstance(part, ast.Constant) for part in _outside_casts(tree)):
+                raise TypeError(f"{self.name}: {line!r} computes in double, with such a literal.")
             if unknown := read - known - self._functions - {"T"}:
                 raise NameError(f"{self.name}: {unknown} undefined in {line!r}.")
             if (name in known) if kind else (name not in written):
@@ -119,18 +121,18 @@ class ElementwiseKernel:
         shape = np.broadcast_shapes(*[one.shape for one in arrays])
         dtypes = self._dtypes(read, written)
         if not written:
-            written = [np.empty(shape, dtypes[p.type]) for p in self.outs]
+            arrays += (written := [np.empty(shape, dtypes[p.type]) for p in self.outs])
         for one in written:
             if one.shape != shape:
                 raise ValueError(f"Out shape is mismatched: {one.shape}, not {shape}.")
-            if any(np.may_share_memory(one, other) for other in arrays if other is not one):
+            if sum(np.may_share_memory(one, other) for other in arrays) > 1:
                 raise ValueError(f"{self.name} writes what it also has under another name.")
         if 0 not in shape:
             counts["launches"] += 1
             before = [one.copy() for one in written]
             self.run(dtypes.get("T"), read, written)
             for launches in _recorded:
-                kept = [np.copy(one) for one in read]
+                kept = [one.copy() if isinstance(one, np.ndarray) else one for one in read]
                 after = [one.copy() for one in written]
                 launches.append(Launch(self, dtypes.get("T"), kept, before, after))
         result = [Array(one) for one in written]
@@ -170,6 +172,15 @@ class ElementwiseKernel:
             if kind and np.asarray(value).dtype != types[kind]:
                 raise TypeError(f"{self.name}: {name} is a {np.asarray(value).dtype}, not {kind}.")
             known[name] = np.copy(value)[()]  # not a name of what is written later
+
+
+def _outside_casts(tree: ast.AST) -> Iterator[ast.AST]:
+    """The parts of an expression that are no argument of T(...)."""
+    yield tree
+    if isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name) and tree.func.id == "T":
+        return
+    for part in ast.iter_child_nodes(tree):
+        yield from _outside_casts(part)
 
 
 def _parameters(said: str) -> list[Parameter]:

@@ -1,16 +1,18 @@
-"""What a rule is set to: its hyperparameters as attributes, checked whenever they are set."""
+"""What a rule declares, and what it is set to, which is checked whenever it is set."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import field, fields
 from typing import TYPE_CHECKING, Any, ClassVar, dataclass_transform
 
 import numpy as np
 
 from minigrad.arena import Parameters
+from minigrad.backend import Array
 from minigrad.errors import nearest
 from minigrad.tensor import Tensor
 from optim.engine.declared import Declared
 from optim.engine.kinds import kinds
+from optim.engine.registry import register
 from optim.engine.settings import (
     Places,
     Settings,
@@ -20,13 +22,14 @@ from optim.engine.settings import (
     own_copy,
     value_at,
 )
+from optim.engine.signature import signature_of
 from optim.projections import Projection
 
 NOT_SETTINGS = ("params", "projection", "eager")  # fields that are no hyperparameters
 
 
 @dataclass_transform(kw_only_default=True, field_specifiers=(field,))
-class Configured(Declared):
+class Rule(Declared):
     """Base of the rules: makes the fields of every subclass keyword arguments that may be set."""
 
     kw_only = True
@@ -34,6 +37,17 @@ class Configured(Declared):
     projection: Projection | None = None
     eager: bool = False
 
+    kernel: ClassVar[Callable[..., None]]  # the pass that moves p
+    diagonal: ClassVar[Callable[..., Array] | None] = None
+    rate: ClassVar[Callable[..., Any] | None] = None  # what multiplies the direction; lr, if None
+    passes: ClassVar[tuple[str, ...]] = ("kernel",)
+    after_projection: ClassVar[tuple[str, ...]] = ()  # passes of what the projection has left
+    per_tensor: ClassVar[tuple[str, ...]] = ()  # passes that see whole tensors in place of blocks
+    reductions: ClassVar[tuple[str, ...]] = ()  # functions of more state that are no passes
+    given: ClassVar[tuple[str, ...]] = ()  # scalars that `update` gives to its passes
+    projected: ClassVar[str] = "p"  # the array that a projection moves
+    needs_closure: ClassVar[bool] = False
+    oracle: ClassVar[str] = ""  # whose trajectories it was compared with
     eps_of_squares: ClassVar[bool] = False  # whether eps is added to squares, not to roots
 
     if TYPE_CHECKING:  # no fields
@@ -42,6 +56,11 @@ class Configured(Declared):
         _finfo: np.finfo[Any]
         _values: Places | None  # of the last step
         _settings: Settings | None  # as set now; None where that has changed
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if hasattr(cls, "kernel") and not cls.__name__.startswith("_"):  # else a base of rules
+            register(cls)
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in self.__dataclass_fields__:
@@ -57,6 +76,22 @@ class Configured(Declared):
     def hyperparameters(cls) -> dict[str, Any]:
         """The rule's hyperparameters with their defaults."""
         return {f.name: f.default for f in fields(cls) if f.name not in NOT_SETTINGS}
+
+    @classmethod
+    def state_names(cls) -> list[str]:
+        """The names of the rule's state, as its passes and reductions spell them."""
+        functions = (*cls.passes, *cls.after_projection, *cls.reductions)
+        every = [name for one in functions for name in signature_of(getattr(cls, one)).positional]
+        return [name for name in dict.fromkeys(every) if name not in ("p", "g")]
+
+    def start(self, p: Array) -> dict[str, Any]:
+        """State that does not start as zeros, by name, from the parameters p.
+
+        An array is copied; a Python float or 0-d array is a number, float64, one for the whole
+        rule. p is one flat array, and for a rule with passes per_tensor each tensor in turn, whose
+        arrays may have any shape.
+        """
+        return {}
 
     @property
     def used(self) -> dict[str, Any]:
