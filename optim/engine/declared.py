@@ -60,8 +60,7 @@ class Declared:
             if f.name in vars(cls) and vars(cls)[f.name] is not f.default:
                 raise TypeError(
                     f"{cls.__name__} sets {f.name} without a type, which leaves the default as it "
-                    f"was; write {f.name}: {shown_type(types(cls)[f.name])} = "
-                    f"{vars(cls)[f.name]!r}."
+                    f"was; write {f.name}: {kind} = {vars(cls)[f.name]!r}."
                 )
 
         cls.__doc__ = _Doc(vars(cls).get("__doc__"))  # type: ignore[assignment]

@@ -1,4 +1,4 @@
-"""A step that the rule inside refuses changes nothing in a wrapper or group, and is no step."""
+"""A step that the rule inside refuses changes nothing, in wrappers and groups too."""
 
 import numpy as np
 import pytest
