@@ -58,6 +58,7 @@ class Declared:
         dataclass(init=False, eq=False, repr=False, kw_only=cls.kw_only)(cls)
         for f in fields(cls):  # type: ignore[arg-type]
             if f.name in vars(cls) and vars(cls)[f.name] is not f.default:
+                kind = shown_type(types(cls)[f.name])
                 raise TypeError(
                     f"{cls.__name__} sets {f.name} without a type, which leaves the default as it "
                     f"was; write {f.name}: {kind} = {vars(cls)[f.name]!r}."
