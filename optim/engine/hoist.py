@@ -109,7 +109,8 @@ def evaluate(entry: Entry, operands: list[Any]) -> Any:
         return _chosen(*operands)
     try:
         with _raising():
-            return numpy_function(entry.function, xp if on_device else np)(*operands)
+            result = numpy_function(entry.function, xp if on_device else np)(*operands)
+            return result if on_device else result[()]  # no 0-d array, which a device refuses
     except FloatingPointError as error:
         raise FloatingPointError(f"{error}, in {entry.line!r}") from None
 

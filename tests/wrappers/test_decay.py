@@ -6,7 +6,7 @@ import pytest
 import optim
 from minigrad import Parameters
 from optim import ClipNorm, DecoupledDecay
-from tests.driving import SIZE, drive, feed, flat, gradients, start, tensors
+from tests.driving import SIZE, drive, feed, flat, gradients, host_only, start, tensors
 from tests.wrappers.cases import GRADS, adam
 
 
@@ -32,6 +32,7 @@ def test_a_decay_that_turns_nan_is_refused_before_anything_moves():
     np.testing.assert_array_equal(flat(opt.params), rows[0])
 
 
+@host_only  # a device does not look at the norm
 def test_weights_that_decayed_before_the_inner_failed_are_noticed():
     opt = DecoupledDecay(ClipNorm(adam(tensors(start())), 1.0), 0.1)
     loss = (opt.params.tensors[1] ** 2).sum()
