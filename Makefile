@@ -24,7 +24,7 @@ numba: $(VENV)/numba
 # The kernels that a GPU would run, compiled for it and run on the CPU; needs no GPU
 cuda-check: $(VENV)/cuda-check
 	$(python) -c "import cupy"
-	OPENBLAS_NUM_THREADS=1 $(python) -m pytest --numprocesses auto -rs tests/device/test_cuda.py
+	OPENBLAS_NUM_THREADS=1 $(python) -m pytest --numprocesses auto -rs tests/device/test_cuda.py tests/device/test_cuda_run.py
 
 # A device against NumPy; its report is what an issue needs
 gpu: $(VENV)/$(CUDA)

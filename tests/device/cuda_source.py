@@ -188,14 +188,19 @@ STRIDED = (
 
 
 def ptx(cases: list[Case], arch: int) -> str:
-    """What NVRTC makes of them, with the options of CuPy and of the kernels."""
+    """What NVRTC makes of them, with the options of the kernels."""
+    (options,) = {case.kernel.options for case in cases}
+    return compiled(_together(cases, STRIDED), options, arch)
+
+
+def compiled(text: str, options: tuple[str, ...], arch: int) -> str:
+    """What NVRTC makes of a source, with CuPy's options beside these."""
     nvrtc = pytest.importorskip("cupy", reason="CuPy is not installed").cuda.nvrtc
     try:
         nvrtc.getVersion()
     except Exception as error:
         pytest.skip(f"NVRTC cannot be loaded: {error}")
-    (options,) = {case.kernel.options for case in cases}
-    program = nvrtc.createProgram(_together(cases, STRIDED), "kernels.cu", (), ())
+    program = nvrtc.createProgram(text, "kernels.cu", (), ())
     try:
         nvrtc.compileProgram(program, (*options, "-ftz=true", f"-arch=compute_{arch}"))
     except nvrtc.NVRTCError:

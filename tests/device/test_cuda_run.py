@@ -10,8 +10,9 @@ import optim
 from minigrad import Tensor, backend, to_host
 from minigrad.backend import xp
 from optim.engine import cuda_run
+from optim.engine.cuda import OPTIONS
 from optim.schedules import InverseSqrt, Power
-from tests.device import strict
+from tests.device import cuda_source, strict
 from tests.device.strict import counting
 from tests.driving import both_dtypes
 
@@ -75,23 +76,42 @@ def test_a_run_launches_a_few_kernels_however_many_steps_it_has():
     assert counted["launches"] < STEPS / 2 and counted.get("to_host", 0) <= 2
 
 
-@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
-@both_dtypes
-def test_nvcc_compiles_it(rule, dtype, tmp_path, monkeypatch):
-    nvcc = shutil.which("nvcc")
-    if not nvcc:
-        pytest.skip("nvcc is not on the PATH")
-    made = []
+@pytest.fixture
+def printed(monkeypatch):
+    """A function of a rule and a dtype: the source of a run, which is not launched."""
+    source, made = cuda_run.source, []
 
     def note(cut, dtype, shared, metric):
         made.append(source(cut, dtype, shared, metric))
         raise StopIteration
 
-    source = cuda_run.source
-    monkeypatch.setattr(cuda_run, "source", note)
-    with backend.temporarily(strict.make()), pytest.raises(StopIteration):
-        play(rule, dtype, 1, {} if rule is optim.Rprop else SETTINGS["a schedule"])
-    (tmp_path / "run.cu").write_text(made[0])
-    command = [nvcc, "-arch=sm_80", "--fmad=false", "-cubin", "-o", "run.cubin", "run.cu"]
+    def of(rule, dtype):
+        monkeypatch.setattr(cuda_run, "source", note)
+        with backend.temporarily(strict.make()), pytest.raises(StopIteration):
+            play(rule, dtype, 1, {} if rule is optim.Rprop else SETTINGS["a schedule"])
+        return made[-1]
+
+    return of
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+@both_dtypes
+def test_nvcc_compiles_it(rule, dtype, tmp_path, printed):
+    nvcc = shutil.which("nvcc")
+    if not nvcc:
+        pytest.skip("nvcc is not on the PATH")
+    (tmp_path / "run.cu").write_text(printed(rule, dtype))
+    command = [nvcc, "-arch=sm_80", *OPTIONS, "-cubin", "-o", "run.cubin", "run.cu"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+@both_dtypes
+@pytest.mark.parametrize("arch", (80, 90))
+def test_nvrtc_compiles_it_without_fused_products(rule, dtype, arch, printed):
+    does = cuda_source.compiled(printed(rule, dtype), OPTIONS, arch)
+    assert does.count(".visible .entry run(") == 1
+    # a power of float64 is made of them
+    assert "fma.rn.f64" not in does or rule is optim.NAdam
+    assert "fma.rn.ftz.f32" not in does
