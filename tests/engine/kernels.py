@@ -70,6 +70,111 @@ def assert_same_bits(got: dict[str, Any], expected: dict[str, Any]) -> None:
     )
 
 
+# Kernels of many kinds
+
+
+def written_late(p, g, *, lr):
+    t = 2 * p
+    u = t + g
+    xp.add(g, 1, out=t)
+    p[...] = u + t
+    p -= lr * g
+
+
+def chosen_from_a_temporary(p, g, *, lr):
+    p -= xp.where(g > 0, 2 * g, 0.5)
+    p -= lr * g
+
+
+def used_twice_at_once(p, g, *, lr):
+    t = 2 * g
+    u = t * t
+    v, w = 3 * u, 4 * u
+    p += v
+    p += w
+    p -= lr * g
+
+
+def flags_in_the_memory_of_others(p, g, *, lr):
+    above = g > 0
+    both = above & (p > 0)
+    above |= p > 2
+    p -= xp.where(both, g, 0.0) + xp.where(~above, p, 1.0)
+    p -= lr * g
+
+
+def a_copy_of_a_temporary(p, g, *, lr):
+    t = 2 * g
+    u = t.copy()
+    t *= 3
+    p -= t * u
+    p -= lr * g
+
+
+def whole_slices(p, g, *, lr):
+    p[:] -= g[...] * 2
+    p[...] = p[:] + 1
+    g[:] = 0
+    p -= lr * g
+
+
+def changes_its_gradient(p, g, *, lr):
+    g *= 0.5
+    p -= g
+    p -= lr * g
+
+
+def flags_as_numbers(p, g, *, lr):
+    p[...] = (g > 0) * 0.1 + (p > 1)
+    xp.greater(p, g, out=g)
+    p -= g
+    p -= lr * g
+
+
+def literals_of_many_kinds(p, g, *, lr):
+    p[...] = np.float64(0.1) * g
+    p *= np.array(0.3)
+    p *= 3 * np.float32(0.7)
+    p -= True * lr * g
+
+
+def chosen_then_multiplied(p, g, *, lr):
+    t = 2 * g
+    p -= t * xp.where(t > 0.3, 0.1, 0.7) * xp.where(lr > 1, t, 0.3)
+
+
+def flags_of_numbers(p, g, *, lr):
+    low, high = lr < 0.5, lr > 1.5
+    either = low | high
+    either &= ~(high & low)
+    p -= xp.where(either & (g > 0), g, 0.1) * (low * 0.3 + high)
+
+
+def powers(p, g, *, lr):
+    p -= g**2 * lr**2 + abs(g) ** 0.5 * lr**0.5 - ((2 + abs(g)) ** -1) * lr**-1 + g**1 * lr**1
+    g **= np.float32(2)
+
+
+every_kind = pytest.mark.parametrize(
+    "kernel",
+    (
+        written_late,
+        chosen_from_a_temporary,
+        used_twice_at_once,
+        flags_in_the_memory_of_others,
+        a_copy_of_a_temporary,
+        whole_slices,
+        changes_its_gradient,
+        flags_as_numbers,
+        literals_of_many_kinds,
+        chosen_then_multiplied,
+        flags_of_numbers,
+        powers,
+    ),
+    ids=lambda kernel: kernel.__name__,
+)
+
+
 # Random kernels: what may be done with three of the values so far, and what is done with the result
 
 ARITHMETIC: dict[str, Callable[..., Any]] = {
@@ -87,12 +192,14 @@ ARITHMETIC: dict[str, Callable[..., Any]] = {
     "where of literals": lambda x, y, z: xp.where(x >= 0.5 * y, 0.1, -0.3),
     "-0": lambda x, y, z: x * -0.0 + 0.0,
     "mask": lambda x, y, z: z * (x != y),
+    "truth": lambda x, y, z: xp.where(xp.logical_or(x, y - y), z, xp.logical_not(z) * 0.5),
+    "a copied mask": lambda x, y, z: z * (x < y).copy(),
     "both": lambda x, y, z: xp.where((x > 0) & ~(y > z), z, x),
     "x ** 2": lambda x, y, z: xp.minimum(abs(x), 3) ** 2,
     "x": lambda x, y, z: x,
     "x.copy()": lambda x, y, z: x.copy(),
 }
-HOW = ("new", "+=", "*=", "[...] =", "out=")
+HOW = ("new", "+=", "*=", "[...] =", "out=", "compared, out=")
 statements = st.lists(
     st.tuples(
         st.sampled_from([*ARITHMETIC]), st.tuples(*[st.integers(0, 9)] * 4), st.sampled_from(HOW)
@@ -121,8 +228,10 @@ def random_kernel(made: list[Any], keep: Callable[[Any], Any] = lambda x: x) -> 
                 target *= xp.minimum(abs(value), 1.5)
             elif how == "[...] =":
                 target[...] = value
-            else:
+            elif how == "out=":
                 xp.add(value, 1, out=target)
+            else:
+                xp.greater(value, 0.1, out=target)
         for value in values:
             p += 0.5 * value
 

@@ -25,6 +25,7 @@ from tests.driving import (
 from tests.engine.kernels import (
     assert_same_bits,
     built,
+    every_kind,
     executing,
     random_kernel,
     rule,
@@ -108,6 +109,18 @@ def test_any_kernel(made, widths, dtype, special, spread):
             drive(opt, grads.astype(dtype))
             found.append(end(opt) | {"g": np.concatenate([x.grad for x in opt.params])})
     assert_same_bits(*found)
+
+
+@every_kind
+@both_dtypes
+def test_kernels_of_many_kinds(kernel, dtype):
+    found = []
+    for executor in ("eager", "traced"):
+        with executing(executor, block_bytes=16):
+            opt = rule(kernel)(tensors(start(dtype, 7), [(7,)]))
+            drive(opt, gradients(3, 7))
+            found.append(end(opt) | {"g": opt.params.grad.copy()})
+    assert_identical(*found)
 
 
 def test_eager_is_an_argument_of_a_rule_or_a_block():

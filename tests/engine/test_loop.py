@@ -27,6 +27,7 @@ from tests.driving import (
 )
 from tests.engine.kernels import (
     assert_same_bits,
+    every_kind,
     executing,
     numba_only,
     random_kernel,
@@ -113,6 +114,16 @@ def test_every_rule_in_float64_with_hyperparameters_per_coordinate(rule):
     if betas and all(beta.array for beta in betas):
         given["betas"] = (np.linspace(0, 0.95, SIZE), *rule.hyperparameters()["betas"][1:])
     played, compiled = both(lambda: rule(tensors(start("float64", SIZE), SHAPES), **given), states)
+    assert_identical(compiled, played)
+
+
+@every_kind
+def test_kernels_of_many_kinds(kernel):
+    def then(opt):
+        drive(opt, gradients(3, 7))
+        return end(opt) | {"g": opt.params.grad.copy()}
+
+    played, compiled = both(lambda: rule(kernel)(tensors(start("float32", 7), [(7,)])), then)
     assert_identical(compiled, played)
 
 
@@ -284,6 +295,24 @@ def test_errors_of_numbers_and_where_they_are_rounded(executor):
         ):
             drive(opt, np.ones((1, 3)))
         assert opt.t == 0 and (flat(opt.params) == 1).all()
+
+
+@pytest.mark.parametrize("executor", ("traced", "numba"))
+def test_a_metric_may_divide_by_zero(executor):
+    with executing(executor):
+        opt = optim.SGD(tensors(start()), lr=0.0)
+        drive(opt, gradients(1))
+        assert np.isinf(opt.metric()).all()
+
+
+def test_what_was_flagged_before_is_no_error():
+    infinite = float("inf")
+    with executing("numba"):
+        opt = optim.SGD(tensors(start()))
+        drive(opt, gradients(1))
+        assert np.isnan(infinite - infinite)  # the processor's flag stays
+        feed(opt.params, gradients(1)[0])
+        opt.update()
 
 
 def test_threads_share_the_coordinates(monkeypatch):

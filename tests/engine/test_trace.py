@@ -8,13 +8,15 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from hypothesis import given
 
 import optim
 from minigrad import Tensor
 from minigrad.backend import xp
-from optim.engine.functions import known
+from optim.engine.functions import COMPARISONS, LOGICAL, known
 from optim.engine.optimizer import Optimizer, inplace
-from tests.engine.kernels import built, rule
+from optim.engine.trace import Value, trace
+from tests.engine.kernels import built, random_kernel, rule, statements
 
 both_sizes = pytest.mark.parametrize("size", (10, 1_000_000))
 NAMESPACE = {
@@ -361,6 +363,32 @@ def test_a_rule_that_is_defined_again():
         optim.make("again", [x]).step()
         assert x.item() == -factor
     del optim.RULES["again"]
+
+
+@given(made=statements)
+def test_comparisons_are_kept_apart_from_numbers(made):
+    """Languages differ in what they make of arithmetic with them."""
+    names = ("p", "g", "m", "n")
+    program = trace(random_kernel(made), names, frozenset("n"), (("lr", 0), ("t", 0)))
+    for function, inputs, out, _ in (*program.hoisted, *program.loop):
+        flags = [isinstance(x, Value) and x.is_flag for x in inputs]
+        compares, asks = function in COMPARISONS, function in LOGICAL
+        wanted = [asks or (function == "copy" and out.is_flag)] * len(inputs)
+        if function == "where":
+            wanted = [True, False, False]
+        assert flags == wanted
+        assert out.is_flag == (compares or asks or (function == "copy" and flags[0]))
+
+
+def test_a_slice_of_all_is_the_array():
+    def short(p, g, *, lr):
+        p -= lr * g
+
+    def long(p, g, *, lr):
+        p[:] -= lr * g[...]
+
+    programs = [str(built(kernel)._passes["kernel"].program) for kernel in (short, long)]
+    assert programs[0] == programs[1]
 
 
 def test_what_a_kernel_does_reads_as_that():
