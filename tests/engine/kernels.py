@@ -135,7 +135,7 @@ def literals_of_many_kinds(p, g, *, lr):
     p[...] = np.float64(0.1) * g
     p *= np.array(0.3)
     p *= 3 * np.float32(0.7)
-    p -= True * lr * g
+    p *= True * lr
 
 
 def chosen_then_multiplied(p, g, *, lr):
@@ -193,7 +193,7 @@ ARITHMETIC: dict[str, Callable[..., Any]] = {
     "-0": lambda x, y, z: x * -0.0 + 0.0,
     "mask": lambda x, y, z: z * (x != y),
     "truth": lambda x, y, z: xp.where(xp.logical_or(x, y - y), z, xp.logical_not(z) * 0.5),
-    "a copied mask": lambda x, y, z: z * (x < y).copy(),
+    "a copied mask": lambda x, y, z: z * ~(x < y).copy(),
     "both": lambda x, y, z: xp.where((x > 0) & ~(y > z), z, x),
     "x ** 2": lambda x, y, z: xp.minimum(abs(x), 3) ** 2,
     "x": lambda x, y, z: x,

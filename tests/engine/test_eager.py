@@ -116,9 +116,9 @@ def test_any_kernel(made, widths, dtype, special, spread):
 def test_kernels_of_many_kinds(kernel, dtype):
     found = []
     for executor in ("eager", "traced"):
-        with executing(executor, block_bytes=16):
-            opt = rule(kernel)(tensors(start(dtype, 7), [(7,)]))
-            drive(opt, gradients(3, 7))
+        with executing(executor, block_bytes=64):
+            opt = rule(kernel)(tensors(start(dtype), [(SIZE,)]))
+            drive(opt, GRADS)
             found.append(end(opt) | {"g": opt.params.grad.copy()})
     assert_identical(*found)
 
