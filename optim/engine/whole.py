@@ -181,13 +181,16 @@ def _as_given(value: Any, steps: int) -> tuple[str, Any]:
 
 def _stepped(opt: Any, gradients: Any, played: Array, metrics: Array | None) -> None:
     """Step by step, on every machine and for every rule."""
+    bounds, offset = [], 0  # of each span, among all coordinates
+    for span in opt._owned.spans:
+        stop = offset + span.stop - span.start
+        bounds.append((span.data, span.grad, slice(offset, stop)))
+        offset = stop
+    shared = gradients.shape[1] == 1
     for k, row in enumerate(gradients):
-        played[k] = opt._owned.gathered()
-        offset = 0
-        for span in opt._owned.spans:
-            stop = offset + span.stop - span.start
-            span.grad[...] = row[offset:stop] if len(row) > 1 else row
-            offset = stop
+        for data, grad, here in bounds:
+            played[k, here] = data
+            grad[...] = row if shared else row[here]
         opt.step()
         if metrics is not None:
             metrics[k] = opt.metric()
