@@ -27,6 +27,8 @@ def doubts(load_before: float, rows: list[Row], quick: bool) -> list[str]:
         found.append("--quick takes too few and too short measurements")
     if load_before > IDLE_LOAD:
         found.append(f"the machine was busy before the start, with a load of {load_before:.2f}")
+    if chosen := os.environ.get("OPENBLAS_CORETYPE"):
+        found.append(f"OPENBLAS_CORETYPE={chosen} keeps NumPy from this processor's own products")
     timed = [row for row in rows if row.times]
     wide = [row for row in timed if row.spread > STEADY]
     if len(wide) > UNSTEADY_SHARE * len(timed):

@@ -32,6 +32,7 @@ def _cores() -> list[int]:
     return list(range(os.cpu_count() or 1))
 
 
+POOL = ("internal_api", "architecture", "num_threads")  # what a library says of its threads
 CORES = _cores()  # before limit_threads takes some away
 
 
@@ -154,7 +155,9 @@ class _Server:
             Path("/proc/self/clear_refs").write_text("5")  # the peak starts again from here
         self.steps = make()
         value = _take(self.steps, first)
-        pools = (f"{pool['internal_api']} {pool['num_threads']}" for pool in threadpool_info())
+        pools = [
+            " ".join(str(pool[key]) for key in POOL if key in pool) for pool in threadpool_info()
+        ]
         return value, ", ".join(pools)
 
     def take(self, count: int, warm_up: int) -> float:

@@ -111,7 +111,8 @@ def test_the_distance_of_two_cores_is_measured():
     assert Cores(CORES, 0.0).distance() > 0
 
 
-def test_doubts():
+def test_doubts(monkeypatch):
+    monkeypatch.delenv("OPENBLAS_CORETYPE", raising=False)
     steady = [Row("work", "ours", [1.0, 1.0, 1.01]) for _ in range(20)]
     unsteady = [Row("work", "theirs", [1.0, 2.0, 3.0]) for _ in range(3)]
     assert report.doubts(0.1, steady, quick=False) == []
@@ -121,6 +122,8 @@ def test_doubts():
     assert "--quick" in report.doubts(0.1, steady, quick=True)[0]
     wrong = Row("work", "theirs", note="WRONG: gives 1, ours 2")
     assert "work, theirs" in report.doubts(0.1, [*steady, wrong], quick=False)[0]
+    monkeypatch.setenv("OPENBLAS_CORETYPE", "Haswell")
+    assert "CORETYPE=Haswell" in report.doubts(0.1, steady, quick=False)[0]
 
 
 @pytest.mark.parametrize("sizes", [[6, 3], [6, 5, 4, 3]])
