@@ -11,9 +11,11 @@ from itertools import accumulate, pairwise
 from math import inf, prod
 from typing import Any
 
+import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
 from minigrad.backend import current, xp
+from minigrad.convert import plain
 from minigrad.tape import OPS, op
 from minigrad.tensor import Tensor
 
@@ -48,12 +50,12 @@ def neg(x):
 
 @op
 def pow(x, y):
-    """x ** y. The gradient in y counts log 0 as 0: at x = 0 it is 0 unless y is negative."""
+    """x ** y. At x = 0 the gradient in y is 0, and -inf where y is negative."""
     z = x**y
     return (
         z,
         lambda g: g * y * x ** (y - 1 + (y == 0)),
-        lambda g: g * z * xp.log(x + (x == 0)),
+        lambda g: g * z * xp.log(x + ((x == 0) & (y >= 0))),
     )
 
 
@@ -115,7 +117,7 @@ def relu(x):
 @op
 def softplus(x):
     """log(1 + exp(x)), without overflow."""
-    return xp.logaddexp(x, 0), lambda g: g * _sigmoid(x)
+    return _softplus(x), lambda g: g * _sigmoid(x)
 
 
 @op
@@ -194,14 +196,28 @@ def mean(x, axis=None, keepdims=False):
 @op
 def var(x, axis=None, keepdims=False, ddof=0):
     """The variance: the sum of squared deviations over n - ddof, which must be positive."""
-    n = _count(x, axis) - ddof
-    if n <= 0:
-        raise ValueError(f"ddof={ddof} leaves no degree of freedom; lower it.")
-    d = x - x.mean(axis=axis, keepdims=True)
+    n = _degrees_of_freedom(x, axis, ddof)
+    d = _deviations(x, axis)
     return (
         (d * d).sum(axis=axis, keepdims=keepdims) / n,
         lambda g: d * _restored(g * (2 / n), axis, keepdims),
     )
+
+
+@op
+def std(x, axis=None, keepdims=False, ddof=0):
+    """The root of the variance, with gradient 0 where x is constant."""
+    n = _degrees_of_freedom(x, axis, ddof)
+    d = _deviations(x, axis)
+    y = _length(d, axis) / n**0.5
+    return _reduced(y, axis, keepdims), lambda g: d * _over(_restored(g / n, axis, keepdims), y)
+
+
+@op
+def norm(x, axis=None, keepdims=False):
+    """The Euclidean norm along the axes, the root of the sum of squares, with gradient 0 at 0."""
+    y = _length(x, axis)
+    return _reduced(y, axis, keepdims), lambda g: x * _over(_restored(g, axis, keepdims), y)
 
 
 @op
@@ -218,17 +234,25 @@ def min(x, axis=None, keepdims=False):
 
 @op
 def logsumexp(x, axis=None, keepdims=False):
-    """log(sum(exp(x))), without overflow."""
-    y = _logsumexp(x, axis)
-    return _reduced(y, axis, keepdims), lambda g: _restored(g, axis, keepdims) * xp.exp(x - y)
+    """log(sum(exp(x))), without overflow. Elements of infinity share the gradient equally; where
+    all are -inf, so is the value, and the gradient is 0."""
+    z, peak = _below_peak(x, axis)
+    e = _exp(z)
+    total = e.sum(axis=axis, keepdims=True)
+    y = peak + xp.log(total)
+    return (
+        _reduced(y, axis, keepdims),
+        lambda g: e * (_restored(g, axis, keepdims) * (peak > -inf) / total),
+    )
 
 
 @op
 def log_softmax(x, axis=-1):
     """x - logsumexp(x): the logarithms of probabilities that sum to 1 along the axis."""
     z = x - x.max(axis=axis, keepdims=True)  # first: the log would be rounded off beside a large x
-    y = z - xp.log(xp.exp(z).sum(axis=axis, keepdims=True))
-    return y, lambda g: g - xp.exp(y) * g.sum(axis=axis, keepdims=True)
+    e = _exp(z)
+    total = e.sum(axis=axis, keepdims=True)
+    return z - xp.log(total), lambda g: g - e * (g.sum(axis=axis, keepdims=True) / total)
 
 
 # Shape
@@ -344,7 +368,7 @@ def softmax_cross_entropy(logits, labels):
     z = logits.T.copy()  # a row per class: few long rows are reduced faster than many short ones
     z -= z.max(axis=0)
     z_label = z.take(at)
-    e = xp.exp(z, out=z)
+    e = _exp(z, out=z)
     total = e.sum(axis=0)
     losses = xp.log(total) - z_label
     if outside is not None:
@@ -375,16 +399,48 @@ def mse(x, y):
 # What several ops share
 
 
+small_is_0 = np.errstate(under="ignore")  # an exponential beside a 1
+
+
+@small_is_0
+def _exp(x: Any, out: Any = None) -> Any:
+    return xp.exp(x, out=out)
+
+
+@small_is_0
 def _sigmoid(x: Any) -> Any:
     e = xp.exp(-xp.abs(x))
     return xp.where(x >= 0, 1, e) / (1 + e)
 
 
-def _logsumexp(x: Any, axis: Any) -> Any:
-    """logsumexp along the axes, which stay with length 1; it is -inf where all elements are."""
+@small_is_0
+def _softplus(x: Any) -> Any:
+    return xp.maximum(x, 0) + xp.log1p(xp.exp(-xp.abs(x)))
+
+
+def _below_peak(x: Any, axis: Any) -> Any:
+    """x less its largest element along the axes, which leaves 0 there though it be infinite; and
+    that element. Both keep the axes."""
     peak = x.max(axis=axis, keepdims=True)
-    peak = xp.where(xp.isfinite(peak), peak, 0)
-    return peak + xp.log(xp.exp(x - peak).sum(axis=axis, keepdims=True))
+    return xp.where(x == peak, 0, x - xp.nan_to_num(peak)), peak
+
+
+def _length(x: Any, axis: Any) -> Any:
+    """The Euclidean norm along the axes, which stay with length 1."""
+    return xp.sqrt((x * x).sum(axis=axis, keepdims=True))
+
+
+def _over(g: Any, y: Any) -> Any:
+    """g / y, where y is 0 only if what it is multiplied by is as well."""
+    return g / (y + (y == 0))
+
+
+def _deviations(x: Any, axis: Any) -> Any:
+    """x less its mean along the axes: exactly 0 where x is constant, since one element is
+    subtracted first."""
+    axes = _axes(x, axis)
+    d = x - x[tuple(slice(1) if i in axes else slice(None) for i in range(x.ndim))]
+    return d - d.mean(axis=axis, keepdims=True)
 
 
 def _label_positions(labels: Any, logits: Any) -> Any:
@@ -414,8 +470,14 @@ def _extreme(x: Any, y: Any, axis: Any, keepdims: bool) -> Any:
     at = x == y
     return (
         _reduced(y, axis, keepdims),
-        lambda g: at * (_restored(g, axis, keepdims) / at.sum(axis=axis, keepdims=True)),
+        lambda g: _shared(at.astype(g.dtype), _restored(g, axis, keepdims), axis),
     )
+
+
+def _shared(mask: Any, g: Any, axis: Any) -> Any:
+    """g, shared equally by the ones of a mask along the axes."""
+    mask *= g / mask.sum(axis=axis, keepdims=True)
+    return mask
 
 
 def _reduced(y: Any, axis: Any, keepdims: bool) -> Any:
@@ -431,12 +493,15 @@ def _restored(g: Any, axis: Any, keepdims: bool) -> Any:
 
 
 def _without_lists(index: Any) -> Any:
-    """An index with sequences as arrays, and Tensors as copies, since their data may change."""
+    """An index with sequences as arrays, and copies of arrays and Tensors, which may change."""
     if isinstance(index, Tensor):
         return index._data.copy()
     if isinstance(index, tuple):
         return tuple(_without_lists(list(i) if isinstance(i, tuple) else i) for i in index)
-    if hasattr(index, "__len__") and not hasattr(index, "dtype"):
+    index = plain(index)
+    if hasattr(index, "dtype"):
+        return index.copy()
+    if hasattr(index, "__len__"):
         return xp.asarray(index, None if len(index) else int)
     return index
 
@@ -447,10 +512,21 @@ def _repeats_nothing(index: Any) -> bool:
     return not builtins.any(getattr(i, "ndim", 0) and i.dtype.kind in "iu" for i in parts)
 
 
+def _axes(x: Any, axis: Any) -> Any:
+    """The axes along which a reduction of x goes, counted from 0."""
+    return range(x.ndim) if axis is None else normalize_axis_tuple(axis, x.ndim)
+
+
 def _count(x: Any, axis: Any) -> int:
     """How many elements a reduction of x along the axes takes together."""
-    axes = range(x.ndim) if axis is None else normalize_axis_tuple(axis, x.ndim)
-    return prod(x.shape[i] for i in axes)
+    return prod(x.shape[i] for i in _axes(x, axis))
+
+
+def _degrees_of_freedom(x: Any, axis: Any, ddof: int) -> int:
+    n = _count(x, axis) - ddof
+    if n <= 0:
+        raise ValueError(f"ddof={ddof} leaves no degree of freedom; lower it.")
+    return n
 
 
 # Methods and operators of Tensor

@@ -96,7 +96,7 @@ def test_values_and_gradients_have_the_dtype_of_the_leaves_and_change_nothing(
             assert np.array_equal(leaves[k].numpy(), inputs[k].astype(dtype))
 
 
-@pytest.mark.parametrize("name", ["sum", "mean", "var", "max", "min", "logsumexp"])
+@pytest.mark.parametrize("name", ["sum", "mean", "var", "std", "norm", "max", "min", "logsumexp"])
 @pytest.mark.parametrize("axis", [None, 1, -1, (0, 1), ()])
 def test_reductions_drop_the_axes_that_numpy_drops(name: str, axis: Any) -> None:
     x = r(1, 3, 1)

@@ -5,7 +5,7 @@ import re
 from array import array
 from collections import deque
 from collections.abc import Callable
-from math import exp
+from math import exp, inf
 from pathlib import Path
 from time import process_time
 from typing import Any
@@ -112,6 +112,16 @@ def test_products_of_matrices_of_any_shapes_that_fit(both: BroadcastableShapes) 
         (lambda x: ops.clip(x, lo=-1, hi=None), [[-9, 0, 2]], [[0, 1, 1]]),
         (lambda x: ops.sum(x, axis=-1), [2], [1]),
         (ops.pow, [[0, 0, 0], [0, 1, 2]], [[0, 1, 0], [0, 0, 0]]),
+        (ops.norm, [[0, 0]], [[0, 0]]),
+        (lambda x: ops.norm(x, axis=1), [[[0, 0], [3, -4]]], [[[0, 0], [0.6, -0.8]]]),
+        (ops.std, [[1, 1]], [[0, 0]]),
+        (ops.std, [[0.1, 0.1, 0.1]], [[0, 0, 0]]),
+        (lambda x: ops.std(x, axis=0, ddof=1), [[[7e8], [7e8], [7e8]]], [[[0], [0], [0]]]),
+        (ops.std, [5], [0]),
+        (ops.logsumexp, [[-inf, -inf]], [[0, 0]]),
+        (lambda x: ops.logsumexp(x, 1), [[[-inf, -inf], [0, -inf]]], [[[0, 0], [1, 0]]]),
+        (ops.logsumexp, [[inf, 2, -inf, 1e30]], [[1, 0, 0, 0]]),
+        (ops.logsumexp, [[inf, inf, 2]], [[0.5, 0.5, 0]]),
         (lambda x: ops.where(x > 0, ops.sqrt(ops.where(x > 0, x, 1)), 0), [[0, 4]], [[0, 0.25]]),
     ],
 )
@@ -151,9 +161,56 @@ def test_large_float32_logits_make_probabilities_that_sum_to_1() -> None:
     np.testing.assert_allclose(probabilities.sum(), 1, 1e-6)
 
 
-def test_a_logsumexp_of_nothing_but_minus_infinity_is_minus_infinity() -> None:
-    with np.errstate(divide="ignore"):
-        assert ops.logsumexp(Tensor([-np.inf, -np.inf])).item() == -np.inf
+def test_a_logsumexp_of_nothing_but_infinity_is_that_infinity() -> None:
+    with np.errstate(all="raise"):
+        for peak in (-inf, inf):
+            assert ops.logsumexp(Tensor([peak, peak])).item() == peak
+
+
+def test_a_power_of_0_has_the_limits_of_its_gradients() -> None:
+    for y, value, slope in [(-1, inf, -inf), (0, 1, 0), (0.5, 0, 0), (2, 0, 0)]:
+        exponent = Tensor(np.array([y], float), requires_grad=True)
+        with np.errstate(divide="ignore"):
+            power = 0**exponent
+            power.backward()
+        assert (power.item(), exponent.grad.item()) == (value, slope)
+
+
+SMALL = [-1000.0, -740, -708, 0, 1e-320, 700]
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: ops.sigmoid(x),
+        lambda x: ops.softplus(x),
+        lambda x: ops.log_softmax(x),
+        lambda x: ops.logsumexp(x),
+        lambda x: ops.softmax_cross_entropy(x.reshape(1, -1), [1]),
+        lambda x: ops.std(x),
+    ],
+)
+def test_what_is_too_small_to_matter_raises_nothing(f: Any) -> None:
+    for dtype in ("float32", "float64"):
+        x = Tensor(SMALL, requires_grad=True, dtype=dtype)
+        with np.errstate(all="raise"):
+            f(x).backward(np.full(f(x).shape, 1e-10))
+        assert np.isfinite(to_host(x.grad)).all()
+
+
+@pytest.mark.parametrize("name", ["max", "min"])
+def test_ties_are_shared_in_the_dtype_of_the_gradient(name: str) -> None:
+    pullback = OPS[name](Tensor([[1.0, 1], [2, 2]], requires_grad=True), axis=0)._inputs[0][2]
+    assert pullback(xp.ones(2, "float32")).dtype == "float32"
+
+
+@pytest.mark.parametrize("name", ["sum", "mean", "var", "max", "logsumexp", "norm"])
+def test_a_bad_axis_is_an_index_error_and_a_list_asks_for_a_tuple(name: str) -> None:
+    with pytest.raises(IndexError, match=rf"^{name} of shapes \(2, 3\): axis 2 is out of bounds"):
+        OPS[name](X, axis=2)
+    for reduced in (lambda: OPS[name](X, [0]), lambda: OPS[name](X, axis=[0])):
+        with pytest.raises(TypeError, match=rf"{name}: axis=\[0\] is a list; give a tuple, \(0,\)"):
+            reduced()
 
 
 @pytest.mark.parametrize(

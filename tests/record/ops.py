@@ -73,6 +73,10 @@ ORACLES = {
     "sum": lambda x, axis=None, **k: torch.sum(x, axes(x, axis), **k),
     "mean": lambda x, axis=None, **k: torch.mean(x, axes(x, axis), **k),
     "var": lambda x, axis=None, ddof=0, **k: torch.var(x, axes(x, axis), correction=ddof, **k),
+    "std": lambda x, axis=None, ddof=0, **k: torch.std(x, axes(x, axis), correction=ddof, **k),
+    "norm": lambda x, axis=None, keepdims=False: torch.linalg.vector_norm(
+        x, dim=axes(x, axis), keepdim=keepdims
+    ),
     # amax and amin share the gradient among ties; max and min give it to one of them.
     "max": lambda x, axis=None, **k: torch.amax(x, axes(x, axis), **k),
     "min": lambda x, axis=None, **k: torch.amin(x, axes(x, axis), **k),
@@ -316,6 +320,17 @@ def table():
     yield "softmax_cross_entropy", np.float32([[1e4, -1e4, 0]]), [np.array([2])]
     yield "mse", np.float32(r(3, 2)), np.float32(r(3, 2))
     yield "getitem", np.float32(r(5)), {"index": [{"array": [0, 2, 2, -1]}]}
+
+    # Added later, at the end, so that the random numbers of the rows above stay the same.
+    for op in ("std", "norm"):
+        for shape, settings in every:
+            if op == "norm" or shape not in ((), (2, 1, 3)):  # torch has NaN where x is constant
+                yield op, r(*shape), settings
+        yield op, np.float32(r(3, 4)), {"axis": -1}
+    yield "std", r(2, 3, 4), {"axis": (0, -1), "keepdims": True, "ddof": 2}
+    yield "std", 1e8 + f(-2, -1, 0, 1, 2)
+    yield "norm", f(0, 0)
+    yield "norm", f(0, 0, 3, 4).reshape(2, 2), {"axis": 1}
 
 
 def record(op, inputs, settings):

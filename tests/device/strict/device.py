@@ -294,7 +294,7 @@ def _operator(ufunc: Callable[..., Any], swapped: bool = False, in_place: bool =
     def apply(self: Array, *other: Any) -> Any:
         if in_place:
             return ufunc(self, *other, out=self)
-        if other and getattr(type(other[0]), "__array_ufunc__", other) is None:
+        if other and getattr(other[0], "__array_ufunc__", other) is None:  # as CuPy asks
             return NotImplemented  # a Tensor's turn
         return ufunc(*other, self) if swapped else ufunc(self, *other)
 
