@@ -179,9 +179,9 @@ class Tensor:
         if self.is_leaf:
             self._accumulate(grad)
             return
-        with np.errstate(under="ignore"):  # a gradient too small for its dtype is 0
-            self._propagate(grad)
+        self._propagate(grad)
 
+    @np.errstate(under="ignore")  # a gradient too small for its dtype is 0
     def _propagate(self, grad: Array) -> None:
         grads = {self: grad}
         for tensor in _topological_order(self):
@@ -321,9 +321,9 @@ def _leaf(data: Array, grad: Array, requires_grad: bool) -> Tensor:
 class Borrowed:
     """An array that somebody else may write to, among the inputs of what was computed from it.
 
-    It passes for a leaf whose version is a fingerprint: some 1,024 elements, with at least one of
-    every row where there are no more rows than that. It shows that rows were refilled; a change of
-    single elements may go unnoticed.
+    It passes for a leaf whose version is a fingerprint: an element of every row, or of 1,024 rows,
+    and no fewer than 256 elements. It shows that rows were refilled; a change of single elements
+    may go unnoticed.
     """
 
     __slots__ = ("array",)
@@ -340,7 +340,7 @@ class Borrowed:
     @property
     def _version(self) -> bytes:
         size = self.array.size
-        step = max(1, size // 1024)
+        step = max(1, size // min(1024, max((256, *self.array.shape[:1]))))
         while gcd(step, size) > 1:  # so that it meets all columns: some may be constant
             step -= 1
         sample: bytes = self.array.ravel(order="K")[::step].tobytes()

@@ -368,12 +368,12 @@ def test_the_refill_of_one_row_is_noticed(shape: Any) -> None:
 
 @host_only
 def test_what_is_looked_at_is_in_every_column() -> None:
-    for shape in ((128, 784), (5000, 784), (2000, 16), (64, 3072)):
+    for shape in ((300, 784), (5000, 784), (2000, 16), (900, 3072)):
         seen = np.zeros(shape, bool)
         at = np.arange(seen.size, dtype="float64").reshape(shape)
         places = np.frombuffer(Borrowed(at)._version).astype(int)
         seen.ravel()[places] = True
-        assert len(places) <= 1100 and seen.any(0).mean() > 0.3
+        assert len(places) <= 1100 and seen.any(0).mean() > 0.25
 
 
 @host_only
