@@ -114,7 +114,7 @@ MISTAKES = [
         "grad = xp.empty_like(self._data)",
         "grad = np.empty(self.shape, self.dtype)",
     ),
-    Mistake("inputs not moved", "minigrad/module.py", "else xp.asarray(x))", "else x)"),
+    Mistake("inputs not moved", "minigrad/module.py", "x = xp.asarray(x) if", "x = x if"),
     Mistake(
         "an arena on the host",
         "minigrad/arena.py",
