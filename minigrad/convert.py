@@ -36,8 +36,11 @@ def plain(value: Any) -> Any:
 
 
 def array_of(value: Any) -> Array:
-    """`value` as `plain` gives it, and a number or a list as an array."""
-    value = plain(value)
+    """`value` as `plain` gives it, and a number or a list, of arrays too, as an array."""
+    if isinstance(value, (list, tuple)):
+        value = [plain(part) if hasattr(part, "__array__") else part for part in value]
+    else:
+        value = plain(value)
     return value if hasattr(value, "dtype") else plain(np.asarray(value))
 
 
@@ -47,12 +50,13 @@ def _converted(value: Any) -> Any:
         raise TypeError(
             f"{_kind(value)} has a mask, which would be lost; fill it: .filled(0), say."
         )
-    if _has_missing(value):
-        raise TypeError(f"{_kind(value)} has missing values; fill them, or drop their rows.")
     try:
-        return np.asarray(value)
+        missing, array = _has_missing(value), np.asarray(value)
     except (TypeError, ValueError, RuntimeError) as error:
         raise TypeError(f"{_kind(value)} does not convert to NumPy: {error}") from error
+    if missing:
+        raise TypeError(f"{_kind(value)} has missing values; fill them, or drop their rows.")
+    return array
 
 
 def _has_missing(value: Any) -> bool:

@@ -47,21 +47,29 @@ OPS = {
 }
 
 
-class ArrayUfunc:
-    """`Tensor.__array_ufunc__`. NumPy, which asks the class, gets a function; CuPy's and masked
-    arrays, which ask the Tensor, get None: they leave `array op tensor` to it."""
+class OfTheClass:
+    """A protocol of NumPy, which asks the class of a Tensor for it. CuPy, masked arrays and xarray
+    ask the Tensor: without one they go by `__array_priority__`, or refuse."""
 
-    def __get__(self, tensor: Any, owner: type) -> Callable[..., Any] | None:
-        return _array_ufunc if tensor is None else None
+    def __init__(self, function: Callable[..., Any]):
+        self.function = function
+
+    def __get__(self, tensor: Any, owner: type) -> Callable[..., Any]:
+        if tensor is None:
+            return self.function
+        raise AttributeError(f"a Tensor has no {self.function.__name__} of its own")
 
 
-def _array_ufunc(tensor: Any, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
+@OfTheClass
+def array_ufunc(tensor: Any, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
+    """`Tensor.__array_ufunc__`."""
     name = ufunc.__name__
     if name in REFLECTED and method == "__call__" and not options and inputs[0] is not tensor:
         return getattr(tensor, REFLECTED[name])(inputs[0])
     refuse(name)
 
 
+@OfTheClass
 def array_function(tensor: Any, function: Any, _: Any, arguments: Any, options: Any) -> Any:
     """`Tensor.__array_function__`."""
     name = function.__name__

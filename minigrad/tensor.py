@@ -10,7 +10,7 @@ import numpy as np
 
 from minigrad.backend import Array, to_host, xp
 from minigrad.convert import array_of, plain
-from minigrad.protocols import ArrayUfunc, array_function
+from minigrad.protocols import array_function, array_ufunc
 
 Pullback = Callable[..., Array]  # from the gradient of a result to that of an operand
 # A Tensor or a Borrowed array, its version when it was used, and its pullback
@@ -45,9 +45,9 @@ class Tensor:
         "is_leaf",  # whether it was made, not computed from tensors that require a gradient
         "requires_grad",
     )
-    __array_ufunc__ = ArrayUfunc()
-    __array_function__ = array_function
-    __pandas_priority__ = 5000  # above a DataFrame's: series + tensor calls Tensor.__radd__
+    __array_ufunc__, __array_function__ = array_ufunc, array_function
+    # Those of an array and of a DataFrame are lower: array + tensor calls Tensor.__radd__
+    __array_priority__, __pandas_priority__ = 1000, 5000
 
     def __init__(self, data: Any, requires_grad: bool = False, dtype: Any = None):
         if isinstance(data, Tensor):

@@ -237,6 +237,17 @@ def test_xarray() -> None:
     made = xarray.DataArray(VALUES, dims=("y", "x"))
     assert (leaf() * made).data.tolist() == [[1, 4], [9, 16]]
     assert Tensor(made).data.tolist() == VALUES
+    with pytest.raises(TypeError, match=r"not converted implicitly.* use \.numpy\(\)"):
+        made * leaf()  # which would be an array of xarray's around a Tensor
+
+
+@host_only
+def test_an_array_at_the_left_leaves_the_operator_to_the_tensor() -> None:
+    assert not hasattr(leaf(), "__array_ufunc__") and not hasattr(leaf(), "__array_function__")
+    masked = np.ma.masked_array(VALUES, mask=[[0, 1], [0, 0]])
+    for use in (lambda t: masked * t, lambda t: np.add(masked, t), lambda t: Tensor([masked])):
+        with pytest.raises(TypeError, match="has a mask"):
+            use(leaf())
 
 
 @host_only
