@@ -342,3 +342,12 @@ def test_a_sequence_of_any_kind_that_repeats_an_index_adds_up(sequence: Any) -> 
     x = Tensor([[1.0, 2, 3]], requires_grad=True)
     x[:, sequence].sum().backward()
     assert to_host(x.grad).tolist() == [[2, 0, 1]]
+
+
+@pytest.mark.parametrize("value", [0.1, 1 / 3, 7e8 + 0.1])
+def test_a_constant_whose_mean_is_rounded_has_no_deviation(value: float) -> None:
+    for n in (3, 7, 1000):
+        x = Tensor(np.full((2, n), value), requires_grad=True)
+        y = x.std(axis=1) + x.var(axis=1)
+        y.sum().backward()
+        assert not to_host(y.data).any() and not to_host(x.grad).any()
