@@ -19,6 +19,8 @@ from minigrad.convert import plain
 from minigrad.tape import OPS, op
 from minigrad.tensor import Tensor
 
+small_is_0 = np.errstate(under="ignore")  # decorates ops in which an exponential stands beside a 1
+
 # Elementwise: arithmetic
 
 
@@ -102,6 +104,7 @@ def tanh(x):
 
 
 @op
+@small_is_0
 def sigmoid(x):
     """1 / (1 + exp(-x)), accurate in both tails."""
     y = _sigmoid(x)
@@ -115,9 +118,11 @@ def relu(x):
 
 
 @op
+@small_is_0
 def softplus(x):
     """log(1 + exp(x)), without overflow."""
-    return _softplus(x), lambda g: g * _sigmoid(x)
+    y = xp.maximum(x, 0) + xp.log1p(xp.exp(-xp.abs(x)))
+    return y, lambda g: g * _sigmoid(x)
 
 
 @op
@@ -233,11 +238,12 @@ def min(x, axis=None, keepdims=False):
 
 
 @op
+@small_is_0
 def logsumexp(x, axis=None, keepdims=False):
     """log(sum(exp(x))), without overflow. Elements of infinity share the gradient equally; where
     all are -inf, so is the value, and the gradient is 0."""
     z, peak = _below_peak(x, axis)
-    e = _exp(z)
+    e = xp.exp(z)
     total = e.sum(axis=axis, keepdims=True)
     y = peak + xp.log(total)
     return (
@@ -247,10 +253,11 @@ def logsumexp(x, axis=None, keepdims=False):
 
 
 @op
+@small_is_0
 def log_softmax(x, axis=-1):
     """x - logsumexp(x): the logarithms of probabilities that sum to 1 along the axis."""
     z = x - x.max(axis=axis, keepdims=True)  # first: the log would be rounded off beside a large x
-    e = _exp(z)
+    e = xp.exp(z)
     total = e.sum(axis=axis, keepdims=True)
     return z - xp.log(total), lambda g: g - e * (g.sum(axis=axis, keepdims=True) / total)
 
@@ -357,6 +364,7 @@ def linear(x, w, b):
 
 
 @op
+@small_is_0
 def softmax_cross_entropy(logits, labels):
     """The mean over a batch of -log softmax(logits)[label]; logits (n, classes), labels (n,).
 
@@ -368,7 +376,7 @@ def softmax_cross_entropy(logits, labels):
     z = logits.T.copy()  # a row per class: few long rows are reduced faster than many short ones
     z -= z.max(axis=0)
     z_label = z.take(at)
-    e = _exp(z, out=z)
+    e = xp.exp(z, out=z)
     total = e.sum(axis=0)
     losses = xp.log(total) - z_label
     if outside is not None:
@@ -399,23 +407,9 @@ def mse(x, y):
 # What several ops share
 
 
-small_is_0 = np.errstate(under="ignore")  # an exponential beside a 1
-
-
-@small_is_0
-def _exp(x: Any, out: Any = None) -> Any:
-    return xp.exp(x, out=out)
-
-
-@small_is_0
 def _sigmoid(x: Any) -> Any:
     e = xp.exp(-xp.abs(x))
     return xp.where(x >= 0, 1, e) / (1 + e)
-
-
-@small_is_0
-def _softplus(x: Any) -> Any:
-    return xp.maximum(x, 0) + xp.log1p(xp.exp(-xp.abs(x)))
 
 
 def _below_peak(x: Any, axis: Any) -> Any:

@@ -6,6 +6,7 @@ makes the value a Tensor, and records in it the operands and their pullbacks for
 """
 
 import functools
+import inspect
 from collections.abc import Callable, Iterable, Sequence
 from itertools import zip_longest
 from typing import Any
@@ -32,7 +33,7 @@ def op(function: Any) -> Callable[..., Tensor]:
     write the gradient to.
     """
     name = function.__name__
-    parameters = function.__code__.co_varnames
+    parameters = inspect.unwrap(function).__code__.co_varnames
     takes_list = parameters[0] == "tensors"
 
     @functools.wraps(function)
