@@ -31,10 +31,12 @@ def op(function: Any) -> Callable[..., Tensor]:
     that of its operand; `backward` sums over the axes along which the operand was broadcast. Where
     it never is, the pullback may have a keyword `out=None`: an array of the operand's shape, to
     write the gradient to.
+
+    The value is float32 or that of float64 operands, unless the function has a parameter `dtype`.
     """
     name = function.__name__
     parameters = inspect.unwrap(function).__code__.co_varnames
-    takes_list = parameters[0] == "tensors"
+    takes_list, names_dtype = parameters[0] == "tensors", "dtype" in parameters
 
     @functools.wraps(function)
     def apply(*arguments: Any, **options: Any) -> Tensor:
@@ -61,7 +63,7 @@ def op(function: Any) -> Callable[..., Tensor]:
         value, *pullbacks = made
         if type(value) is not xp.ndarray:  # but the scalar that NumPy makes of 0-d arrays, say
             value = xp.asarray(value)
-        if value.dtype.char != "f":
+        if value.dtype.char != "f" and not names_dtype:
             value = _settled(value, name, operands, [*arrays, *options.values()])
         inputs = _inputs(name, operands, arrays, pullbacks)
         tensor = Tensor.__new__(Tensor)
@@ -158,6 +160,6 @@ def _explain(
 def _refuse_lists(name: str, operands: Iterable[Any], error: Exception | None = None) -> None:
     """Raise TypeError for operands that are lists, which may be what the error comes from."""
     for operand in operands:
-        if isinstance(operand, Sequence):
+        if isinstance(operand, Sequence) and not isinstance(operand, str):
             cure = f"make the operand {operand!r:.60} a Tensor."
             raise TypeError(f"{name}: {error}; or {cure}" if error else f"{name}: {cure}")

@@ -1,6 +1,7 @@
 """What may stand beside a Tensor: whose arrays, which dtypes, and who may write to them."""
 
 import re
+from array import array
 from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
@@ -162,7 +163,7 @@ def test_numbers_that_no_array_computes_with_are_refused() -> None:
     for number in (Fraction(1, 2), np.array([Fraction(1, 2)])):
         with pytest.raises(TypeError, match=r"mul.*real numbers"):
             leaf() * number
-    for operand in (range(2), memoryview(np.ones(2)), "ab"):
+    for operand in (range(2), memoryview(np.ones(2)), array("d", [1, 2]), (1, 2)):
         with pytest.raises(TypeError, match=r"mul.*make the operand .* a Tensor"):
             leaf() * operand
 
@@ -389,14 +390,14 @@ def test_what_is_looked_at_is_in_every_column() -> None:
 
 @host_only
 def test_integers_and_masks_are_copied() -> None:
-    for array, new in [
+    for operand, new in [
         (np.array([[1, 2], [3, 4]]), 7),
         (np.array([[1, 2], [3, 4]], "uint8"), 7),
         (np.array([[True, False], [False, True]]), True),
     ]:
-        before = array.astype("float64")
-        assert refilled(USES[0], array.copy(), new).tolist() == before.tolist()
-        flat = refilled(lambda x, a: (x * ops.mul(2.0, y=a)).sum(), array.copy(), new)
+        before = operand.astype("float64")
+        assert refilled(USES[0], operand.copy(), new).tolist() == before.tolist()
+        flat = refilled(lambda x, a: (x * ops.mul(2.0, y=a)).sum(), operand.copy(), new)
         assert flat.tolist() == (2 * before).tolist()
     mask = np.array([True, False])
     assert refilled(lambda x, m: ops.where(m, x, 0).sum(), mask, True).tolist() == [1, 0]

@@ -119,6 +119,10 @@ def test_products_of_matrices_of_any_shapes_that_fit(both: BroadcastableShapes) 
         (lambda x: ops.std(x, axis=0, ddof=1), [[[7e8], [7e8], [7e8]]], [[[0], [0], [0]]]),
         (ops.std, [5], [0]),
         (ops.logsumexp, [[-inf, -inf]], [[0, 0]]),
+        (ops.leaky_relu, [[-0.0, 0]], [[0.01, 0.01]]),
+        (lambda x: ops.elu(x, 0.5), [[-0.0, 0]], [[0.5, 0.5]]),
+        (ops.prod, [[0, 0, 3]], [[0, 0, 0]]),
+        (ops.prod, [[2, 0, 3]], [[0, 6, 0]]),
         (lambda x: ops.logsumexp(x, 1), [[[-inf, -inf], [0, -inf]]], [[[0, 0], [1, 0]]]),
         (ops.logsumexp, [[inf, 2, -inf, 1e30]], [[1, 0, 0, 0]]),
         (ops.logsumexp, [[inf, inf, 2]], [[0.5, 0.5, 0]]),
@@ -188,6 +192,11 @@ SMALL = [-1000.0, -740, -708, 0, 1e-320, 700]
         lambda x: ops.logsumexp(x),
         lambda x: ops.softmax_cross_entropy(x.reshape(1, -1), [1]),
         lambda x: ops.std(x),
+        lambda x: ops.softmax(x),
+        lambda x: ops.silu(x),
+        lambda x: ops.gelu(x),
+        lambda x: ops.elu(x),
+        lambda x: ops.softmax_cross_entropy(x.reshape(1, -1), [1], smoothing=0.1),
     ],
 )
 def test_what_is_too_small_to_matter_raises_nothing(f: Any) -> None:
@@ -283,6 +292,69 @@ LOGITS = Tensor(np.zeros((2, 3)))
 def test_operands_that_do_not_fit_are_refused_by_name_and_shape(f: Any, message: str) -> None:
     with pytest.raises(ValueError, match=re.escape(message)):
         f()
+
+
+@pytest.mark.parametrize(
+    ("f", "message"),
+    [
+        (
+            lambda: ops.softmax_cross_entropy(LOGITS, [0, 1], smoothing=2),
+            "smoothing=2 is no part of",
+        ),
+        (
+            lambda: ops.softmax_cross_entropy(LOGITS, [0, 1], weights=[1, 2]),
+            "one for each of the 3",
+        ),
+        (lambda: ops.embedding(X, [0.0]), "an index of dtype float64; give integers"),
+        (lambda: ops.einsum("ij->i", X, X), "subscripts 'ij->i': give two operands"),
+        (lambda: ops.einsum("ii,ij->j", X, X), "subscripts 'ii,ij->j': give two operands, with no"),
+        (lambda: ops.einsum("...i,i", X, X), "give two operands"),
+        (lambda: ops.einsum("ij,jk", X, X), "einsum of shapes (2, 3), (2, 3): "),
+        (lambda: ops.batch_norm(X[:1], 1.0, 0.0), "one example has no variance"),
+        (lambda: X.squeeze(0), "squeeze of shapes (2, 3): "),
+        (lambda: X.pad((1, 2, 3)), "pad of shapes (2, 3): "),
+    ],
+)
+def test_further_ops_refuse_what_does_not_fit(f: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        f()
+
+
+@pytest.mark.skipif(not current().on_host, reason="a look at indices would stall a device")
+def test_an_index_of_no_row_and_labels_that_all_are_ignored_are_refused() -> None:
+    for index, said in ([-1, 0], "from -1 to 0"), ([0, 2], "from 0 to 2"):
+        with pytest.raises(ValueError, match=rf"indices {said}; give some in 0\.\.1\."):
+            ops.embedding(X, index)
+    with pytest.raises(ValueError, match="no label counts"):
+        ops.softmax_cross_entropy(LOGITS, [7, 7], ignored=7)
+    with pytest.raises(ValueError, match=r"label 3 is not a class index in 0\.\.2\."):
+        ops.softmax_cross_entropy(LOGITS, [3, 7], ignored=7)
+
+
+def test_a_norm_does_not_see_a_shift_of_its_inputs() -> None:
+    x = np.random.default_rng(0).integers(-999, 999, (6, 4)) / 1024
+    for f in (ops.layer_norm, ops.batch_norm):
+        one, other = (Tensor(x + shift, requires_grad=True) for shift in (0, 2.0**30))
+        for t in (one, other):
+            (f(t, 2.0, 1.0) ** 3).sum().backward()
+        np.testing.assert_allclose(to_host(other.grad), to_host(one.grad), 1e-11, 1e-11)
+
+
+def test_logits_of_minus_infinity_take_no_part() -> None:
+    logits = Tensor(np.array([[0.0, -inf, 1.0]]), requires_grad=True)
+    loss = ops.softmax_cross_entropy(logits, [2], weights=[1, 1, 2])
+    loss.backward()
+    p = exp(1) / (1 + exp(1))
+    np.testing.assert_allclose(loss.item(), -np.log(p), 1e-14)
+    np.testing.assert_allclose(to_host(logits.grad), [[1 - p, 0, p - 1]], 1e-14)
+
+
+def test_a_cast_keeps_the_dtype_that_it_names() -> None:
+    x = Tensor([1.0, 2.0], requires_grad=True)
+    y = x.astype("float64")
+    (y * y).sum().backward()
+    assert (y.dtype, x.grad.dtype) == ("float64", "float32") and to_host(x.grad).tolist() == [2, 4]
+    assert x.astype("int64").dtype == "int64"
 
 
 @pytest.mark.skipif(not current().on_host, reason="a look at labels would stall a device")
