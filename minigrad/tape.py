@@ -63,8 +63,9 @@ def op(function: Any) -> Callable[..., Tensor]:
         value, *pullbacks = made
         if type(value) is not xp.ndarray:  # but the scalar that NumPy makes of 0-d arrays, say
             value = xp.asarray(value)
-        if value.dtype.char != "f" and not names_dtype:
-            value = _settled(value, name, operands, [*arrays, *options.values()])
+        if value.dtype.char != "f":
+            settled = _settled(value, name, operands, [*arrays, *options.values()])
+            value = value if names_dtype else settled
         inputs = _inputs(name, operands, arrays, pullbacks)
         tensor = Tensor.__new__(Tensor)
         tensor._set(value, bool(inputs), inputs)

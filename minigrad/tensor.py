@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 
 from minigrad.backend import Array, to_host, xp
-from minigrad.convert import array_of, plain
+from minigrad.convert import REAL, array_of, plain
 from minigrad.protocols import array_function, array_ufunc
 
 Pullback = Callable[..., Array]  # from the gradient of a result to that of an operand
@@ -64,6 +64,8 @@ class Tensor:
                     "gradients; convert the data or pass dtype='float32'."
                 )
             dtype = "float64" if given.char == "d" else "float32"
+        if np.dtype(dtype).char not in REAL:
+            raise TypeError(f"dtype {dtype}: give a real one, of float64 at most.")
         if requires_grad and np.dtype(dtype) not in FLOATS:
             raise TypeError(
                 f"dtype {dtype}: tensors that require gradients are float32 or float64."

@@ -67,6 +67,13 @@ def test_only_float32_and_float64_require_gradients(data: Any, dtype: Any, messa
 def test_only_real_numbers_make_a_tensor(data: Any) -> None:
     with pytest.raises(TypeError, match=r"^Tensor\(.*\): .*; give real numbers"):
         Tensor(data)
+    for dtype in (complex, object, "U3", "longdouble"):
+        for cast in (
+            lambda dtype=dtype: Tensor([1.0], dtype=dtype),
+            lambda dtype=dtype: leaf(1).astype(dtype),
+        ):
+            with pytest.raises(TypeError, match="real"):
+                cast()
 
 
 def test_attributes() -> None:

@@ -80,8 +80,8 @@ MISTAKES = [
     Mistake(
         "assignment with repeats",
         OPS,
-        "        if _repeats_nothing(index):\n",
-        "        if True:\n",
+        "    if _repeats_nothing(index):\n",
+        "    if True:\n",
         "autograd/test_ops.py",
     ),
     Mistake(
