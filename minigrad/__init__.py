@@ -13,7 +13,7 @@ from minigrad.backend import synchronize, to_host, use, xp
 from minigrad.check import check_grads
 from minigrad.checkpoint import CheckpointError, load, save
 from minigrad.module import Linear, Module, ReLU, Sequential, Sigmoid, Tanh
-from minigrad.tape import no_grad
+from minigrad.recording import no_grad
 from minigrad.tensor import Tensor
 
 __all__ = [

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from minigrad.backend import Array, xp
+from minigrad.convert import plain
 from minigrad.tensor import FLOATS, Tensor, as_array_like
 
 
@@ -196,6 +197,11 @@ class Parameters:
     def __len__(self) -> int:
         return len(self.tensors)
 
+    def __repr__(self) -> str:
+        """The names and shapes, and how many numbers there are in all."""
+        shapes = "".join(f"\n  {name}: {t.shape}" for name, t in self.items())
+        return f"Parameters({shapes}\n  {self.size:,} of {self.dtype}\n)"
+
     def _only_span(self) -> Span:
         if len(self.spans) > 1:
             raise RuntimeError(
@@ -212,16 +218,22 @@ def copy_values(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
 
 def load_values(tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
     """Copy values in; raises ValueError, and changes nothing, where names or shapes differ."""
+    if not isinstance(state, Mapping):
+        raise TypeError(
+            f"load_state_dict({state!r:.60}): pass a dictionary of arrays by name; minigrad.load "
+            "reads the dictionaries in a file."
+        )
     missing, extra = set(tensors) - set(state), set(state) - set(tensors)
     if missing or extra:
         raise ValueError(
             f"parameters differ from the state: missing {sorted(missing)}, "
             f"unexpected {sorted(extra)}; build the model that was saved."
         )
+    values = {name: plain(state[name]) for name in tensors}
     for name, t in tensors.items():
-        check_like(state[name], t.data, f"parameter {name!r}")
+        check_like(values[name], t.data, f"parameter {name!r}")
     for name, t in tensors.items():
-        t.data = state[name]
+        t.data = values[name]
 
 
 def check_like(saved: Any, live: Array, what: str) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 from minigrad import ops
 from minigrad.arena import Parameters, copy_values, load_values
 from minigrad.backend import xp
+from minigrad.convert import plain
 from minigrad.tensor import Tensor
 
 
@@ -18,8 +19,12 @@ class Module:
         raise NotImplementedError(f"{type(self).__name__} has no forward(x); define it.")
 
     def __call__(self, x: Any) -> Tensor:
-        """forward(x), where x is a Tensor, or any array: one on the host is moved to the device."""
-        return self.forward(x if isinstance(x, Tensor) else xp.asarray(x))
+        """forward(x), where x is a Tensor, or any array: one on the host is moved to the device. Of
+        a list a Tensor is made, of float32."""
+        if not isinstance(x, Tensor):
+            x = plain(x)
+            x = xp.asarray(x) if hasattr(x, "dtype") else Tensor(x)
+        return self.forward(x)
 
     def children(self) -> dict[str, Any]:
         """What may be or have parameters, by name: the attributes."""
@@ -47,11 +52,22 @@ class Module:
         """Every parameter once, in the order of declaration; the first call makes the arena."""
         return Parameters(_once(self.named_parameters()))
 
+    def __repr__(self) -> str:
+        """The modules and Tensors inside, by name, a line each."""
+        lines = []
+        for name, child in self.children().items():
+            if isinstance(child, Tensor):
+                lines.append(f"{name}: {child.shape} {child.dtype}")
+            elif isinstance(child, Module):
+                lines += f"{name}: {child!r}".splitlines()
+        inside = "".join(f"\n  {line}" for line in lines)
+        return f"{type(self).__name__}({inside}\n)" if lines else f"{type(self).__name__}()"
+
     def state_dict(self) -> dict[str, Any]:
         """A copy of every Tensor's values by name, frozen or not, on the host."""
         return copy_values(self._saved_tensors())
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Copy values in; raises ValueError, and changes nothing, where they do not fit."""
         load_values(self._saved_tensors(), state)
 

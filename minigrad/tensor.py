@@ -2,15 +2,19 @@
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
+from math import gcd
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
 from minigrad.backend import Array, to_host, xp
+from minigrad.convert import REAL, array_of, plain
+from minigrad.protocols import array_function, array_ufunc
 
 Pullback = Callable[..., Array]  # from the gradient of a result to that of an operand
-Input = tuple["Tensor", int, Pullback | None]  # an operand, and its version when it was used
+# A Tensor or a Borrowed array, its version when it was used, and its pullback
+Input = tuple[Any, Any, Pullback | None]
 
 FLOATS = ("float32", "float64")
 _clock = itertools.count()
@@ -19,8 +23,12 @@ _clock = itertools.count()
 class Tensor:
     """An array that remembers how it was computed.
 
-    float32 unless `dtype` says otherwise or `data` is a float64 array. Raises TypeError where a
-    gradient is asked of something that is not float32 or float64.
+    float32 unless `dtype` says otherwise or `data` is a float64 array. Raises TypeError for data
+    that are no real numbers, and where a gradient is asked of something that is not float32 or
+    float64.
+
+    Beside a float32 Tensor only a float64 Tensor, or a float64 array with at least one axis, makes
+    float64: numbers, 0-d arrays, integers and booleans leave float32.
     """
 
     __slots__ = (
@@ -37,26 +45,32 @@ class Tensor:
         "is_leaf",  # whether it was made, not computed from tensors that require a gradient
         "requires_grad",
     )
-    __array_ufunc__ = None  # array + tensor calls Tensor.__radd__
+    __array_ufunc__, __array_function__ = array_ufunc, array_function
+    # Those of an array and of a DataFrame are lower: array + tensor calls Tensor.__radd__
+    __array_priority__, __pandas_priority__ = 1000, 5000
 
     def __init__(self, data: Any, requires_grad: bool = False, dtype: Any = None):
         if isinstance(data, Tensor):
             data = data._data
-        given = getattr(data, "dtype", None)
-        if np.dtype(np.asarray(data).dtype if given is None else given).kind not in "biuf":
-            raise TypeError(f"Tensor({data!r:.60}): give real numbers.")
+        try:
+            array = array_of(data)
+        except TypeError as error:
+            raise TypeError(f"Tensor({' '.join(f'{data!r:.60}'.split())}): {error}") from error
         if dtype is None:
-            if requires_grad and given is not None and np.dtype(given).kind != "f":
+            given = array.dtype if hasattr(data, "__array__") else np.dtype("float32")
+            if requires_grad and given.kind != "f":
                 raise TypeError(
                     f"Tensor(data of dtype {given}, requires_grad=True): only floats have "
                     "gradients; convert the data or pass dtype='float32'."
                 )
-            dtype = "float64" if given in ("<f8", ">f8") else "float32"
+            dtype = "float64" if given.char == "d" else "float32"
+        if np.dtype(dtype).char not in REAL:
+            raise TypeError(f"dtype {dtype}: give a real one, of float64 at most.")
         if requires_grad and np.dtype(dtype) not in FLOATS:
             raise TypeError(
                 f"dtype {dtype}: tensors that require gradients are float32 or float64."
             )
-        self._set(xp.array(data, dtype=dtype), requires_grad, ())
+        self._set(xp.array(array, dtype=dtype), requires_grad, ())
 
     def _set(self, data: Array, requires_grad: bool, inputs: Sequence[Input]) -> None:
         self._data = data
@@ -167,6 +181,10 @@ class Tensor:
         if self.is_leaf:
             self._accumulate(grad)
             return
+        self._propagate(grad)
+
+    @np.errstate(under="ignore")  # a gradient too small for its dtype is 0
+    def _propagate(self, grad: Array) -> None:
         grads = {self: grad}
         for tensor in _topological_order(self):
             grad = grads.pop(tensor)  # complete: all that was computed from `tensor` came before
@@ -218,9 +236,10 @@ class Tensor:
             self._grad_is_zero = False
 
     def __reduce__(self) -> Any:
-        """Copied or pickled it is a loose leaf, which belongs to no arena and to no optimizer."""
+        """Copied or pickled it is a loose leaf, which belongs to no arena and to no optimizer; one
+        that was computed is a constant, so that a copied model has no more parameters."""
         self._materialize_grad()
-        return _leaf, (self._data, self._grad, self.requires_grad)
+        return _leaf, (self._data, self._grad, self.requires_grad and self.is_leaf)
 
     def __len__(self) -> int:
         return len(self._data)
@@ -233,7 +252,10 @@ class Tensor:
         return f"Tensor({self.numpy()!r}{wants})"
 
     def __array__(self, *_: Any, **__: Any) -> NoReturn:
-        raise TypeError("a Tensor is not converted implicitly; use .numpy() or .data.")
+        raise TypeError(
+            "a Tensor is not converted implicitly, which would lose its gradient; use .numpy() or "
+            ".data, and ops.stack for a list of Tensors."
+        )
 
     def __bool__(self) -> bool:
         return bool(self._data)
@@ -298,17 +320,54 @@ def _leaf(data: Array, grad: Array, requires_grad: bool) -> Tensor:
     return leaf
 
 
+class Borrowed:
+    """An array that somebody else may write to, among the inputs of what was computed from it.
+
+    It passes for a leaf whose version is a fingerprint: an element of every row, or of 1,024 rows,
+    and no fewer than 256 elements. It shows that rows were refilled; a change of single elements
+    may go unnoticed.
+    """
+
+    __slots__ = ("array",)
+    is_leaf = True
+
+    def __init__(self, array: Array):
+        self.array = array
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        shape: tuple[int, ...] = self.array.shape
+        return shape
+
+    @property
+    def _version(self) -> bytes:
+        size = self.array.size
+        step = max(1, size // min(1024, max((256, *self.array.shape[:1]))))
+        while gcd(step, size) > 1:  # so that it meets all columns: some may be constant
+            step -= 1
+        sample: bytes = self.array.ravel(order="K")[::step].tobytes()
+        return sample
+
+
 def raw(value: Any) -> Any:
-    """The array of a Tensor, the Python number of a NumPy scalar, anything else as it is."""
+    """What arithmetic takes: a Tensor's array, a plain array, a Python number for a single one
+    (which does not promote float32), anything else as it is."""
+    kind = type(value)
+    if kind is float or kind is int:
+        return value
     if isinstance(value, Tensor):
         return value._data
-    # A NumPy scalar, such as np.sqrt(2), would promote float32; a Python number does not
-    return value.item() if isinstance(value, np.generic) else value
+    value = plain(value)
+    if isinstance(value, np.generic) or (type(value) is np.ndarray and not value.ndim):
+        return value.item()
+    return value
 
 
 def as_array_like(value: Any, like: Array, what: str) -> Array:
-    """`value` as an array of the dtype of `like`; raises ValueError if its shape differs."""
-    array = xp.asarray(raw(value), dtype=like.dtype)
+    """`value` as an array of the dtype of `like`; raises ValueError if its shape differs, and
+    TypeError for what are no real numbers."""
+    array = value._data if isinstance(value, Tensor) else array_of(value)
+    array = xp.asarray(array, dtype=like.dtype)
     if array.shape != like.shape:
         raise ValueError(
             f"{what} of shape {array.shape} does not fit a tensor of shape {like.shape}."
@@ -360,6 +419,11 @@ def _refuse_stale(tensor: Tensor) -> None:
         )
     for operand, version, _ in tensor._inputs:
         if operand.is_leaf and operand._version != version:
+            if isinstance(operand, Borrowed):
+                raise RuntimeError(
+                    f"backward(): an array of shape {operand.shape} was written to after it was "
+                    "used; go backward before it is filled anew, or pass a copy."
+                )
             raise RuntimeError(
                 f"backward(): a leaf of shape {operand.shape} was changed after it was used "
                 "(step(), loading, assignment, a first parameters()); compute the loss again."

@@ -34,7 +34,12 @@ def table() -> Iterator[Row]:
     for op in ("neg", "exp", "sin", "cos", "tanh", "sigmoid", "softplus", "abs", "relu"):
         for shape in ((), (3,), (2, 3), (0, 2)):
             yield op, [apart(*shape)], {}
-    for op in ("log", "sqrt"):
+    for op in ("silu", "gelu", "elu", "leaky_relu", "expm1"):
+        for shape in ((), (3,), (2, 3), (0, 2)):
+            yield op, [apart(*shape) / 2], {}
+    yield "elu", [apart(5)], {"alpha": 0.5}
+    yield "leaky_relu", [apart(5)], {"slope": 0.2}
+    for op in ("log", "sqrt", "log1p"):
         for shape in ((), (3,), (2, 3), (0, 2)):
             yield op, [p(*shape)], {}
 
@@ -62,15 +67,29 @@ def table() -> Iterator[Row]:
     axes: list[tuple[Any, Any]] = [((), None), ((4,), 0), ((3, 4), None), ((3, 4), -1)]
     axes += [((2, 3, 4), (0, -1)), ((2, 1, 3), 1), ((2, 3), ()), ((0, 3), 1)]
     axes += [((3, 4), np.int64(0))]
-    for op in ("sum", "mean", "var", "max", "min", "logsumexp"):
+    for op in ("sum", "mean", "var", "std", "norm", "max", "min", "logsumexp"):
         for shape, axis in axes:
-            for keepdims in (False, True):
-                yield op, [apart(*shape)], {"axis": axis, "keepdims": keepdims}
+            constant = op == "std" and shape in ((), (2, 1, 3), (2, 3))
+            if not constant:  # one element has no slope, where central differences have a kink
+                for keepdims in (False, True):
+                    yield op, [apart(*shape)], {"axis": axis, "keepdims": keepdims}
     yield "sum", [r(0)], {}
     yield "sum", [r(0, 3)], {"axis": 0}
-    yield "var", [r(3, 4)], {"axis": 0, "ddof": 1}
+    for op in ("var", "std"):
+        yield op, [r(3, 4)], {"axis": 0, "ddof": 1}
+    for shape, axis in axes:
+        for keepdims in (False, True):
+            yield "prod", [p(*shape)], {"axis": axis, "keepdims": keepdims}
+    for zeros in ([2], [2, 5], [2, 3]):
+        x = p(6)
+        x[zeros] = 0
+        yield "prod", [x], {}
+        yield "prod", [x.reshape(2, 3)], {"axis": 1}
     for shape, axis in [((4,), 0), ((3, 4), -1), ((3, 4), 0), ((2, 3, 4), (0, 2)), ((0, 3), 1)]:
-        yield "log_softmax", [r(*shape)], {"axis": axis}
+        for op in ("softmax", "log_softmax"):
+            yield op, [r(*shape)], {"axis": axis}
+    for shape, axis in [((), None), ((4,), 0), ((3, 4), None), ((3, 4), -1), ((2, 3, 4), 1)]:
+        yield "cumsum", [r(*shape)], {"axis": axis}
 
     for shape, new in [((), (1, 1)), ((1,), ()), ((2, 6), (3, -1)), ((0, 3), (3, 0, 2))]:
         yield "reshape", [r(*shape)], {"shape": new}
@@ -80,6 +99,24 @@ def table() -> Iterator[Row]:
     yield "transpose", [r(2, 3, 4)], {"axes": [0, -1, 1]}
     for shape, new in [((), (2, 3)), ((3,), (2, 3)), ((2, 1, 3), (2, 2, 4, 3)), ((1, 3), (0, 3))]:
         yield "broadcast_to", [r(*shape)], {"shape": new}
+
+    for shape in ((), (3,), (2, 3), (2, 3, 4), (0, 3)):
+        yield "flatten", [r(*shape)], {}
+        yield "squeeze", [r(1, *shape)], {}
+        yield "squeeze", [r(*shape, 1)], {"axis": -1}
+        yield "expand_dims", [r(*shape)], {"axis": 0}
+        yield "expand_dims", [r(*shape)], {"axis": (0, -1)}
+        yield "astype", [r(*shape)], {"dtype": "float64"}
+        if shape:
+            yield "pad", [r(*shape)], {"width": 2, "value": 0.5}
+    yield "flatten", [r(2, 3, 4)], {"start": 1}
+    yield "flatten", [r(0, 3, 4)], {"start": 1}
+    yield "squeeze", [r(1, 3, 1)], {"axis": (0, 2)}
+    yield "swapaxes", [r(2, 3, 4)], {"axis1": 0, "axis2": -1}
+    yield "moveaxis", [r(2, 3, 4)], {"source": 0, "destination": -1}
+    yield "moveaxis", [r(2, 3, 4)], {"source": (0, 1), "destination": (2, 0)}
+    for width in ((0, 2), ((1, 0), (0, 2))):
+        yield "pad", [r(2, 3)], {"width": width}
 
     every, mask, picks = slice(None), np.array([True, False, True]), np.array([0, 2, 0])
     indices: list[Any] = [1, -1, np.int64(1), np.array(2), every, slice(None, None, -2), ..., None]
@@ -92,6 +129,9 @@ def table() -> Iterator[Row]:
         yield "getitem", [r()], {"index": index}
     yield "getitem", [r(3, 4)], {"index": r(3, 4) > 0}
     yield "getitem", [r(0, 3)], {"index": (every, 1)}
+
+    for index in (picks, picks[:0], np.array(1), np.array([[0, 2], [2, 2]]), [1, 1]):
+        yield "embedding", [r(3, 4)], {"index": index}
 
     joined: list[Any] = [(((2,), (3,)), 0), (((2, 1), (2, 3)), -1), (((0, 3), (2, 3)), 0)]
     joined += [(((2,),), 0), (((1, 2, 3), (1, 0, 3), (1, 1, 3), (1, 4, 3)), -2)]
@@ -106,10 +146,29 @@ def table() -> Iterator[Row]:
     products += [((2, 0), (0, 3)), ((0, 3), (3, 2))]
     for x, y in products:
         yield "matmul", [r(*x), r(*y)], {}
+    for subscripts, x, y in [
+        ("ij,jk->ik", (2, 3), (3, 4)),
+        ("ij,jk", (2, 3), (3, 4)),
+        ("bij,bkj->bik", (2, 3, 4), (2, 5, 4)),
+        ("ij,ij->", (2, 3), (2, 3)),
+        ("i,j->ji", (2,), (3,)),
+        ("ij,k->k", (2, 3), (4,)),  # i and j are summed over in x alone
+        (",ij->ij", (), (2, 3)),
+        ("ij,jk->ik", (2, 0), (0, 3)),
+    ]:
+        yield "einsum", [r(*x), r(*y)], {"subscripts": subscripts}
+    for op in ("layer_norm", "batch_norm"):
+        for shape in ((4, 3), (2, 3, 5), (2, 1, 1)):
+            yield op, [r(*shape), p(shape[-1]), r(shape[-1])], {"eps": 0.1}
     for n in (0, 1, 4):
         yield "linear", [r(n, 3), r(3, 2), r(2)], {}
     yield "softmax_cross_entropy", [r(4, 3), np.array([0, 2, 1, 2])], {}
     yield "softmax_cross_entropy", [r(2, 1), np.array([0, 0], np.uint8)], {}
+    three = np.array([2.0, 0.5, 1.0])
+    for options in ({"smoothing": 0.1}, {"ignored": 2}, {"weights": three}, {"ignored": -100}):
+        yield "softmax_cross_entropy", [r(4, 3), np.array([0, 2, 1, 2])], options
+    every_option = {"smoothing": 0.2, "ignored": -1, "weights": three}
+    yield "softmax_cross_entropy", [r(4, 3), np.array([0, -1, 1, 2])], every_option
     for shape in ((), (4,), (3, 2)):
         yield "mse", [r(*shape), r(*shape)], {}
 
@@ -133,6 +192,8 @@ def call(name: str, inputs: list[Any], options: dict[str, Any]) -> Tensor:
     match name:
         case "concatenate" | "stack":
             return OPS[name](inputs, **options)
+        case "einsum":
+            return OPS[name](options["subscripts"], *inputs)
         case "reshape" | "transpose":
             return OPS[name](*inputs, *options.values())
     return OPS[name](*inputs, **options)

@@ -1,6 +1,10 @@
 """Modules, layers and the models."""
 
+import copy
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -230,3 +234,77 @@ def test_a_state_has_what_is_frozen_but_nothing_that_was_computed() -> None:
 def test_a_module_without_forward_says_so() -> None:
     with pytest.raises(NotImplementedError, match=r"Module has no forward\(x\); define it"):
         Module()(INPUT)
+
+
+@pytest.mark.parametrize("copied", [copy.copy, *COPIES])
+def test_a_copy_has_the_parameters_of_the_original_whatever_it_keeps(copied: Any) -> None:
+    model = MLP([4, 3, 3], rng=0)
+    model.output.bias.requires_grad = False
+    model.tied = model.output.weight
+    model.mean = Tensor([1.0])
+    names = model.parameters().names
+    model.last = model(INPUT)
+    model.hidden.largest = model.last.max()
+    twin = copied(model)
+    del model.last, model.hidden.largest
+    if copied is copy.copy:
+        del twin.last
+    assert twin.parameters().names == model.parameters().names == names
+    assert twin.tied is twin.output.weight and not twin.output.bias.requires_grad
+
+
+def test_a_state_that_is_the_path_of_a_file_names_load() -> None:
+    model = MLP([4, 3])
+    for holder in (model, model.parameters()):
+        with pytest.raises(TypeError, match=r"load_state_dict\('model.npz'\): .* minigrad\.load"):
+            holder.load_state_dict("model.npz")
+
+
+def test_a_module_and_its_parameters_say_what_is_in_them() -> None:
+    model = MLP([4, 5, 3])
+    assert (
+        repr(model)
+        == """\
+MLP(
+  hidden: Sequential(
+    0: Linear(
+      weight: (4, 5) float32
+      bias: (5,) float32
+    )
+    1: ReLU()
+  )
+  output: Linear(
+    weight: (5, 3) float32
+    bias: (3,) float32
+  )
+)"""
+    )
+    assert (
+        repr(model.parameters())
+        == """\
+Parameters(
+  hidden.0.weight: (4, 5)
+  hidden.0.bias: (5,)
+  output.weight: (5, 3)
+  output.bias: (3,)
+  43 of float32
+)"""
+    )
+    assert repr(ReLU()) == "ReLU()"
+
+
+@pytest.mark.parametrize("hiding", ["models/__init__.py", "models/note.txt", "models.py"])
+def test_what_hides_the_package_of_models_is_named(tmp_path: Path, hiding: str) -> None:
+    """Where the project is found after the working directory, as an installed one is."""
+    (tmp_path / hiding).parent.mkdir(exist_ok=True)
+    (tmp_path / hiding).touch()
+    code = (
+        "import sys; from pathlib import Path\n"
+        f"sys.path[:0] = [{str(tmp_path)!r}, {str(Path(__file__).parents[2])!r}]\n"
+        "import experiments"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    if hiding == "models/note.txt":  # no package, so that ours is found after it
+        assert ran.returncode == 0, ran.stderr
+    else:
+        assert f"{tmp_path / hiding.split('/')[0]} hides the package `models`" in ran.stderr

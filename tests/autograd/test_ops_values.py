@@ -5,7 +5,7 @@ import re
 from array import array
 from collections import deque
 from collections.abc import Callable
-from math import exp
+from math import exp, inf
 from pathlib import Path
 from time import process_time
 from typing import Any
@@ -112,6 +112,20 @@ def test_products_of_matrices_of_any_shapes_that_fit(both: BroadcastableShapes) 
         (lambda x: ops.clip(x, lo=-1, hi=None), [[-9, 0, 2]], [[0, 1, 1]]),
         (lambda x: ops.sum(x, axis=-1), [2], [1]),
         (ops.pow, [[0, 0, 0], [0, 1, 2]], [[0, 1, 0], [0, 0, 0]]),
+        (ops.norm, [[0, 0]], [[0, 0]]),
+        (lambda x: ops.norm(x, axis=1), [[[0, 0], [3, -4]]], [[[0, 0], [0.6, -0.8]]]),
+        (ops.std, [[1, 1]], [[0, 0]]),
+        (ops.std, [[0.1, 0.1, 0.1]], [[0, 0, 0]]),
+        (lambda x: ops.std(x, axis=0, ddof=1), [[[7e8], [7e8], [7e8]]], [[[0], [0], [0]]]),
+        (ops.std, [5], [0]),
+        (ops.logsumexp, [[-inf, -inf]], [[0, 0]]),
+        (ops.leaky_relu, [[-0.0, 0]], [[0.01, 0.01]]),
+        (lambda x: ops.elu(x, 0.5), [[-0.0, 0]], [[0.5, 0.5]]),
+        (ops.prod, [[0, 0, 3]], [[0, 0, 0]]),
+        (ops.prod, [[2, 0, 3]], [[0, 6, 0]]),
+        (lambda x: ops.logsumexp(x, 1), [[[-inf, -inf], [0, -inf]]], [[[0, 0], [1, 0]]]),
+        (ops.logsumexp, [[inf, 2, -inf, 1e30]], [[1, 0, 0, 0]]),
+        (ops.logsumexp, [[inf, inf, 2]], [[0.5, 0.5, 0]]),
         (lambda x: ops.where(x > 0, ops.sqrt(ops.where(x > 0, x, 1)), 0), [[0, 4]], [[0, 0.25]]),
     ],
 )
@@ -151,9 +165,61 @@ def test_large_float32_logits_make_probabilities_that_sum_to_1() -> None:
     np.testing.assert_allclose(probabilities.sum(), 1, 1e-6)
 
 
-def test_a_logsumexp_of_nothing_but_minus_infinity_is_minus_infinity() -> None:
-    with np.errstate(divide="ignore"):
-        assert ops.logsumexp(Tensor([-np.inf, -np.inf])).item() == -np.inf
+def test_a_logsumexp_of_nothing_but_infinity_is_that_infinity() -> None:
+    with np.errstate(all="raise"):
+        for peak in (-inf, inf):
+            assert ops.logsumexp(Tensor([peak, peak])).item() == peak
+
+
+def test_a_power_of_0_has_the_limits_of_its_gradients() -> None:
+    for y, value, slope in [(-1, inf, -inf), (0, 1, 0), (0.5, 0, 0), (2, 0, 0)]:
+        exponent = Tensor(np.array([y], float), requires_grad=True)
+        with np.errstate(divide="ignore"):
+            power = 0**exponent
+            power.backward()
+        assert (power.item(), exponent.grad.item()) == (value, slope)
+
+
+SMALL = [-1000.0, -740, -708, 0, 1e-320, 700]
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: ops.sigmoid(x),
+        lambda x: ops.softplus(x),
+        lambda x: ops.log_softmax(x),
+        lambda x: ops.logsumexp(x),
+        lambda x: ops.softmax_cross_entropy(x.reshape(1, -1), [1]),
+        lambda x: ops.std(x),
+        lambda x: ops.softmax(x),
+        lambda x: ops.silu(x),
+        lambda x: ops.gelu(x),
+        lambda x: ops.elu(x),
+        lambda x: ops.softmax_cross_entropy(x.reshape(1, -1), [1], smoothing=0.1),
+    ],
+)
+def test_what_is_too_small_to_matter_raises_nothing(f: Any) -> None:
+    for dtype in ("float32", "float64"):
+        x = Tensor(SMALL, requires_grad=True, dtype=dtype)
+        with np.errstate(all="raise"):
+            f(x).backward(np.full(f(x).shape, 1e-10))
+        assert np.isfinite(to_host(x.grad)).all()
+
+
+@pytest.mark.parametrize("name", ["max", "min"])
+def test_ties_are_shared_in_the_dtype_of_the_gradient(name: str) -> None:
+    pullback = OPS[name](Tensor([[1.0, 1], [2, 2]], requires_grad=True), axis=0)._inputs[0][2]
+    assert pullback(xp.ones(2, "float32")).dtype == "float32"
+
+
+@pytest.mark.parametrize("name", ["sum", "mean", "var", "max", "logsumexp", "norm"])
+def test_a_bad_axis_is_an_index_error_and_a_list_asks_for_a_tuple(name: str) -> None:
+    with pytest.raises(IndexError, match=rf"^{name} of shapes \(2, 3\): axis 2 is out of bounds"):
+        OPS[name](X, axis=2)
+    for reduced in (lambda: OPS[name](X, [0]), lambda: OPS[name](X, axis=[0])):
+        with pytest.raises(TypeError, match=rf"{name}: axis=\[0\] is a list; give a tuple, \(0,\)"):
+            reduced()
 
 
 @pytest.mark.parametrize(
@@ -228,6 +294,69 @@ def test_operands_that_do_not_fit_are_refused_by_name_and_shape(f: Any, message:
         f()
 
 
+@pytest.mark.parametrize(
+    ("f", "message"),
+    [
+        (
+            lambda: ops.softmax_cross_entropy(LOGITS, [0, 1], smoothing=2),
+            "smoothing=2 is no part of",
+        ),
+        (
+            lambda: ops.softmax_cross_entropy(LOGITS, [0, 1], weights=[1, 2]),
+            "one for each of the 3",
+        ),
+        (lambda: ops.embedding(X, [0.0]), "an index of dtype float64; give integers"),
+        (lambda: ops.einsum("ij->i", X, X), "subscripts 'ij->i': give two operands"),
+        (lambda: ops.einsum("ii,ij->j", X, X), "subscripts 'ii,ij->j': give two operands, with no"),
+        (lambda: ops.einsum("...i,i", X, X), "give two operands"),
+        (lambda: ops.einsum("ij,jk", X, X), "einsum of shapes (2, 3), (2, 3): "),
+        (lambda: ops.batch_norm(X[:1], 1.0, 0.0), "one example has no variance"),
+        (lambda: X.squeeze(0), "squeeze of shapes (2, 3): "),
+        (lambda: X.pad((1, 2, 3)), "pad of shapes (2, 3): "),
+    ],
+)
+def test_further_ops_refuse_what_does_not_fit(f: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        f()
+
+
+@pytest.mark.skipif(not current().on_host, reason="a look at indices would stall a device")
+def test_an_index_of_no_row_and_labels_that_all_are_ignored_are_refused() -> None:
+    for index, said in ([-1, 0], "from -1 to 0"), ([0, 2], "from 0 to 2"):
+        with pytest.raises(ValueError, match=rf"indices {said}; give some in 0\.\.1\."):
+            ops.embedding(X, index)
+    with pytest.raises(ValueError, match="no label counts"):
+        ops.softmax_cross_entropy(LOGITS, [7, 7], ignored=7)
+    with pytest.raises(ValueError, match=r"label 3 is not a class index in 0\.\.2\."):
+        ops.softmax_cross_entropy(LOGITS, [3, 7], ignored=7)
+
+
+def test_a_norm_does_not_see_a_shift_of_its_inputs() -> None:
+    x = np.random.default_rng(0).integers(-999, 999, (6, 4)) / 1024
+    for f in (ops.layer_norm, ops.batch_norm):
+        one, other = (Tensor(x + shift, requires_grad=True) for shift in (0, 2.0**30))
+        for t in (one, other):
+            (f(t, 2.0, 1.0) ** 3).sum().backward()
+        np.testing.assert_allclose(to_host(other.grad), to_host(one.grad), 1e-11, 1e-11)
+
+
+def test_logits_of_minus_infinity_take_no_part() -> None:
+    logits = Tensor(np.array([[0.0, -inf, 1.0]]), requires_grad=True)
+    loss = ops.softmax_cross_entropy(logits, [2], weights=[1, 1, 2])
+    loss.backward()
+    p = exp(1) / (1 + exp(1))
+    np.testing.assert_allclose(loss.item(), -np.log(p), 1e-14)
+    np.testing.assert_allclose(to_host(logits.grad), [[1 - p, 0, p - 1]], 1e-14)
+
+
+def test_a_cast_keeps_the_dtype_that_it_names() -> None:
+    x = Tensor([1.0, 2.0], requires_grad=True)
+    y = x.astype("float64")
+    (y * y).sum().backward()
+    assert (y.dtype, x.grad.dtype) == ("float64", "float32") and to_host(x.grad).tolist() == [2, 4]
+    assert x.astype("int64").dtype == "int64"
+
+
 @pytest.mark.skipif(not current().on_host, reason="a look at labels would stall a device")
 @pytest.mark.parametrize(("labels", "bad"), [([0, 3], 3), ([0, -1], -1), (np.uint8([255, 0]), 255)])
 def test_labels_out_of_range_are_refused(labels: Any, bad: int) -> None:
@@ -285,3 +414,12 @@ def test_a_sequence_of_any_kind_that_repeats_an_index_adds_up(sequence: Any) -> 
     x = Tensor([[1.0, 2, 3]], requires_grad=True)
     x[:, sequence].sum().backward()
     assert to_host(x.grad).tolist() == [[2, 0, 1]]
+
+
+@pytest.mark.parametrize("value", [0.1, 1 / 3, 7e8 + 0.1])
+def test_a_constant_whose_mean_is_rounded_has_no_deviation(value: float) -> None:
+    for n in (3, 7, 1000):
+        x = Tensor(np.full((2, n), value), requires_grad=True)
+        y = x.std(axis=1) + x.var(axis=1)
+        y.sum().backward()
+        assert not to_host(y.data).any() and not to_host(x.grad).any()

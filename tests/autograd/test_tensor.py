@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from minigrad import Tensor, to_host, xp
+from models import MLP
 
 
 def leaf(*values: Any) -> Tensor:
@@ -62,10 +63,17 @@ def test_only_float32_and_float64_require_gradients(data: Any, dtype: Any, messa
         Tensor(data, requires_grad=True, dtype=dtype)
 
 
-@pytest.mark.parametrize("data", [None, [None, 1], [1j], np.array([1j]), "a", [{}]])
+@pytest.mark.parametrize("data", [None, [None, 1], [1j], np.array([1j]), "a", [{}], 1j])
 def test_only_real_numbers_make_a_tensor(data: Any) -> None:
-    with pytest.raises(TypeError, match=r"^Tensor\(.*\): give real numbers\.$"):
+    with pytest.raises(TypeError, match=r"^Tensor\(.*\): .*; give real numbers"):
         Tensor(data)
+    for dtype in (complex, object, "U3", "longdouble"):
+        for cast in (
+            lambda dtype=dtype: Tensor([1.0], dtype=dtype),
+            lambda dtype=dtype: leaf(1).astype(dtype),
+        ):
+            with pytest.raises(TypeError, match="real"):
+                cast()
 
 
 def test_attributes() -> None:
@@ -150,13 +158,53 @@ def test_tensors_are_hashed_by_identity() -> None:
     assert [table[t] for t in same] == [0, 1, 2] and leaf(1) not in table
 
 
-def test_numpy_does_not_swallow_tensors() -> None:
+def test_numpy_does_not_convert_tensors_and_the_cure_keeps_the_gradient() -> None:
     for convert in (np.asarray, np.array):
         with pytest.raises(TypeError, match=r"use \.numpy\(\) or \.data"):
             convert(leaf(1))
-    for ufunc in (np.sin, lambda t: np.add(np.ones(1), t)):
-        with pytest.raises(TypeError, match="does not support ufuncs"):
-            ufunc(leaf(1))
+    for convert in (np.array, Tensor, MLP([1, 1])):
+        with pytest.raises(TypeError, match=r"ops\.stack for a list of Tensors"):
+            convert([leaf(1), leaf(2)])
+
+
+@pytest.mark.parametrize(
+    ("call", "name", "op"),
+    [
+        (np.exp, "exp", "exp"),
+        (np.sum, "sum", "sum"),
+        (lambda t: np.dot(t, t), "dot", "matmul"),
+        (np.linalg.norm, "linalg.norm", "norm"),
+        (np.negative, "negative", "neg"),
+        (np.add.reduce, "add", "add"),
+        (lambda t: np.multiply(t, 2), "multiply", "mul"),
+        (lambda t: np.maximum(0, t), "maximum", "maximum"),
+        (lambda t: np.concatenate([t, t]), "concatenate", "concatenate"),
+        (lambda t: np.vstack([np.ones(1), t]), "vstack", "concatenate"),
+        (lambda t: np.stack([t, t]), "stack", "stack"),
+        (lambda t: np.where([True], t, 0), "where", "where"),
+        (lambda t: np.add(np.ones(1), t, out=np.ones(1)), "add", "add"),
+    ],
+)
+def test_a_function_of_numpy_names_the_op(call: Any, name: str, op: str) -> None:
+    message = (
+        rf"np\.{re.escape(name)} would lose the gradient of a Tensor; use minigrad\.ops\.{op},"
+    )
+    with pytest.raises(TypeError, match=message):
+        call(leaf(1))
+
+
+def test_a_function_of_numpy_that_is_no_op_says_so() -> None:
+    for call in (np.sinc, np.floor, lambda t: np.ones(1) // t):
+        with pytest.raises(TypeError, match=r"use \.numpy\(\) .*: minigrad\.ops has no op of that"):
+            call(leaf(1))
+    assert (np.shape(leaf(1)), np.ndim(leaf(1)), np.size(leaf(1))) == ((1,), 1, 1)
+
+
+def test_an_array_is_not_changed_by_a_tensor_in_place() -> None:
+    array = np.ones(2)
+    with pytest.raises(TypeError, match=r"np\.add would lose the gradient"):
+        array += leaf(1, 2)
+    assert array.tolist() == [1, 1]
 
 
 def test_in_place_operators_and_item_assignment_name_the_cure() -> None:

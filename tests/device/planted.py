@@ -80,8 +80,8 @@ MISTAKES = [
     Mistake(
         "assignment with repeats",
         OPS,
-        "        if _repeats_nothing(index):\n",
-        "        if True:\n",
+        "    if _repeats_nothing(index):\n",
+        "    if True:\n",
         "autograd/test_ops.py",
     ),
     Mistake(
@@ -114,7 +114,7 @@ MISTAKES = [
         "grad = xp.empty_like(self._data)",
         "grad = np.empty(self.shape, self.dtype)",
     ),
-    Mistake("inputs not moved", "minigrad/module.py", "else xp.asarray(x))", "else x)"),
+    Mistake("inputs not moved", "minigrad/module.py", "x = xp.asarray(x) if", "x = x if"),
     Mistake(
         "an arena on the host",
         "minigrad/arena.py",

@@ -9,7 +9,7 @@ import pytest
 import optim
 from benchmarks.groups import GROUPS
 from experiments.registry import EXPERIMENTS
-from minigrad import Tensor, xp
+from minigrad import Tensor, tape, xp
 from minigrad.tape import OPS
 from optim import RULES, engine, projections, schedules, wrappers
 from optim.__main__ import table
@@ -83,6 +83,14 @@ def test_the_blocks_of_the_readme_do_what_it_says(capsys):
     np.testing.assert_array_equal(x.numpy(), [0.5, -2.5])
 
     assert not list(blocks)
+
+
+@host_only
+def test_the_page_about_tensors_runs(monkeypatch, capsys):
+    monkeypatch.setattr(tape, "OPS", {})  # which forgets the op of the page
+    *_, names = run(ROOT / "docs/autograd.md")
+    assert names["w"].grad.tolist() == np.float32([0.6, 0.8]).tolist()
+    assert "was written to after it was used" in capsys.readouterr().out
 
 
 @host_only

@@ -47,6 +47,13 @@ def decode_part(part):
             return np.array(values, dtype=bool)
 
 
+def cross_entropy(logits, labels, smoothing=0.0, ignored=-100, weights=None):
+    weights = None if weights is None else torch.tensor(weights, dtype=logits.dtype)
+    return functional.cross_entropy(
+        logits, labels, weights, ignore_index=ignored, label_smoothing=smoothing
+    )
+
+
 ORACLES = {
     "add": torch.add,
     "sub": torch.sub,
@@ -73,6 +80,10 @@ ORACLES = {
     "sum": lambda x, axis=None, **k: torch.sum(x, axes(x, axis), **k),
     "mean": lambda x, axis=None, **k: torch.mean(x, axes(x, axis), **k),
     "var": lambda x, axis=None, ddof=0, **k: torch.var(x, axes(x, axis), correction=ddof, **k),
+    "std": lambda x, axis=None, ddof=0, **k: torch.std(x, axes(x, axis), correction=ddof, **k),
+    "norm": lambda x, axis=None, keepdims=False: torch.linalg.vector_norm(
+        x, dim=axes(x, axis), keepdim=keepdims
+    ),
     # amax and amin share the gradient among ties; max and min give it to one of them.
     "max": lambda x, axis=None, **k: torch.amax(x, axes(x, axis), **k),
     "min": lambda x, axis=None, **k: torch.amin(x, axes(x, axis), **k),
@@ -85,8 +96,30 @@ ORACLES = {
     "concatenate": lambda *tensors, axis=0: torch.concatenate(tensors, axis),
     "stack": lambda *tensors, axis=0: torch.stack(tensors, axis),
     "linear": lambda x, w, b: x @ w + b,
-    "softmax_cross_entropy": functional.cross_entropy,
+    "softmax_cross_entropy": cross_entropy,
     "mse": functional.mse_loss,
+    "log1p": torch.log1p,
+    "expm1": torch.expm1,
+    "silu": functional.silu,
+    "gelu": lambda x: functional.gelu(x, approximate="tanh"),
+    "elu": lambda x, alpha=1.0: functional.elu(x, alpha),
+    "leaky_relu": lambda x, slope=0.01: functional.leaky_relu(x, slope),
+    "softmax": lambda x, axis=-1: torch.softmax(x, axis),
+    "prod": lambda x, axis=None, **k: x.prod() if axis is None else x.prod(axis, **k),
+    "cumsum": lambda x, axis=None: x.flatten().cumsum(0) if axis is None else x.cumsum(axis),
+    "flatten": lambda x, start=0: torch.flatten(x, start),
+    "squeeze": lambda x, axis=None: torch.squeeze(x, axes(x, axis)),
+    "expand_dims": lambda x, axis: torch.unsqueeze(x, axis),
+    "swapaxes": lambda x, axis1, axis2: torch.swapaxes(x, axis1, axis2),
+    "moveaxis": torch.moveaxis,
+    "astype": lambda x, dtype: x.to(getattr(torch, dtype)),
+    "pad": lambda x, width, value=0.0: functional.pad(x, sum(width[::-1], ()), value=value),
+    "einsum": lambda x, y, subscripts: torch.einsum(subscripts, x, y),
+    "embedding": lambda weight, index: functional.embedding(index, weight),
+    "layer_norm": lambda x, w, b, eps=1e-5: functional.layer_norm(x, x.shape[-1:], w, b, eps),
+    "batch_norm": lambda x, w, b, eps=1e-5: functional.batch_norm(
+        x.movedim(-1, 1), None, None, w, b, training=True, eps=eps
+    ).movedim(1, -1),
 }
 
 
@@ -316,6 +349,90 @@ def table():
     yield "softmax_cross_entropy", np.float32([[1e4, -1e4, 0]]), [np.array([2])]
     yield "mse", np.float32(r(3, 2)), np.float32(r(3, 2))
     yield "getitem", np.float32(r(5)), {"index": [{"array": [0, 2, 2, -1]}]}
+
+    # Added later, at the end, so that the random numbers of the rows above stay the same.
+    for op in ("std", "norm"):
+        for shape, settings in every:
+            if op == "norm" or shape not in ((), (2, 1, 3)):  # torch has NaN where x is constant
+                yield op, r(*shape), settings
+        yield op, np.float32(r(3, 4)), {"axis": -1}
+    yield "std", r(2, 3, 4), {"axis": (0, -1), "keepdims": True, "ddof": 2}
+    yield "std", 1e8 + f(-2, -1, 0, 1, 2)
+    yield "norm", f(0, 0)
+    yield "norm", f(0, 0, 3, 4).reshape(2, 2), {"axis": 1}
+
+    for op in ("log1p", "expm1", "silu", "gelu", "elu", "leaky_relu"):
+        yield op, p()
+        yield op, p(2, 3)
+        yield op, np.float32(p(2, 3))
+    yield "log1p", f(-0.9, -1e-9, 0, 1e-9, 1e200)
+    yield "expm1", f(-1e4, -1e-9, 0, 1e-9, 700)
+    for op in ("silu", "gelu", "elu", "leaky_relu"):
+        yield op, 3 * r(10)
+        yield op, f(-1e3, -40, -5, -1e-9, 0, 1e-9, 5, 40, 1e3)
+    yield "gelu", f(-1e30, 1e30)
+    yield "elu", r(6), {"alpha": 0.5}
+    yield "leaky_relu", r(6), {"slope": 0.2}
+    yield "softmax", r(4)
+    yield "softmax", r(3, 4), {"axis": 0}
+    yield "softmax", r(2, 3, 4), {"axis": 1}
+    yield "softmax", f(1e4, -1e4, 0, 1e4, -1e4, -1e4 - 1).reshape(2, 3)
+    yield "softmax", f(-np.inf, 0.5, 2)
+    yield "softmax", np.float32(r(3, 4))
+    yield "prod", r()
+    yield "prod", r(4)
+    yield "prod", r(3, 4), {"axis": -1}
+    yield "prod", r(3, 4), {"axis": 0, "keepdims": True}
+    yield "prod", f(2, 0, 3, -4)
+    yield "prod", f(2, 0, 3, 0, 5, 7, 0, 0, 4).reshape(3, 3), {"axis": 1}
+    yield "prod", f(2, 0, 3, 0, 5, 7, 0, 0, 4).reshape(3, 3), {"axis": 0}
+    yield "cumsum", r(4)
+    yield "cumsum", r(3, 4), {"axis": 0}
+    yield "cumsum", r(3, 4), {"axis": -1}
+    yield "cumsum", r(3, 4)
+    yield "flatten", r(2, 3, 4)
+    yield "flatten", r(2, 3, 4), {"start": 1}
+    yield "squeeze", r(1, 3, 1)
+    yield "squeeze", r(1, 3, 1), {"axis": -1}
+    yield "squeeze", r(1, 3, 1), {"axis": (0, 2)}
+    yield "expand_dims", r(2, 3), {"axis": 1}
+    yield "expand_dims", r(2, 3), {"axis": -1}
+    yield "swapaxes", r(2, 3, 4), {"axis1": 0, "axis2": -1}
+    yield "moveaxis", r(2, 3, 4), {"source": 0, "destination": -1}
+    yield "moveaxis", r(2, 3, 4), {"source": (0, 1), "destination": (2, 0)}
+    yield "astype", r(2, 3), {"dtype": "float32"}
+    yield "astype", np.float32(r(2, 3)), {"dtype": "float64"}
+    yield "pad", r(3), {"width": ((1, 2),), "value": 0.5}
+    yield "pad", r(2, 3), {"width": ((1, 0), (0, 2))}
+    for subscripts, x, y in [
+        ("ij,jk->ik", (2, 3), (3, 4)),
+        ("ij,jk", (2, 3), (3, 4)),
+        ("bij,bkj->bik", (2, 3, 4), (2, 5, 4)),
+        ("ij,ij->", (2, 3), (2, 3)),
+        ("i,j->ji", (2,), (3,)),
+        ("ij,k->k", (2, 3), (4,)),
+        ("ba,ac", (2, 3), (3, 4)),
+    ]:
+        yield "einsum", r(*x), r(*y), {"subscripts": subscripts}
+    yield "embedding", r(5, 3), [labels(4, 5)]
+    yield "embedding", r(5, 3), [np.array([[0, 2], [2, 2]])]
+    for op in ("layer_norm", "batch_norm"):
+        yield op, r(4, 3), p(3), r(3)
+        yield op, r(2, 3, 5), p(5), r(5), {"eps": 0.1}
+        yield op, np.float32(r(4, 3)), np.float32(p(3)), np.float32(r(3))
+    targets = [np.array([0, 2, 1, 2, 0])]
+    for settings in (
+        {"smoothing": 0.1},
+        {"ignored": 2},
+        {"weights": (2.0, 0.5, 1.0)},
+        {"smoothing": 0.2, "ignored": 1},
+        {"smoothing": 0.2, "ignored": 1, "weights": (2.0, 0.5, 1.0)},
+        {"smoothing": 1.0},
+    ):
+        yield "softmax_cross_entropy", r(5, 3), targets, settings
+        yield "softmax_cross_entropy", np.float32(r(5, 3)), targets, settings
+    logits = f(1e4, -1e4, 0, -1e4, 1e4, 5).reshape(2, 3)
+    yield "softmax_cross_entropy", logits, [np.array([1, 1])], {"weights": (2.0, 0.5, 1.0)}
 
 
 def record(op, inputs, settings):

@@ -50,7 +50,7 @@ def _checked(
 ) -> Callable[..., Any]:
     def call(*arguments: Any, **options: Any) -> Any:
         check(*arguments, **options)
-        first = arguments[0] if arguments else None
+        first = arguments[name == "einsum"] if arguments else None  # after its subscripts
         parts = first if isinstance(first, (list, tuple)) else [first]
         if name not in FREE and not all(isinstance(part, Array) for part in parts):
             raise TypeError(f"cupy.{name}: {type(first).__name__} where an array was expected.")

@@ -294,11 +294,18 @@ def _operator(ufunc: Callable[..., Any], swapped: bool = False, in_place: bool =
     def apply(self: Array, *other: Any) -> Any:
         if in_place:
             return ufunc(self, *other, out=self)
-        if other and getattr(type(other[0]), "__array_ufunc__", other) is None:
+        if other and _goes_first(other[0]):
             return NotImplemented  # a Tensor's turn
         return ufunc(*other, self) if swapped else ufunc(self, *other)
 
     return apply
+
+
+def _goes_first(other: Any) -> bool:
+    """Whether the operator is left to what stands on the right, as CuPy decides it."""
+    if hasattr(other, "__array_ufunc__"):
+        return other.__array_ufunc__ is None
+    return getattr(other, "__array_priority__", 0) > Array.__array_priority__
 
 
 def _matmul(x: Any, y: Any) -> Any:
