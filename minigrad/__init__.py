@@ -12,12 +12,14 @@ from minigrad.arena import Parameters
 from minigrad.backend import synchronize, to_host, use, xp
 from minigrad.check import check_grads
 from minigrad.checkpoint import CheckpointError, load, save
+from minigrad.drawing import Graph, graph
 from minigrad.module import Linear, Module, ReLU, Sequential, Sigmoid, Tanh
-from minigrad.recording import no_grad
+from minigrad.recording import anomaly, no_grad
 from minigrad.tensor import Tensor
 
 __all__ = [
     "CheckpointError",
+    "Graph",
     "Linear",
     "Module",
     "Parameters",
@@ -26,7 +28,9 @@ __all__ = [
     "Sigmoid",
     "Tanh",
     "Tensor",
+    "anomaly",
     "check_grads",
+    "graph",
     "load",
     "no_grad",
     "ops",

@@ -1,4 +1,5 @@
-"""Whether ops record: a mode of each thread and each asynchronous task."""
+"""Modes of ops, one for each thread and each asynchronous task: whether they record, and whether
+they look for what is not finite."""
 
 import functools
 import inspect
@@ -7,29 +8,34 @@ from contextvars import ContextVar
 from typing import Any
 
 _recording: ContextVar[bool] = ContextVar("recording", default=True)
-is_recording = _recording.get
+_looking: ContextVar[bool] = ContextVar("looking", default=False)
+is_recording, is_looking = _recording.get, _looking.get
 
 
-class no_grad:
-    """Inside, ops record nothing: `with no_grad():`, or `@no_grad()` on a function. A generator or
-    an asynchronous function is inside while it runs, and not while it waits."""
+class Mode:
+    """Base of the modes: `with mode():`, or `@mode()` on a function. A generator or an asynchronous
+    function is inside while it runs, and not while it waits."""
+
+    variable: ContextVar[bool]
+    inside: bool
 
     def __init__(self) -> None:
         self._outer: list[bool] = []
 
     def __enter__(self) -> None:
-        self._outer.append(_recording.get())
-        _recording.set(False)
+        self._outer.append(self.variable.get())
+        self.variable.set(self.inside)
 
     def __exit__(self, *_: Any) -> None:
-        _recording.set(self._outer.pop())
+        self.variable.set(self._outer.pop())
 
     def __call__(self, function: Any) -> Any:
         wrapper: Callable[..., Any]
+        mode = type(self)
         if inspect.isgeneratorfunction(function):
 
             def wrapper(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
-                return (yield from _resumed(function(*args, **kwargs)))
+                return (yield from _resumed(mode, function(*args, **kwargs)))
 
         elif inspect.isasyncgenfunction(function):
 
@@ -38,7 +44,7 @@ class no_grad:
                 resume, sent = generator.asend, None
                 while True:
                     try:
-                        with no_grad():
+                        with mode():
                             value = await resume(sent)
                     except StopAsyncIteration:
                         return
@@ -50,24 +56,41 @@ class no_grad:
         elif inspect.iscoroutinefunction(function):
 
             async def wrapper(*args: Any, **kwargs: Any) -> Any:
-                with no_grad():  # whoever runs meanwhile is another task
+                with mode():  # whoever runs meanwhile is another task
                     return await function(*args, **kwargs)
 
         else:
 
             def wrapper(*args: Any, **kwargs: Any) -> Any:
-                with no_grad():
+                with mode():
                     return function(*args, **kwargs)
 
         return functools.wraps(function)(wrapper)
 
 
-def _resumed(generator: Any) -> Generator[Any, Any, Any]:
-    """What the generator yields, which runs inside no_grad, and whose caller does not."""
+class no_grad(Mode):
+    """Inside, ops record nothing: `with no_grad():`, or `@no_grad()` on a function. A generator or
+    an asynchronous function is inside while it runs, and not while it waits."""
+
+    variable, inside = _recording, False
+
+
+class anomaly(Mode):
+    """Inside, the first op whose value or gradient is not finite raises FloatingPointError.
+
+    It names the op, the shapes and the line that called it. For a gradient it is enough that the op
+    was called inside; a device is waited for at every op.
+    """
+
+    variable, inside = _looking, True
+
+
+def _resumed(mode: type[Mode], generator: Any) -> Generator[Any, Any, Any]:
+    """What the generator yields, which runs inside the mode, and whose caller does not."""
     resume, sent = generator.send, None
     while True:
         try:
-            with no_grad():
+            with mode():
                 value = resume(sent)
         except StopIteration as stop:
             return stop.value

@@ -16,7 +16,8 @@ from numpy.exceptions import AxisError
 
 from minigrad.backend import Array, xp
 from minigrad.convert import REAL
-from minigrad.recording import is_recording
+from minigrad.finite import check_value, checked
+from minigrad.recording import is_looking, is_recording
 from minigrad.tensor import Borrowed, Input, Pullback, Tensor, raw
 
 OPS: dict[str, Callable[..., Tensor]] = {}  # every op by name, filled by @op
@@ -66,9 +67,12 @@ def op(function: Any) -> Callable[..., Tensor]:
         if value.dtype.char != "f":
             settled = _settled(value, name, operands, [*arrays, *options.values()])
             value = value if names_dtype else settled
+        if is_looking():
+            check_value(name, value, arrays)
+            pullbacks = checked(name, pullbacks, arrays)
         inputs = _inputs(name, operands, arrays, pullbacks)
         tensor = Tensor.__new__(Tensor)
-        tensor._set(value, bool(inputs), inputs)
+        tensor._set(value, bool(inputs), inputs, name)
         return tensor
 
     OPS[name] = apply

@@ -39,6 +39,7 @@ class Tensor:
         "_grad_exposed",  # somebody may hold the array _grad, so zero_grad has to write zeros to it
         "_grad_is_zero",  # the gradient is zero, but _grad holds an old one: see _zero_grad
         "_inputs",  # one Input for each operand; none for a leaf, and none after backward
+        "_made_by",  # the name of the op that computed it
         "_owner",  # weak reference to the optimizer that updates it
         "_span",  # (arena, start): where it lives, once adopted
         "_version",
@@ -72,8 +73,11 @@ class Tensor:
             )
         self._set(xp.array(array, dtype=dtype), requires_grad, ())
 
-    def _set(self, data: Array, requires_grad: bool, inputs: Sequence[Input]) -> None:
+    def _set(
+        self, data: Array, requires_grad: bool, inputs: Sequence[Input], made_by: str = ""
+    ) -> None:
         self._data = data
+        self._made_by = made_by
         self.requires_grad = requires_grad
         self._inputs = inputs
         self.is_leaf = not inputs
