@@ -10,7 +10,7 @@ import platform
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache, reduce
+from functools import cache, partial, reduce
 from math import inf, nan, sqrt
 from operator import or_
 from threading import Timer
@@ -74,7 +74,7 @@ class Loop:
                 given = [x[here] if isinstance(x, np.ndarray) else x for x in numbers]
                 raised.append(self._loop(*arrays, *given))
 
-            share([work] * self._threads, self._blocks)
+            share([partial(map, work)] * self._threads, self._blocks)
             flags = reduce(or_, raised)
         if flags & RAISING:
             raise_flagged(flags)

@@ -3,7 +3,7 @@ are many of them, since NumPy lets other threads run while it computes."""
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextvars import copy_context
 from functools import cache
 from typing import Any
@@ -13,6 +13,7 @@ from minigrad.backend import current
 
 MOST_THREADS = 3  # each has temporaries of its own, and many would wait for the interpreter
 SUMMED = 2**15  # coordinates at a time
+exhaust: Any = deque(maxlen=0).extend  # an iterable; Ctrl-C waits for the end if it runs no Python
 BLOCKS_EACH = 2  # with fewer for each thread, waking the others costs more than they save
 
 
@@ -34,33 +35,33 @@ def useful_threads(params: Parameters) -> int:
     return max(1, min(allowed_threads(), params.size // (BLOCKS_EACH * block_length(params))))
 
 
-def share(works: Sequence[Callable[[Any], None]], blocks: Iterable[Any]) -> None:
-    """Do one of the works on every block; each has a thread, and takes the next block until none
-    is left.
+def share(works: Sequence[Callable[[Iterator[Any]], Iterable[Any]]], blocks: Iterable[Any]) -> None:
+    """Exhaust what each of the works makes of the blocks that are left, until none is; each has a
+    thread.
 
-    Ends, or raises, when all have ended.
+    Ends, or raises, when all have ended, after Ctrl-C too.
     """
     mine, *others = works
     if not others:
-        for block in blocks:
-            mine(block)
+        exhaust(mine(iter(blocks)))
         return
-    waiting = deque(blocks)
+    waiting = deque([*blocks, *[None] * len(works)])
 
-    def take(work: Callable[[Any], None]) -> None:
-        while True:
-            try:
-                block = waiting.popleft()
-            except IndexError:
-                return
-            work(block)
+    def left() -> Iterator[Any]:
+        return iter(waiting.popleft, None)
 
-    tasks = [_pool().submit(copy_context().run, take, work) for work in others]
+    tasks = [_pool().submit(copy_context().run, exhaust, work(left())) for work in others]
+    interrupts: list[BaseException] = []
     try:
-        take(mine)
+        exhaust(mine(left()))
     finally:
-        errors = [task.exception() for task in tasks]
-    for error in errors:
+        for task in tasks:
+            while not task.done():
+                try:
+                    task.exception()
+                except KeyboardInterrupt as interrupt:
+                    interrupts.append(interrupt)
+    for error in [*interrupts, *[task.exception() for task in tasks]]:
         if error:
             raise error
 
