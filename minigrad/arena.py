@@ -148,7 +148,7 @@ class Parameters:
             if t._claim is not claim:
                 raise RuntimeError(
                     f"{name} belongs to the {t._claim.owner} that was built after this "
-                    f"{claim.owner}; use the newer one, or give each its own part of the parameters."
+                    f"{claim.owner}; use the newer one, or give each its own part of them."
                 )
 
     def gathered(self) -> Array:

@@ -58,7 +58,7 @@ class Optimizer(Rule, Saved):
             self._check_fits(name, getattr(self, name))
         self._prepare()
         per_tensor = bool(self.per_tensor)
-        self._state = raising(
+        self._state: State = raising(
             State, owned, self.state_names(), self.start, per_tensor, self.writes_state
         )
         self._sums = Sums(self._state, owned)

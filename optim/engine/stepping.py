@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from minigrad.arena import Parameters
 from minigrad.tensor import Tensor
 
 Closure = Callable[[], Tensor]  # zeroes the gradients, goes backward and returns the loss
@@ -19,9 +18,15 @@ class Stepping:
     """Base of what steps: the order in which a step checks and writes."""
 
     if TYPE_CHECKING:  # what a subclass says of itself
-        params: Parameters
-        needs_closure: Any
-        asks_later: Any  # whether it asks by itself if gradients are finite, when it moves
+        params: Any
+
+        @property
+        def needs_closure(self) -> bool:
+            """Whether a step has to be given a closure."""
+
+        @property
+        def asks_later(self) -> bool:
+            """Whether it asks by itself if gradients are finite, when it moves."""
 
         @property
         def rules(self) -> tuple[Any, ...]:
@@ -123,9 +128,9 @@ class Stepping:
             vars(rule)["_values"] = value
 
 
-def loss_of(closure: Closure) -> Tensor:
+def loss_of(closure: Closure | None) -> Tensor:
     """What a closure returns; raises TypeError where that is not the loss."""
-    loss: Any = closure()
+    loss: Any = closure and closure()
     if not isinstance(loss, Tensor) or loss.size != 1:
         raise TypeError(
             f"the closure returned {loss!r:.60}, not the loss; end it with `return loss`, the "

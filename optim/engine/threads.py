@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextvars import copy_context
 from functools import cache
+from time import sleep
 from typing import Any
 
 from minigrad.arena import Parameters
@@ -45,25 +46,30 @@ def share(works: Sequence[Callable[[Iterator[Any]], Iterable[Any]]], blocks: Ite
     if not others:
         exhaust(mine(iter(blocks)))
         return
-    waiting = deque([*blocks, *[None] * len(works)])
+    waiting, busy, errors = deque(blocks), list[None](), list[BaseException]()
 
-    def left() -> Iterator[Any]:
-        return iter(waiting.popleft, None)
+    def take(work: Callable[[Iterator[Any]], Iterable[Any]]) -> None:
+        busy.append(None)
+        waiting.append(None)  # where it ends
+        try:
+            exhaust(work(iter(waiting.popleft, None)))
+        except BaseException as error:
+            errors.append(error)
+        finally:
+            busy.pop()
 
-    tasks = [_pool().submit(copy_context().run, exhaust, work(left())) for work in others]
-    interrupts: list[BaseException] = []
     try:
-        exhaust(mine(left()))
-    finally:
+        tasks = [_pool().submit(copy_context().run, take, work) for work in others]
+        take(mine)
         for task in tasks:
-            while not task.done():
-                try:
-                    task.exception()
-                except KeyboardInterrupt as interrupt:
-                    interrupts.append(interrupt)
-    for error in [*interrupts, *[task.exception() for task in tasks]]:
-        if error:
-            raise error
+            task.result()
+    except KeyboardInterrupt as interrupt:
+        errors.append(interrupt)
+        take(mine)  # all that is left
+        while busy:  # a task that was being submitted is not in `tasks`
+            sleep(1e-3)
+    if errors:
+        raise errors[0]
 
 
 def allowed_threads() -> int:

@@ -357,7 +357,9 @@ def test_a_rule_or_wrapper_with_a_step_of_its_own_is_not_passed_over():
         def step(self, closure=None):
             return None
 
-    with pytest.raises(TypeError, match=r"ClipNorm, Own, has a step\(\) of its own, .* override move"):
+    with pytest.raises(
+        TypeError, match=r"ClipNorm, Own, has a step\(\) of its own, .* override move"
+    ):
         ClipNorm(Own(adam(tensors(start()))), 1.0)
 
 
