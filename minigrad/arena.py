@@ -144,10 +144,10 @@ class Parameters:
 
     def check_claim(self, claim: Claim) -> None:
         """Raise RuntimeError where a newer optimizer has claimed one of these parameters."""
-        for name, t in self.items():
+        for i, t in enumerate(self.tensors):
             if t._claim is not claim:
                 raise RuntimeError(
-                    f"{name} belongs to the {t._claim.owner} that was built after this "
+                    f"{self.names[i]} belongs to the {t._claim.owner} that was built after this "
                     f"{claim.owner}; use the newer one, or give each its own part of them."
                 )
 

@@ -3,7 +3,7 @@
 from math import isfinite
 
 from minigrad.arena import Parameters
-from minigrad.backend import to_host, xp
+from minigrad.backend import Array, to_host
 from optim.engine.floating import quietly
 
 
@@ -17,14 +17,17 @@ def check_frozen(params: Parameters, owner: str) -> None:
             )
 
 
-def squares_finite(params: Parameters) -> bool:
-    """Whether the squares of the gradients, and so these, are finite: read once, on the host."""
-    return isfinite(quietly(_sum_of_squares, params))
+def squares_finite(gradients: list[Array]) -> bool:
+    """Whether the squares of these flat arrays, and so they, are finite: one read, on the host."""
+    total = 0.0
+    for g in gradients:
+        total += float(quietly(g.dot, g))
+    return isfinite(total)
 
 
 def all_finite(params: Parameters) -> bool:
     """Whether the gradients are finite; a device is waited for."""
-    return squares_finite(params) or isfinite(_largest(params)[1])
+    return squares_finite([span.grad for span in params.spans]) or isfinite(_largest(params)[1])
 
 
 def largest_gradient(params: Parameters) -> str:
@@ -32,10 +35,6 @@ def largest_gradient(params: Parameters) -> str:
     that is."""
     name, peak = _largest(params)
     return f"the largest gradient is {peak:.3g}, of {name}"
-
-
-def _sum_of_squares(params: Parameters) -> float:
-    return sum(float(xp.dot(span.grad, span.grad)) for span in params.spans)
 
 
 def _largest(params: Parameters) -> tuple[str, float]:

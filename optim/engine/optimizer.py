@@ -50,6 +50,7 @@ class Optimizer(Rule, Saved):
     def __post_init__(self) -> None:
         self.params = owned = Parameters.of(self.params)
         self._owned = owned
+        self._gradients = [span.grad for span in owned.spans]
         self._finfo = np.finfo(owned.dtype)
         self._values = None
         self._half_way = False  # whether a step has begun to write, and has not ended
@@ -121,7 +122,7 @@ class Optimizer(Rule, Saved):
 
     def check_gradients(self) -> bool:
         self._owned.materialize_grads()
-        if not current().on_host or squares_finite(self._owned):
+        if not current().on_host or squares_finite(self._gradients):
             return False
         if not all_finite(self._owned):
             raise FloatingPointError(

@@ -67,8 +67,7 @@ class Stepping:
                 f"{type(self).__name__}.step() needs a closure, which zeroes the gradients, goes "
                 "backward and returns the loss."
             )
-        self.check_owner()
-        self.check_whole()
+        self.check_ready()
         loss = loss_of(closure) if closure else None
         self.check_step()
         before = self._copies() if self.check_gradients() else None  # an overflow is to be expected
@@ -81,10 +80,12 @@ class Stepping:
         self.mark_half_way(False)
         return loss
 
-    def check_owner(self) -> None:
-        """Raise RuntimeError where a newer optimizer has some of the parameters."""
+    def check_ready(self) -> None:
+        """Raise what check_owner and check_whole raise."""
         for rule in self.rules:
             rule._owned.check_claim(rule._claim)
+            if rule._half_way:
+                self.check_whole()
 
     def check_whole(self) -> None:
         """Raise RuntimeError after a step, or a load, that broke off half-way."""
@@ -94,6 +95,11 @@ class Stepping:
                     f"a step or a load of {rule} broke off half-way, so its state and parameters "
                     "are those of no step; load both from before, or build another optimizer."
                 )
+
+    def check_owner(self) -> None:
+        """Raise RuntimeError where a newer optimizer has some of the parameters."""
+        for rule in self.rules:
+            rule._owned.check_claim(rule._claim)
 
     def mark_half_way(self, half_way: bool = True) -> None:
         """Note that a step has begun to write, or that what is written is whole."""

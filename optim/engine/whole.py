@@ -119,8 +119,7 @@ def play(opt: Any, gradients: Any, metric: bool) -> Any:
         )
     if opt.needs_closure:
         raise TypeError(f"{type(opt).__name__} asks for a closure, so it cannot be played.")
-    opt.check_owner()
-    opt.check_whole()
+    opt.check_ready()
     check_frozen(opt._owned, type(opt).__name__)
     gradients = quietly(xp.asarray, gradients, opt._owned.dtype)
     _check_finite(opt, gradients)
