@@ -5,7 +5,7 @@ import pytest
 
 import optim
 from optim.engine.optimizer import Optimizer
-from tests.driving import drive, feed, flat, gradients, start, tensors
+from tests.driving import drive, feed, flat, gradients, host_only, start, tensors
 from tests.rules.table import every_rule
 from tests.wrappers.cases import ONE, adam, assert_same, every_nesting, every_wrapper
 
@@ -166,6 +166,7 @@ def test_a_load_that_breaks_off(monkeypatch):
     assert_same(opt.state_dict(), saved)
 
 
+@host_only
 def test_an_overflow_half_way():
     opt = optim.Momentum(tensors(start("float32")), lr=1e30)
     drive(opt, GRADS[:1] * 1e-30)
