@@ -53,7 +53,6 @@ class Optimizer(Rule, Saved):
         self._gradients = [span.grad for span in owned.spans]
         self._finfo = np.finfo(owned.dtype)
         self._values = None
-        self._half_way = False  # whether a step has begun to write, and has not ended
         self.t = 0
         for name in self.hyperparameters():
             self._check_fits(name, getattr(self, name))
@@ -103,7 +102,6 @@ class Optimizer(Rule, Saved):
                 f"the update of {type(self).__name__} applies {name} without {missing}, which is "
                 f"in `given`; write self.apply({name!r}, {missing.args[0]}=...)."
             ) from None
-        vars(self)["_half_way"] = True
         one.run(numbers)
 
     def sum_over(self, function: Callable[..., Array]) -> Any:
@@ -139,7 +137,7 @@ class Optimizer(Rule, Saved):
         try:
             raising(self._update)
         except BaseException as error:
-            if not own["_half_way"]:
+            if not self._state.begun:
                 own["t"], own["_values"] = t - 1, before
             if not isinstance(error, FloatingPointError):
                 raise

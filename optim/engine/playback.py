@@ -6,7 +6,7 @@ and no Python runs between two calls, so that Ctrl-C is heard when all have been
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import chain, starmap
 from operator import call
@@ -49,8 +49,8 @@ class Playback:
             self._bound.append([self._bind(block, memory) for block in blocks])
         self._all = list(chain.from_iterable(self._bound[0]))
 
-    def __call__(self, numbers: list[Any]) -> None:
-        """Make the calls on every block, with these numbers."""
+    def __call__(self, numbers: list[Any], begin: Callable[[bool], None]) -> None:
+        """Make the calls on every block, with these numbers, and before them begin(True)."""
         for i, value in enumerate(numbers):
             if type(value) is not float:
                 self.numbers[i][...] = value
@@ -58,9 +58,16 @@ class Playback:
                 self.numbers[i].fill(value)
                 self._last[i] = value
         if len(self._bound) == 1:  # at once, since every layer of Python shows in small models
-            exhaust(starmap(call, self._all))
+            calls = starmap(call, chain([(begin, True)], self._all))
+            try:
+                exhaust(calls)
+            except KeyboardInterrupt:
+                exhaust(calls)  # nothing, or all of them
+                raise
         else:
-            share([partial(_calls, bound) for bound in self._bound], range(len(self._bound[0])))
+            share(
+                [partial(_calls, bound) for bound in self._bound], range(len(self._bound[0])), begin
+            )
 
     def _bind(self, block: Block, memory: list[Array]) -> list[Any]:
         """The calls on one block: tuples of a function and what to call it with.

@@ -84,13 +84,13 @@ class Stepping:
         """Raise what check_owner and check_whole raise."""
         for rule in self.rules:
             rule._owned.check_claim(rule._claim)
-            if rule._half_way:
+            if rule._state.begun:
                 self.check_whole()
 
     def check_whole(self) -> None:
         """Raise RuntimeError after a step, or a load, that broke off half-way."""
         for rule in self.rules:
-            if rule._half_way:
+            if rule._state.begun:
                 raise RuntimeError(
                     f"a step or a load of {rule} broke off half-way, so its state and parameters "
                     "are those of no step; load both from before, or build another optimizer."
@@ -104,7 +104,9 @@ class Stepping:
     def mark_half_way(self, half_way: bool = True) -> None:
         """Note that a step has begun to write, or that what is written is whole."""
         for rule in self.rules:
-            vars(rule)["_half_way"] = half_way
+            rule._state.begun.clear()
+            if half_way:
+                rule._state.begun.append(True)
 
     @contextmanager
     def loading(self) -> Iterator[None]:
@@ -113,7 +115,7 @@ class Stepping:
         What does not fit changes nothing; only what is no mistake, Ctrl-C, breaks off half-way.
         """
         self.check_owner()
-        half_way = [rule for rule in self.rules if rule._half_way]
+        half_way = [rule for rule in self.rules if rule._state.begun]
         self.mark_half_way(False)
         try:
             yield

@@ -13,6 +13,7 @@ from minigrad.arena import Parameters
 from minigrad.backend import current
 
 MOST_THREADS = 3  # each has temporaries of its own, and many would wait for the interpreter
+Work = Callable[[Iterator[Any]], Iterable[Any]]
 SUMMED = 2**15  # coordinates at a time
 exhaust: Any = deque(maxlen=0).extend  # an iterable; Ctrl-C waits for the end if it runs no Python
 BLOCKS_EACH = 2  # with fewer for each thread, waking the others costs more than they save
@@ -36,19 +37,20 @@ def useful_threads(params: Parameters) -> int:
     return max(1, min(allowed_threads(), params.size // (BLOCKS_EACH * block_length(params))))
 
 
-def share(works: Sequence[Callable[[Iterator[Any]], Iterable[Any]]], blocks: Iterable[Any]) -> None:
-    """Exhaust what each of the works makes of the blocks that are left, until none is; each has a
-    thread.
+def share(works: Sequence[Work], blocks: Iterable[Any], begin: Callable[[bool], None]) -> None:
+    """Exhaust what each of the works makes of the blocks that are left, until none is, after
+    begin(True); each has a thread.
 
     Ends, or raises, when all have ended, after Ctrl-C too.
     """
     mine, *others = works
     if not others:
+        begin(True)
         exhaust(mine(iter(blocks)))
         return
     waiting, busy, errors = deque(blocks), list[None](), list[BaseException]()
 
-    def take(work: Callable[[Iterator[Any]], Iterable[Any]]) -> None:
+    def take(work: Work) -> None:
         busy.append(None)
         waiting.append(None)  # where it ends
         try:
@@ -59,12 +61,14 @@ def share(works: Sequence[Callable[[Iterator[Any]], Iterable[Any]]], blocks: Ite
             busy.pop()
 
     try:
+        begin(True)
         tasks = [_pool().submit(copy_context().run, take, work) for work in others]
         take(mine)
         for task in tasks:
             task.result()
     except KeyboardInterrupt as interrupt:
         errors.append(interrupt)
+        begin(True)
         take(mine)  # all that is left
         while busy:  # a task that was being submitted is not in `tasks`
             sleep(1e-3)

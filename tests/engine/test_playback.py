@@ -33,7 +33,7 @@ def play(kernel, blocks, numbers, threads=1):
     here = [slice(*pair) for pair in pairwise(ends)]
     shapes, dtype = [np.shape(x) for x in met], blocks[0]["p"].dtype
     with np.errstate(all="ignore"):
-        Playback(program, list(zip(here, blocks, strict=True)), shapes, dtype, threads)(met)
+        Playback(program, list(zip(here, blocks, strict=True)), shapes, dtype, threads)(met, bool)
     return numbers | dict(zip(program.changed, kept, strict=True))
 
 

@@ -97,7 +97,7 @@ def test_an_error_leaves_the_threads_usable(meet):
 
 
 def test_an_interrupt_waits_for_the_other_threads():
-    done, begun = [], threading.Event()
+    done, begun_with, begun = [], [], threading.Event()
 
     def other(blocks):
         for block in blocks:
@@ -112,8 +112,8 @@ def test_an_interrupt_waits_for_the_other_threads():
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        share([mine, other], range(9))
-    assert sorted(done) == list(range(9))
+        share([mine, other], range(9), begun_with.append)
+    assert sorted(done) == list(range(9)) and begun_with[0]
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="this system has no timers")
