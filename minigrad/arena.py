@@ -5,7 +5,6 @@ A tensor is loose, with arrays of its own, until it is adopted into an arena; th
 update rule sees a few flat arrays, cut into blocks that stay in cache.
 """
 
-import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -49,6 +48,13 @@ class Span(NamedTuple):
     @property
     def grad(self) -> Array:
         return self.arena.grad[self.start : self.stop]
+
+
+class Claim:
+    """What the optimizer that was built last leaves with the tensors that it updates."""
+
+    def __init__(self, owner: str):
+        self.owner = owner
 
 
 class Parameters:
@@ -128,20 +134,22 @@ class Parameters:
             if t._grad_is_zero:
                 t._materialize_grad()
 
-    def claim(self, owner: Any) -> None:
-        """Make `owner` the one optimizer of these parameters, for as long as it lives.
-
-        Raises ValueError, and claims none, where one of them has an optimizer already.
-        """
-        for name, t in self.items():
-            other = t._owner and t._owner()
-            if other is not None:
-                raise ValueError(
-                    f"{name} is updated by {type(other).__name__} already; `del` that optimizer "
-                    "first, or give each its own part of the parameters."
-                )
+    def claim(self, owner: str) -> Claim:
+        """Make the optimizer that `owner` names the one that updates these parameters, from now on
+        and in place of any before it."""
+        claim = Claim(owner)
         for t in self.tensors:
-            t._owner = weakref.ref(owner)
+            t._claim = claim
+        return claim
+
+    def check_claim(self, claim: Claim) -> None:
+        """Raise RuntimeError where a newer optimizer has claimed one of these parameters."""
+        for i, t in enumerate(self.tensors):
+            if t._claim is not claim:
+                raise RuntimeError(
+                    f"{self.names[i]} belongs to the {t._claim.owner} that was built after this "
+                    f"{claim.owner}; use the newer one, or give each its own part of them."
+                )
 
     def gathered(self) -> Array:
         """A copy of all values as one flat array."""

@@ -34,13 +34,13 @@ class Tensor:
     __slots__ = (
         "__weakref__",
         "_born",  # position on the tape: operands are always older
+        "_claim",  # of the optimizer that updates it: see Parameters.claim
         "_data",
         "_grad",
         "_grad_exposed",  # somebody may hold the array _grad, so zero_grad has to write zeros to it
         "_grad_is_zero",  # the gradient is zero, but _grad holds an old one: see _zero_grad
         "_inputs",  # one Input for each operand; none for a leaf, and none after backward
         "_made_by",  # the name of the op that computed it
-        "_owner",  # weak reference to the optimizer that updates it
         "_span",  # (arena, start): where it lives, once adopted
         "_version",
         "is_leaf",  # whether it was made, not computed from tensors that require a gradient
@@ -86,7 +86,7 @@ class Tensor:
         self._grad_is_zero = self._grad_exposed = False
         self._grad: Array = None
         self._span: Any = None
-        self._owner: Any = None
+        self._claim: Any = None
 
     @property
     def data(self) -> Array:

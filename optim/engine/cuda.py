@@ -5,7 +5,7 @@ CuPy compiles with -ftz=true, which takes float32 numbers below the smallest nor
 """
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any, NamedTuple
 
 from minigrad.backend import xp
@@ -61,8 +61,9 @@ class Cuda:
             for here, views in blocks
         ]
 
-    def __call__(self, numbers: list[Any]) -> None:
-        """Launch, with these numbers."""
+    def __call__(self, numbers: list[Any], begin: Callable[[bool], None]) -> None:
+        """Launch, with these numbers, after begin(True)."""
+        begin(True)
         for i in self._spread:
             numbers[i] = numbers[i].astype(self._dtype, copy=False)
         given = numbers

@@ -1,9 +1,10 @@
-"""What is wrong with parameters or their gradients, for errors."""
+"""What is wrong with parameters or their gradients."""
 
-import numpy as np
+from math import isfinite
 
 from minigrad.arena import Parameters
-from minigrad.backend import to_host
+from minigrad.backend import Array, to_host
+from optim.engine.floating import quietly
 
 
 def check_frozen(params: Parameters, owner: str) -> None:
@@ -16,9 +17,30 @@ def check_frozen(params: Parameters, owner: str) -> None:
             )
 
 
+def squares_finite(gradients: list[Array]) -> bool:
+    """Whether the squares of these flat arrays, and so they, are finite: one read, on the host."""
+    total = 0.0
+    for g in gradients:
+        total += float(quietly(g.dot, g))
+    return isfinite(total)
+
+
+def all_finite(params: Parameters) -> bool:
+    """Whether the gradients are finite; a device is waited for."""
+    return squares_finite([span.grad for span in params.spans]) or isfinite(_largest(params)[1])
+
+
 def largest_gradient(params: Parameters) -> str:
-    """The tensor with the largest gradient, and how large that is."""
-    with np.errstate(all="ignore"):
-        peaks = {n: float(abs(to_host(t._grad)).max()) for n, t in params.items() if t.size}
-    name = max(peaks, key=lambda n: (not np.isfinite(peaks[n]), peaks[n]))
-    return f"the largest gradient is {peaks[name]:.3g}, of {name}"
+    """The tensor with the largest gradient, one that is not finite if there is any, and how large
+    that is."""
+    name, peak = _largest(params)
+    return f"the largest gradient is {peak:.3g}, of {name}"
+
+
+def _largest(params: Parameters) -> tuple[str, float]:
+    peaks = {
+        name: float(abs(to_host(tensor._grad)).max())
+        for name, tensor in params.items()
+        if tensor.size
+    }
+    return max(peaks.items(), key=lambda one: (not isfinite(one[1]), one[1]))

@@ -10,7 +10,7 @@ import platform
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache, reduce
+from functools import cache, partial, reduce
 from math import inf, nan, sqrt
 from operator import or_
 from threading import Timer
@@ -57,13 +57,14 @@ class Loop:
         self._blocks = [(here, [views[name] for name in names]) for here, views in blocks]
         self._threads = threads
 
-    def __call__(self, numbers: list[Any]) -> None:
-        """Run over every block with these numbers."""
+    def __call__(self, numbers: list[Any], begin: Callable[[bool], None]) -> None:
+        """Run over every block with these numbers, after begin(True)."""
         for i, held in self._spread:
             held[...] = numbers[i]
             numbers[i] = held
         flags = 0
         if self._threads == 1 and not self._spread:
+            begin(True)
             for _, arrays in self._blocks:
                 flags |= self._loop(*arrays, *numbers)
         else:
@@ -74,7 +75,7 @@ class Loop:
                 given = [x[here] if isinstance(x, np.ndarray) else x for x in numbers]
                 raised.append(self._loop(*arrays, *given))
 
-            share([work] * self._threads, self._blocks)
+            share([partial(map, work)] * self._threads, self._blocks, begin)
             flags = reduce(or_, raised)
         if flags & RAISING:
             raise_flagged(flags)

@@ -7,26 +7,26 @@ built, so what it does may depend on nothing but its arguments.
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from contextvars import Context
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from minigrad.arena import Parameters
-from minigrad.backend import Array
+from minigrad.backend import Array, current
 from minigrad.tensor import Tensor
 from optim.engine.building import build, metric_pass
-from optim.engine.gradients import check_frozen, largest_gradient
+from optim.engine.floating import quietly, raising
+from optim.engine.gradients import all_finite, check_frozen, largest_gradient, squares_finite
 from optim.engine.passes import FlatPass
 from optim.engine.rule import Rule
 from optim.engine.saving import Saved, check_shapes
 from optim.engine.settings import Places
 from optim.engine.state import State
+from optim.engine.stepping import Closure
 from optim.engine.sums import Sums, as_given
 from optim.engine.whole import play
 from optim.projections import Projection
 
-Closure = Callable[[], Tensor]  # zeroes the gradients, goes backward and returns the loss
 NO_DIAGONAL: Any = None  # for a rule whose parent has one that does not hold for it
 
 
@@ -43,25 +43,32 @@ class Optimizer(Rule, Saved):
     steps. A rule that is `eager` calls its kernels instead of what was traced of them.
     """
 
+    due: ClassVar[bool] = True  # see Stepping
+    asks_later: ClassVar[bool] = False
+    waiting: ClassVar[int] = 0
+
     def __post_init__(self) -> None:
         self.params = owned = Parameters.of(self.params)
         self._owned = owned
-        self._raising = Context()  # entered faster than np.errstate
-        self._raising.run(np.seterr, over="raise", invalid="raise", divide="raise")
+        self._gradients = [span.grad for span in owned.spans]
         self._finfo = np.finfo(owned.dtype)
         self._values = None
-        self._untouched = True  # whether the step that is under way has written nothing
         self.t = 0
         for name in self.hyperparameters():
             self._check_fits(name, getattr(self, name))
         self._prepare()
-        self._state = State(
-            owned, self.state_names(), self.start, bool(self.per_tensor), self.writes_state
+        per_tensor = bool(self.per_tensor)
+        self._state: State = raising(
+            State, owned, self.state_names(), self.start, per_tensor, self.writes_state
         )
         self._sums = Sums(self._state, owned)
         self._measured: FlatPass | None = None
         self._passes = build(self)
-        owned.claim(self)
+        self._claim = owned.claim(type(self).__name__)
+
+    @property
+    def rules(self) -> tuple["Optimizer", ...]:
+        return (self,)
 
     @property
     def state(self) -> dict[str, Array]:
@@ -95,7 +102,6 @@ class Optimizer(Rule, Saved):
                 f"the update of {type(self).__name__} applies {name} without {missing}, which is "
                 f"in `given`; write self.apply({name!r}, {missing.args[0]}=...)."
             ) from None
-        vars(self)["_untouched"] = False
         one.run(numbers)
 
     def sum_over(self, function: Callable[..., Array]) -> Any:
@@ -108,47 +114,30 @@ class Optimizer(Rule, Saved):
 
     # What users call
 
-    def step(self, closure: Closure | None = None) -> Tensor | None:
-        """Update the parameters once.
-
-        A closure is called first; it zeroes the gradients, goes backward and returns the loss.
-        Raises FloatingPointError on overflow and on invalid operations, perhaps half-way: to go
-        on, load a state from before. Raises RuntimeError where a parameter was frozen since, and
-        ValueError for a schedule that left its range; such a step changes nothing and does not
-        count.
-        """
-        if self.needs_closure and closure is None:
-            raise TypeError(
-                f"{type(self).__name__}.step() needs a closure, which zeroes the gradients, goes "
-                "backward and returns the loss."
-            )
-        loss = closure() if closure else None
-        self._advance()
-        return loss
-
     def check_step(self) -> None:
-        """Raise what the next step would raise before it changes anything: RuntimeError where a
-        parameter was frozen since, ValueError for a schedule that leaves its range."""
         check_frozen(self._owned, type(self).__name__)
-        self._prepared().at(self.t + 1)
+        vars(self)["_next"] = self._prepared().at(self.t + 1)
 
-    def _advance(self) -> None:
-        """Update the parameters once from the gradients they have."""
-        check_frozen(self._owned, type(self).__name__)
+    def check_gradients(self) -> bool:
+        self._owned.materialize_grads()
+        if not current().on_host or squares_finite(self._gradients):
+            return False
+        if not all_finite(self._owned):
+            raise FloatingPointError(
+                f"{self} at step {self.t + 1}: {largest_gradient(self._owned)}; lower lr, or leave "
+                "such steps out with optim.SkipNonFinite."
+            )
+        return True
+
+    def move(self, loss: Tensor | None, closure: Closure | None) -> bool:
         own = vars(self)  # past __setattr__, which takes its time
         before, t = own["_values"], own["t"] + 1
-        own["_values"] = (own["_settings"] or self._prepare()).at(t)
-        own["t"], own["_untouched"] = t, True
-        self._owned.materialize_grads()
+        own["_values"], own["t"] = own["_next"], t
         self._owned.mark_changed()  # even if the update fails: it may do so half-way
         try:
-            self._raising.run(self.update)
-            if self.projection and self.projection.kernel is None:
-                self._project(self.projection)
-            for name in self.after_projection:
-                self._raising.run(self.apply, name)
+            raising(self._update)
         except BaseException as error:
-            if own["_untouched"]:
+            if not self._state.begun:
                 own["t"], own["_values"] = t - 1, before
             if not isinstance(error, FloatingPointError):
                 raise
@@ -156,6 +145,21 @@ class Optimizer(Rule, Saved):
                 f"{self} at step {t}: {error} in {self._owned.dtype}; "
                 f"{largest_gradient(self._owned)}; lower lr, or clip the gradients."
             ) from error
+        return True
+
+    def _update(self) -> None:
+        """Update, project, and apply the passes of what the projection has left."""
+        self.update()
+        if self.projection and self.projection.kernel is None:
+            self._project(self.projection)
+        for name in self.after_projection:
+            self.apply(name)
+
+    def flush(self, outermost: Any = None) -> None:
+        """Update from the gradients that wait in Accumulate, if there are any."""
+
+    def drop(self) -> None:
+        """Forget the gradients that wait in Accumulate, if there are any."""
 
     def _project(self, projection: Projection) -> None:
         if self.projected == "p":
@@ -194,8 +198,7 @@ class Optimizer(Rule, Saved):
         if self.diagonal and self._values is None:
             raise RuntimeError("metric() is that of the last step; call step() first.")
         measured, values = self.metric_pass(), self._values or {}
-        with np.errstate(all="ignore"):
-            measured.run(measured.numbers(values))
+        quietly(lambda: measured.run(measured.numbers(values)))
         return self._state.beside["metric"].copy()
 
     def play(self, gradients: Array, metric: bool = False) -> Any:
@@ -212,6 +215,7 @@ class Optimizer(Rule, Saved):
     @contextmanager
     def averaged(self) -> Iterator[None]:
         """Inside, the parameters are those to evaluate with; for most rules, themselves."""
+        self.check_owner()
         yield
 
     def __reduce_ex__(self, protocol: Any) -> Any:

@@ -73,6 +73,7 @@ class FlatPass:
             self._arithmetic = Arithmetic(self.program)
         self._met, self._changed = len(self.program.met), tuple(self.program.changed)
         self._length, self.threads = block_length(params), useful_threads(params)
+        self._begin: Any = _nothing if quiet else state.begun.append  # before the first write
         self._executors: dict[Any, Any] = {}
 
     @property
@@ -95,11 +96,8 @@ class FlatPass:
         return numbers
 
     def run(self, numbers: list[Any]) -> None:
-        """Keep the numbers that are the state's, and do the loop with the others."""
-        if self._changed:
-            for name, value in zip(self._changed, numbers[self._met :], strict=True):
-                self._state.set_number(name, value)
-            numbers = numbers[: self._met]
+        """Do the loop with the numbers that it meets, and keep those that are the state's."""
+        kept, numbers = numbers[self._met :], numbers[: self._met]
         shapes = None  # of numbers, for most steps
         for x in numbers:
             if type(x) is not float:
@@ -108,7 +106,11 @@ class FlatPass:
         executor = self._executors.get(shapes)
         if executor is None:
             executor = self._executors[shapes] = self._executor(shapes or ((),) * len(numbers))
-        executor(numbers)
+        executor(numbers, self._begin)
+        if kept:
+            self._begin(True)
+            for name, value in zip(self._changed, kept, strict=True):
+                self._state.set_number(name, value)
 
     def __call__(self, values: Places) -> None:
         """Compute the numbers, and run."""
@@ -132,8 +134,8 @@ class FlatPass:
         return maker(self.program, blocks, list(shapes), dtype, threads)
 
 
-def _nothing(numbers: list[Any]) -> None:
-    """Run over no coordinate."""
+def _nothing(*_: Any) -> None:
+    """Run over no coordinate, or begin what writes no state."""
 
 
 class CalledPass:
@@ -189,6 +191,7 @@ class TensorPass(CalledPass):
 
     def run(self, values: Places) -> None:
         """Call the function with every tensor."""
+        self._state.begun.append(True)
         spread = {place: x for place, x in values.items() if getattr(x, "ndim", 0)}
         scalars = self._given(values)
         for here, shape, arguments in self._tensors:
@@ -213,6 +216,7 @@ class EagerPass(CalledPass):
 
     def run(self, values: Places) -> None:
         """Call the function with every block."""
+        self._state.begun.append(True)
         changed: dict[str, list[Any]] = {name: [] for name in self._numbers}
         for here, views in self._blocks:
             arrays = {name: coordinates(a, self._dtype) for name, a in views.items()}

@@ -1,11 +1,15 @@
 """Playback: a traced loop as calls of NumPy, block by block, with temporaries that are kept.
 
 NumPy takes new memory for the result of every operator, and Python looks every name up again;
-both cost as much as many of the calls. Here a call writes into memory that is known beforehand.
+both cost as much as many of the calls. Here a call writes into memory that is known beforehand,
+and no Python runs between two calls, so that Ctrl-C is heard when all have been made.
 """
 
 from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from itertools import chain, starmap
+from operator import call
 from typing import Any
 
 import numpy as np
@@ -14,7 +18,7 @@ from minigrad.backend import Array
 from optim.engine.functions import numpy_function
 from optim.engine.program import Program, Value
 from optim.engine.state import Block
-from optim.engine.threads import share
+from optim.engine.threads import exhaust, share
 
 PAIR = 2  # NumPy takes twice as long in place on one element as on two
 
@@ -43,9 +47,10 @@ class Playback:
         for _ in range(threads):
             memory = [np.empty(max(PAIR, length), kind) for kind in self._kinds]
             self._bound.append([self._bind(block, memory) for block in blocks])
+        self._all = list(chain.from_iterable(self._bound[0]))
 
-    def __call__(self, numbers: list[Any]) -> None:
-        """Make the calls on every block, with these numbers."""
+    def __call__(self, numbers: list[Any], begin: Callable[[bool], None]) -> None:
+        """Make the calls on every block, with these numbers, and before them begin(True)."""
         for i, value in enumerate(numbers):
             if type(value) is not float:
                 self.numbers[i][...] = value
@@ -53,14 +58,19 @@ class Playback:
                 self.numbers[i].fill(value)
                 self._last[i] = value
         if len(self._bound) == 1:  # at once, since every layer of Python shows in small models
-            for calls in self._bound[0]:
-                for function, arguments in calls:
-                    function(*arguments)
+            calls = starmap(call, chain([(begin, True)], self._all))
+            try:
+                exhaust(calls)
+            except KeyboardInterrupt:
+                exhaust(calls)  # nothing, or all of them
+                raise
         else:
-            share([partial(_play, bound) for bound in self._bound], range(len(self._bound[0])))
+            share(
+                [partial(_calls, bound) for bound in self._bound], range(len(self._bound[0])), begin
+            )
 
     def _bind(self, block: Block, memory: list[Array]) -> list[Any]:
-        """The calls on one block: functions, each with what to call it with.
+        """The calls on one block: tuples of a function and what to call it with.
 
         A lone coordinate is read as a number, and written to both halves of a pair.
         """
@@ -84,8 +94,8 @@ class Playback:
                 at[out] = memory[self._slots[out]][: max(PAIR, length) if lone else length]
             elif lone and out not in pairs:
                 pairs[out] = at[out] = np.empty(PAIR, self._dtype)
-            bound.append((CALLED.get(function) or numpy_function(function), [*given, at[out]]))
-        bound.extend((views[str(v.name)].fill, [pair[0, ...]]) for v, pair in pairs.items())
+            bound.append(_bound(function, given, at[out]))
+        bound.extend((views[str(v.name)].fill, pair[0, ...]) for v, pair in pairs.items())
         return bound
 
     def _literal(self, x: float) -> Array:
@@ -123,31 +133,22 @@ def allocated(program: Program, dtype: Any) -> tuple[dict[Value, int], list[Any]
     return slots, kinds
 
 
-def _assign(x: Any, out: Array) -> None:
-    out[...] = x
+def _bound(function: str, given: list[Any], out: Array) -> tuple[Any, ...]:
+    """A call that writes to `out`, which most functions take as their last argument, since that is
+    faster than by keyword."""
+    if function == "copy":
+        return (out.__setitem__, ..., *given)
+    if function == "where":
+        return (_where, *given, out)
+    called = numpy_function(function)
+    if function in ("maximum", "minimum"):  # deprecated as the last argument
+        return (partial(called, *given, out=out),)
+    return (called, *given, out)
 
 
 def _where(condition: Any, x: Any, y: Any, out: Array) -> None:
     out[...] = np.where(condition, x, y)
 
 
-def _maximum(x: Any, y: Any, out: Array) -> None:
-    np.maximum(x, y, out=out)
-
-
-def _minimum(x: Any, y: Any, out: Array) -> None:
-    np.minimum(x, y, out=out)
-
-
-# Others take `out` as their last argument, which is faster than by keyword
-CALLED: dict[str, Any] = {
-    "copy": _assign,
-    "where": _where,
-    "maximum": _maximum,
-    "minimum": _minimum,
-}
-
-
-def _play(bound: list[Any], block: int) -> None:
-    for function, arguments in bound[block]:
-        function(*arguments)
+def _calls(bound: list[Any], blocks: Iterator[int]) -> Iterable[Any]:
+    return chain.from_iterable(map(partial(starmap, call), map(bound.__getitem__, blocks)))

@@ -8,9 +8,10 @@ import numpy as np
 from minigrad.arena import Parameters, check_like
 from minigrad.backend import Array, to_host, xp
 from optim.engine.settings import leaves
+from optim.engine.stepping import Stepping
 
 
-class Saved:
+class Saved(Stepping):
     """What continues exactly from what it was when it was saved."""
 
     if TYPE_CHECKING:  # what a subclass says of itself
@@ -36,7 +37,11 @@ class Saved:
         self._live()[name][...] = xp.asarray(value)
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that continuing needs, on the host: copies, that of an inner nested in it."""
+        """Everything that continuing needs, on the host: copies, that of an inner nested in it.
+
+        Raises RuntimeError after a step that broke off half-way.
+        """
+        self.check_whole()
         return {
             "rule": type(self).__name__,
             **self._rest(),
@@ -46,6 +51,10 @@ class Saved:
 
     def load_state_dict(self, saved: dict[str, Any]) -> None:
         """Continue from a state; raises ValueError, and changes nothing, where it does not fit."""
+        with self.loading():
+            self._load(saved)
+
+    def _load(self, saved: dict[str, Any]) -> None:
         rule, live = type(self).__name__, self._live()
         check_keys(saved, rule, ("rule", *self._rest(), "state", "schedules"))
         check_arrays(saved["state"], live, self._numbers(), rule)

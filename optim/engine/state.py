@@ -1,5 +1,6 @@
 """State of an optimizer: arrays, cut into what its passes see, and numbers."""
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise
 from typing import Any
@@ -42,6 +43,7 @@ class State:
         self.given = given[0].keys()
         self.beside: dict[str, Array] = {}  # flat arrays that are no state
         self.on_device: set[str] = set()  # numbers that lie there
+        self.begun: deque[bool] = deque(maxlen=1)  # holds True from a step's first write to its end
         self.numbers = {name for name, value in given[0].items() if _is_number(value)}
         self.arrays: dict[str, Array] = {}
         self._views: dict[str, list[Array]] = {}

@@ -3,16 +3,19 @@ are many of them, since NumPy lets other threads run while it computes."""
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextvars import copy_context
 from functools import cache
+from time import sleep
 from typing import Any
 
 from minigrad.arena import Parameters
 from minigrad.backend import current
 
 MOST_THREADS = 3  # each has temporaries of its own, and many would wait for the interpreter
+Work = Callable[[Iterator[Any]], Iterable[Any]]
 SUMMED = 2**15  # coordinates at a time
+exhaust: Any = deque(maxlen=0).extend  # an iterable; Ctrl-C waits for the end if it runs no Python
 BLOCKS_EACH = 2  # with fewer for each thread, waking the others costs more than they save
 
 
@@ -34,35 +37,43 @@ def useful_threads(params: Parameters) -> int:
     return max(1, min(allowed_threads(), params.size // (BLOCKS_EACH * block_length(params))))
 
 
-def share(works: Sequence[Callable[[Any], None]], blocks: Iterable[Any]) -> None:
-    """Do one of the works on every block; each has a thread, and takes the next block until none
-    is left.
+def share(works: Sequence[Work], blocks: Iterable[Any], begin: Callable[[bool], None]) -> None:
+    """Exhaust what each of the works makes of the blocks that are left, until none is, after
+    begin(True); each has a thread.
 
-    Ends, or raises, when all have ended.
+    Ends, or raises, when all have ended, after Ctrl-C too.
     """
     mine, *others = works
     if not others:
-        for block in blocks:
-            mine(block)
+        begin(True)
+        exhaust(mine(iter(blocks)))
         return
-    waiting = deque(blocks)
+    waiting, busy, errors = deque(blocks), list[None](), list[BaseException]()
 
-    def take(work: Callable[[Any], None]) -> None:
-        while True:
-            try:
-                block = waiting.popleft()
-            except IndexError:
-                return
-            work(block)
+    def take(work: Work) -> None:
+        busy.append(None)
+        waiting.append(None)  # where it ends
+        try:
+            exhaust(work(iter(waiting.popleft, None)))
+        except BaseException as error:
+            errors.append(error)
+        finally:
+            busy.pop()
 
-    tasks = [_pool().submit(copy_context().run, take, work) for work in others]
     try:
+        begin(True)
+        tasks = [_pool().submit(copy_context().run, take, work) for work in others]
         take(mine)
-    finally:
-        errors = [task.exception() for task in tasks]
-    for error in errors:
-        if error:
-            raise error
+        for task in tasks:
+            task.result()
+    except KeyboardInterrupt as interrupt:
+        errors.append(interrupt)
+        begin(True)
+        take(mine)  # all that is left
+        while busy:  # a task that was being submitted is not in `tasks`
+            sleep(1e-3)
+    if errors:
+        raise errors[0]
 
 
 def allowed_threads() -> int:

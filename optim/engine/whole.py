@@ -12,7 +12,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minigrad.backend import Array, current, xp
+from optim.engine.floating import quietly
 from optim.engine.functions import ROUNDED_ANYHOW
+from optim.engine.gradients import check_frozen
 from optim.engine.hoist import evaluate, wide
 from optim.engine.passes import FlatPass
 from optim.engine.program import Entry, Program, Value
@@ -117,6 +119,10 @@ def play(opt: Any, gradients: Any, metric: bool) -> Any:
         )
     if opt.needs_closure:
         raise TypeError(f"{type(opt).__name__} asks for a closure, so it cannot be played.")
+    opt.check_ready()
+    check_frozen(opt._owned, type(opt).__name__)
+    gradients = quietly(xp.asarray, gradients, opt._owned.dtype)
+    _check_finite(opt, gradients)
     played = xp.empty((steps, size), opt._owned.dtype)
     metrics = xp.empty((steps, size), opt._owned.dtype) if metric else None
     opt._owned.materialize_grads()
@@ -128,6 +134,16 @@ def play(opt: Any, gradients: Any, metric: bool) -> Any:
         if values is None or not _at_once(opt, values, gradients, played, metrics):
             _stepped(opt, gradients, played, metrics)
     return (played, metrics) if metric else played
+
+
+def _check_finite(opt: Any, gradients: Array) -> None:
+    """Raise FloatingPointError for the first step whose gradient is not finite; not on a device."""
+    if current().on_host and not (good := np.isfinite(gradients).all(axis=1)).all():
+        k = int(good.argmin())
+        raise FloatingPointError(
+            f"{opt} at step {opt.t + 1 + k}: gradients[{k}] is not finite in {gradients.dtype}; "
+            "nothing was played."
+        )
 
 
 def _at_once(
@@ -156,6 +172,7 @@ def _at_once(
     cut = timed(program, numbers, tuple(kind for kind, _ in known))
     if not cut.possible or any(opt.state[name].ndim for name in numbers):
         return False
+    opt.mark_half_way()
     before = {"p": owned.gathered(), **{name: a.copy() for name, a in opt.state.items()}}
     machine: Any = import_module(
         "optim.engine.loop" if backend.on_host else "optim.engine.cuda_run"
@@ -164,8 +181,10 @@ def _at_once(
         owned.scatter(before.pop("p"))
         for name, array in before.items():
             opt.state[name][...] = array
+        opt.mark_half_way(False)
         return False  # stepping says what overflows, and at which step
     opt.skipped_to(opt.t + len(gradients), gradients[-1])
+    opt.mark_half_way(False)
     return True
 
 

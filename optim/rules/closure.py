@@ -23,34 +23,28 @@ from optim.engine.kinds import (
     Rate,
     but,
 )
-from optim.engine.optimizer import Closure, Optimizer, inplace
+from optim.engine.optimizer import Optimizer, inplace
+from optim.engine.stepping import Closure, loss_of
 from optim.rules.line_search import strong_wolfe
 
 __all__ = ["LBFGS", "PolyakSGD", "Sophia"]
 
 
 class ClosureOptimizer(Optimizer):
-    """Base of the rules whose update calls the closure of its step again."""
+    """Base of the rules whose update calls the closure of its step again.
+
+    Where a later call of the closure fails, the parameters stay where they were.
+    """
 
     needs_closure = True
 
-    def step(self, closure: Closure | None = None) -> Tensor | None:
-        """Update the parameters once; returns the loss from before the update.
-
-        Where a later call of the closure fails, the parameters stay where they were.
-        """
-        if closure is None:
-            return super().step()
+    def move(self, loss: Tensor | None, closure: Closure | None) -> bool:
         outside = copy_context()  # a step runs in a context of its own
         outside.run(np.seterr, all="ignore")  # far away a loss may well be infinite
-        self._reevaluate: Any = partial(outside.run, closure)
-
-        def first() -> Any:
-            self._loss: Any = closure()
-            return self._loss
-
+        self._loss: Any = loss
+        self._reevaluate: Any = partial(outside.run, loss_of, closure)
         try:
-            return super().step(first)
+            return super().move(loss, closure)
         finally:
             self._reevaluate = self._loss = None  # which may hold this optimizer
 

@@ -144,6 +144,7 @@ class ASGD(Optimizer):
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
+        self.check_owner()
         with self._owned.holding(self.state["ax"]):
             yield
 

@@ -51,6 +51,7 @@ class _ScheduleFree(Optimizer):
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
+        self.check_owner()
         with self._owned.holding(self.state["x"]):
             yield
 

@@ -1,4 +1,5 @@
-"""Wrappers around any rule: clipping, accumulation, decay, averages, frozen parts, groups, SAM."""
+"""Wrappers around any rule: clipping, accumulation, decay, averages, frozen parts, groups, SAM,
+and steps left out."""
 
 from optim.wrappers.accumulate import Accumulate
 from optim.wrappers.averaging import ExponentialAverage, Lookahead, PolyakAverage
@@ -8,6 +9,7 @@ from optim.wrappers.decay import DecoupledDecay
 from optim.wrappers.frozen import Frozen
 from optim.wrappers.groups import Groups
 from optim.wrappers.sam import SAM
+from optim.wrappers.skip import SkipNonFinite
 
 __all__ = [
     "SAM",
@@ -20,5 +22,6 @@ __all__ = [
     "Groups",
     "Lookahead",
     "PolyakAverage",
+    "SkipNonFinite",
     "Wrapper",
 ]

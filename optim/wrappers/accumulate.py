@@ -1,10 +1,13 @@
 """A larger batch out of several backward passes."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from minigrad.backend import xp
 from minigrad.tensor import Tensor
-from optim.engine.optimizer import Closure
+from optim.engine.floating import quietly
+from optim.engine.stepping import Closure
 from optim.wrappers.base import Updates, Wrapper, beside, refuse_closures, whole_spans
 
 
@@ -14,6 +17,7 @@ class Accumulate(Wrapper):
 
     Each step takes the gradients and leaves zeros, save the one that moves the parameters; so
     zero_grad is needed after that one only, and does no harm after the others. t counts updates.
+    `flush()` updates from what waits for the rest, as at the end of an epoch; `drop()` forgets it.
     """
 
     every: Updates
@@ -24,30 +28,70 @@ class Accumulate(Wrapper):
         state = beside(self.params, "accumulated")
         self.arrays = state.arrays
         self._spans = [(g, sums) for _, g, sums in whole_spans(state, "g", "accumulated")]
+        self._flushing = False
+
+    @property
+    def waiting(self) -> int:
+        """How many gradients wait for an update."""
+        return self.count + int(self.inner.waiting)
 
     @property
     def due(self) -> bool:
-        return self.count + 1 >= self.every and super().due
+        return self._completes and super().due
+
+    @property
+    def _completes(self) -> bool:
+        """Whether the next step is one of the inner."""
+        return self._flushing or self.count + 1 >= self.every
 
     def check_step(self) -> None:
-        if self.due:
+        if self._completes:
             super().check_step()
 
-    def step(self, closure: Closure | None = None) -> Tensor | None:
-        """Take the gradients, of the closure if there is one; the `every`-th time, update."""
-        loss = closure() if closure else None
+    def move(self, loss: Tensor | None, closure: Closure | None) -> bool:
+        """Take the gradients; the `every`-th time, let the inner move."""
         self.params.materialize_grads()
+        if not self._completes:
+            self.mark_half_way()
+            self._compute(self._add)
+            self.count += 1
+            self.inner.zero_grad()
+            return False
+        self._compute(self._mean)
+        moved = super().move(loss, None)
+        self.count = 0
+        return moved
+
+    def flush(self, outermost: Any = None) -> None:
+        self._flushing, outermost = True, outermost or self
+        try:
+            if self.count:
+                outermost.zero_grad()
+                outermost.step()
+            self.inner.flush(outermost)
+        finally:
+            self._flushing = False
+
+    def drop(self) -> None:
+        """Forget the gradients that wait for an update."""
+        self.count = 0
+        self.inner.drop()
+
+    def _compute(self, function: Callable[[], None]) -> None:
+        """Call the function; where gradients are asked later whether they are finite, quietly."""
+        (quietly if self.inner.asks_later else self.run)(function)
+
+    def _add(self) -> None:
         for g, accumulated in self._spans:
             if self.count == 0:
                 accumulated[...] = g
             else:
                 accumulated += g
-        self.count += 1
-        if self.count < self.every:
-            self.inner.zero_grad()
-            return loss
+
+    def _mean(self) -> None:
+        """Make the gradient the mean of those that wait and, unless these are flushed, itself."""
+        count = self.count + (not self._flushing)
         for g, accumulated in self._spans:
-            xp.divide(accumulated, self.count, out=g)
-        self.inner.step()
-        self.count = 0  # not where the inner refused the step
-        return loss
+            if self.count:
+                g += accumulated
+            xp.divide(g, max(1, count), out=g)

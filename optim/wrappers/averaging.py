@@ -14,9 +14,10 @@ from typing import Annotated, Any
 from minigrad.backend import Array
 from minigrad.tensor import Tensor
 from optim.engine.kinds import but
-from optim.engine.optimizer import Closure, inplace
+from optim.engine.optimizer import inplace
 from optim.engine.passes import FlatPass
 from optim.engine.state import State
+from optim.engine.stepping import Closure
 from optim.wrappers.base import Memory, Share, Updates, Wrapper
 
 
@@ -47,23 +48,23 @@ class WeightAverage(Wrapper, ABC):
 
     def lerp(self, keep: float) -> None:
         """Keep that share of the average, and take the rest from the weights."""
-        self._lerp({"keep": float(keep)})
+        self.run(self._lerp, {"keep": float(keep)})
 
     def copy_to_weights(self) -> None:
         """Make the average the weights."""
         self.params.scatter(self.average)
 
-    def step(self, closure: Closure | None = None) -> Tensor | None:
-        """Let the inner step, and take in the weights if it has moved them."""
-        due = self.due
-        loss = super().step(closure)
-        if due:
+    def move(self, loss: Tensor | None, closure: Closure | None) -> bool:
+        """Let the inner move, and take in the weights if it has."""
+        moved = super().move(loss, closure)
+        if moved:
             self.update_average()
-        return loss
+        return moved
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
         """Inside, the parameters are the average of this wrapper, the outermost that has one."""
+        self.check_owner()
         with self.params.holding(self.average):
             yield
 

@@ -5,18 +5,23 @@
 A wrapper has an optimizer `inner`, perhaps another wrapper, and is used like one: whatever it does
 not define itself, such as t, params, lr or metric(), is that of its inner. Gradients pass from the
 outermost wrapper to the rule, so the outermost sees them first; weights come back the other way.
+One of your own overrides `edit`, which changes gradients, or `move`, which lets the inner move.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
+
+import numpy as np
 
 from minigrad.arena import Parameters
-from minigrad.backend import Array, xp
+from minigrad.backend import Array, current, xp
 from minigrad.tensor import Tensor
+from optim.engine.floating import quietly, raising
 from optim.engine.kinds import Kind, kinds
-from optim.engine.optimizer import Closure
 from optim.engine.saving import Saved
 from optim.engine.state import State
+from optim.engine.stepping import Closure, Stepping, loss_of
 from optim.engine.threads import summed_length
 
 if TYPE_CHECKING:
@@ -69,31 +74,51 @@ class Wrapper(Saved):
             kind.check(name, value, value)
 
     @property
+    def rules(self) -> tuple[Any, ...]:
+        rules: tuple[Any, ...] = self.inner.rules
+        return rules
+
+    @property
     def due(self) -> bool:
         """Whether the next step moves the parameters, and is not one that only accumulates."""
-        return moves_next(self.inner)
+        return bool(self.inner.due)
 
     def check_step(self) -> None:
-        """Raise what the next step would raise before it changes anything."""
-        check_step(self.inner)
+        self.inner.check_step()
+
+    def check_gradients(self) -> bool:
+        return bool(self.inner.check_gradients())
 
     def edit(self) -> None:
         """Change the gradients before the inner sees them; for most wrappers, nothing."""
 
-    def step(self, closure: Closure | None = None) -> Tensor | None:
-        """Let the inner step, with or without a closure, from the gradients as they are edited."""
-        if closure is None:
-            self.edit()
-            self.inner.step()
-            return None
+    def move(self, loss: Tensor | None, closure: Closure | None) -> bool:
+        """Let the inner move, with or without a closure, from the gradients as they are edited."""
 
         def edited() -> Tensor:
-            loss = closure()
+            loss = loss_of(closure)
             self.edit()
             return loss
 
-        loss: Tensor | None = self.inner.step(edited)
-        return loss
+        self.edit()
+        return bool(self.inner.move(loss, edited if closure else None))
+
+    def flush(self, outermost: Any = None) -> None:
+        """Update from the gradients that wait in Accumulate, if there are any."""
+        self.inner.flush(outermost or self)
+
+    def run(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """The function's result; what overflows in it raises with the wrapper and the step."""
+        try:
+            return raising(function, *arguments)
+        except FloatingPointError as error:
+            raise FloatingPointError(f"{self} at step {self.t + 1}: {error}.") from error
+
+    def play(self, *_: Any, **__: Any) -> NoReturn:
+        raise TypeError(
+            f"{type(self).__name__} is not played, nor is a rule without it; call step() with each "
+            "gradient."
+        )
 
     def _live(self) -> dict[str, Array]:
         return self.arrays
@@ -109,22 +134,16 @@ class Wrapper(Saved):
         self.count = saved["count"]
 
 
-def moves_next(optimizer: Any) -> bool:
-    """Whether the next step of an optimizer or a wrapper moves the parameters."""
-    return bool(getattr(optimizer, "due", True))
-
-
-def check_step(optimizer: Any) -> None:
-    """Raise what the next step of an optimizer or a wrapper would, before anything is changed."""
-    if check := getattr(optimizer, "check_step", None):
-        check()
-
-
 def check_optimizer(value: Any, what: str) -> None:
-    """Raise TypeError for what is neither an optimizer nor a wrapper."""
-    if isinstance(value, type) or not hasattr(value, "step"):
+    """Raise TypeError for what is neither an optimizer nor a wrapper, or would not be stepped."""
+    if not isinstance(value, Stepping):
         raise TypeError(
             f"{what} is {value!r:.60}, not an optimizer; build one first, as optim.Adam(params)."
+        )
+    if type(value).step is not Stepping.step:
+        raise TypeError(
+            f"{what}, {type(value).__name__}, has a step() of its own, which would be passed over; "
+            "let it override move(), or a rule update()."
         )
 
 
@@ -156,4 +175,13 @@ class GradientNorm:
         self._pieces = [views["g"] for _, views in blocks]
 
     def __call__(self) -> Array:
-        return xp.sqrt(sum(xp.square(g, dtype="float64").sum() for g in self._pieces))
+        return quietly(self._norm)
+
+    def _norm(self) -> Array:
+        norm = xp.sqrt(sum(xp.square(g, dtype="float64").sum() for g in self._pieces))
+        if current().on_host and np.isinf(norm):
+            peak = max(abs(g).max() for g in self._pieces)
+            if np.isfinite(peak):  # beyond 1e154, whose square overflows in float64 too
+                root = np.sqrt(sum(np.square(g / peak).sum() for g in self._pieces))
+                norm = raising(np.multiply, peak, root)
+        return norm

@@ -1,10 +1,10 @@
 """Wrappers that clip the gradients before a rule sees them."""
 
 from dataclasses import dataclass
-
-import numpy as np
+from typing import Any
 
 from minigrad.backend import xp
+from optim.engine.floating import quietly
 from optim.wrappers.base import Bound, GradientNorm, Wrapper
 
 
@@ -25,7 +25,7 @@ class ClipValue(Wrapper):
 class ClipNorm(Wrapper):
     """Shrinks the gradient of all parameters together to a Euclidean norm of at most `norm`.
 
-    Pascanu, Mikolov and Bengio 2013, Algorithm 1.
+    `total_norm` is what it was before. Pascanu, Mikolov and Bengio 2013, Algorithm 1.
     """
 
     norm: Bound
@@ -33,16 +33,19 @@ class ClipNorm(Wrapper):
     def __post_init__(self) -> None:
         super().__post_init__()
         self._norm = GradientNorm(self.params)
+        self._total: Any = None
+
+    @property
+    def total_norm(self) -> Any:
+        """The norm of the last gradient before it was clipped, 0-d of float64; None before any."""
+        return self._total
 
     def edit(self) -> None:
         self.params.materialize_grads()
-        try:
-            with np.errstate(over="raise", invalid="raise"):
-                factor = xp.asarray(1 / xp.maximum(self._norm() / self.norm, 1), self.params.dtype)
-                for span in self.params.spans:
-                    xp.multiply(span.grad, factor, out=span.grad)
-        except FloatingPointError as error:
-            raise FloatingPointError(
-                f"{self} at step {self.t + 1}: {error}; the gradients are infinite or their norm "
-                "is; lower lr, or scale the loss down."
-            ) from error
+        self._total = self.run(self._norm)
+        quietly(self._clip)
+
+    def _clip(self) -> None:
+        factor = xp.asarray(1 / xp.maximum(self._total / self.norm, 1), self.params.dtype)
+        for span in self.params.spans:
+            xp.multiply(span.grad, factor, out=span.grad)

@@ -6,9 +6,10 @@ from typing import Any
 from minigrad.backend import Array
 from minigrad.tensor import Tensor
 from optim.engine.kinds import Rate
-from optim.engine.optimizer import Closure, inplace
+from optim.engine.optimizer import inplace
 from optim.engine.passes import FlatPass
-from optim.engine.settings import Places, Settings, check_setting, check_size, value_at
+from optim.engine.settings import Settings, check_setting, check_size, value_at
+from optim.engine.stepping import Closure
 from optim.wrappers.base import Wrapper, beside, refuse_closures
 
 RATE: Any = Rate  # a kind, at run time
@@ -26,6 +27,11 @@ class DecoupledDecay(Wrapper):
     def __post_init__(self) -> None:
         super().__post_init__()
         refuse_closures(self.inner, "DecoupledDecay")
+        if self.inner.asks_later:
+            raise TypeError(
+                f"{self.inner!r:.60} may leave a step out after the weights have decayed; put "
+                "DecoupledDecay inside SkipNonFinite."
+            )
         scalars = {"lr": 0, "weight_decay": 0}
         self._shrink = FlatPass(self.kernel, ("p",), scalars, beside(self.params), self.params)
 
@@ -47,19 +53,14 @@ class DecoupledDecay(Wrapper):
     def check_step(self) -> None:
         if self.due:
             super().check_step()
-            self._values()
+            given = {"lr": self.inner.lr, "weight_decay": self.weight_decay}
+            settings = Settings(given, dict.fromkeys(given, RATE), self.params.size)
+            self._values = settings.at(self.t + 1)
 
-    def _values(self) -> Places:
-        given = {"lr": self.inner.lr, "weight_decay": self.weight_decay}
-        settings = Settings(given, dict.fromkeys(given, RATE), self.params.size)
-        return settings.at(self.t + 1)
-
-    def step(self, closure: Closure | None = None) -> Tensor | None:
-        """Decay, after the closure if there is one, and let the inner step."""
-        loss = closure() if closure else None
+    def move(self, loss: Tensor | None, closure: Closure | None) -> bool:
+        """Decay, and let the inner move."""
         if self.due:
-            super().check_step()
-            self._shrink(self._values())
+            self.mark_half_way()
             self.params.mark_changed()
-        self.inner.step()
-        return loss
+            self.run(self._shrink, self._values)
+        return super().move(loss, closure)

@@ -9,7 +9,7 @@ from minigrad.arena import Parameters
 from minigrad.backend import Array, xp
 from minigrad.errors import nearest
 from minigrad.tensor import Tensor
-from optim.engine.optimizer import Closure
+from optim.engine.stepping import Closure
 from optim.wrappers.base import Wrapper, beside, whole_spans
 
 
@@ -34,11 +34,11 @@ class Frozen(Wrapper):
         for _, g, _, frozen in self._spans:
             xp.copyto(g, 0, where=frozen)
 
-    def step(self, closure: Closure | None = None) -> Tensor | None:
-        """Let the inner step, and undo what it did to the frozen."""
+    def move(self, loss: Tensor | None, closure: Closure | None) -> bool:
+        """Let the inner move, and undo what it did to the frozen."""
         self._keep()
         try:
-            return super().step(closure)
+            return super().move(loss, closure)
         finally:
             self._undo()
 

@@ -7,12 +7,12 @@ from typing import Any
 from minigrad.arena import Parameters
 from minigrad.backend import Array, xp
 from minigrad.tensor import Tensor
-from optim.engine.optimizer import Closure
 from optim.engine.saving import check_keys
-from optim.wrappers.base import check_optimizer, check_step, moves_next, refuse_closures
+from optim.engine.stepping import Closure, Stepping
+from optim.wrappers.base import check_optimizer, refuse_closures
 
 
-class Groups:
+class Groups(Stepping):
     """Several optimizers of disjoint parameters, used as one; groups[i] is the i-th.
 
     `params` has the parameters of all, those of the i-th under names that begin with "i.".
@@ -65,27 +65,53 @@ class Groups:
         return max(int(one.t) for one in self)
 
     @property
+    def rules(self) -> tuple[Any, ...]:
+        return tuple([rule for one in self for rule in one.rules])
+
+    @property
     def due(self) -> bool:
         """Whether the next step moves parameters of any group."""
-        return any(moves_next(one) for one in self)
+        return any(one.due for one in self)
+
+    @property
+    def asks_later(self) -> bool:
+        return any(one.asks_later for one in self)
+
+    @property
+    def waiting(self) -> int:
+        """How many gradients wait for an update."""
+        return sum(int(one.waiting) for one in self)
 
     @property
     def state(self) -> dict[str, Array]:
         """The live arrays of all groups, by names that begin with "i."."""
         return {f"{i}.{name}": a for i, one in enumerate(self) for name, a in one.state.items()}
 
-    def step(self, closure: Closure | None = None) -> Tensor | None:
-        """Call the closure, if there is one, and step every group."""
-        loss = closure() if closure else None
-        self.check_step()
-        for one in self:
-            one.step()
-        return loss
-
     def check_step(self) -> None:
-        """Raise what the next step would raise before it changes anything, in any group."""
         for one in self:
-            check_step(one)
+            one.check_step()
+
+    def check_gradients(self) -> bool:
+        return any([one.check_gradients() for one in self])
+
+    def move(self, loss: Tensor | None, closure: Closure | None) -> bool:
+        """Let every group move."""
+        return any([one.move(loss, None) for one in self])
+
+    def flush(self, outermost: Any = None) -> None:
+        """Update each group from the gradients that wait in its Accumulate, if there are any."""
+        if outermost is not None and self.waiting:
+            raise TypeError(
+                f"flush() of {type(outermost).__name__} would move groups of which nothing waits; "
+                "put Accumulate around the Groups."
+            )
+        for one in self:
+            one.flush()
+
+    def drop(self) -> None:
+        """Forget the gradients that wait for an update."""
+        for one in self:
+            one.drop()
 
     def zero_grad(self) -> None:
         """Set the gradients to zero."""
@@ -109,6 +135,10 @@ class Groups:
 
     def load_state_dict(self, saved: dict[str, Any]) -> None:
         """Continue from a state; raises ValueError, and changes nothing, where it does not fit."""
+        with self.loading():
+            self._load(saved)
+
+    def _load(self, saved: dict[str, Any]) -> None:
         check_keys(saved, "Groups", ("rule", "groups"))
         groups, before = saved["groups"], self.state_dict()["groups"]
         if set(groups) != set(before):

@@ -8,7 +8,7 @@ import numpy as np
 
 from minigrad.backend import xp
 from minigrad.tensor import Tensor
-from optim.engine.optimizer import Closure
+from optim.engine.stepping import Closure, loss_of
 from optim.rules.descent import SGD
 from optim.wrappers.base import (
     Distance,
@@ -48,27 +48,27 @@ class SAM(Wrapper):
         self._norm = GradientNorm(self.params)
         self._tiny = np.finfo(self.params.dtype).tiny
 
-    def step(self, closure: Closure | None = None) -> Tensor | None:
-        """Update the parameters once; returns the loss from before the update."""
-        if closure is None:
-            raise TypeError(
-                "SAM.step() needs a closure, which zeroes the gradients, goes backward and returns "
-                "the loss."
-            )
-        loss = closure()
+    def move(self, loss: Tensor | None, closure: Closure | None) -> bool:
+        """Let the base move from the gradient uphill."""
         self.params.materialize_grads()
-        inverse = xp.asarray(1 / xp.maximum(self._norm(), self._tiny), self.params.dtype)
-        for p, g, p_here in self._spans:
+        for p, _, p_here in self._spans:
             p_here[...] = p
-            g *= inverse  # the closure overwrites it anyway
-            g *= self.rho
-            p += g
-        self.params.mark_changed()
+        self.mark_half_way()
         try:
-            closure()
+            self.run(self._climb)
+            self.params.mark_changed()
+            loss_of(closure)
         finally:
             for p, _, p_here in self._spans:
                 p[...] = p_here
             self.params.mark_changed()
-        self.inner.step()
-        return loss
+            self.mark_half_way(False)
+        self.inner.check_gradients()
+        return super().move(loss, None)
+
+    def _climb(self) -> None:
+        inverse = xp.asarray(1 / xp.maximum(self._norm(), self._tiny), self.params.dtype)
+        for p, g, _ in self._spans:
+            g *= inverse  # the closure overwrites it anyway
+            g *= self.rho
+            p += g

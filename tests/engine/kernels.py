@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 import optim
 from minigrad import backend
 from minigrad.backend import xp
+from optim.engine import optimizer
 from optim.engine.eager import Number
+from optim.engine.floating import quietly
 from optim.engine.optimizer import Optimizer, inplace
 from optim.engine.symbols import Symbol
 from tests.driving import assert_identical, tensors
@@ -57,6 +59,20 @@ def executing(executor: str, block_bytes: int = LARGE) -> Iterator[None]:
     chosen = backend.temporarily(dataclasses.replace(made, block_bytes=block_bytes))
     with chosen, optim.eager() if executor == "eager" else nullcontext():
         yield
+
+
+@contextmanager
+def unchecked() -> Iterator[None]:
+    """Inside, steps take gradients that are not finite, and no arithmetic on arrays raises."""
+    with pytest.MonkeyPatch.context() as patch:
+        if find_spec("numba"):
+            from optim.engine import loop
+
+            patch.setattr(loop, "RAISING", 0)
+        patch.setattr(optimizer, "raising", quietly)
+        patch.setattr(optimizer, "squares_finite", lambda params: True)
+        with np.errstate(all="ignore"):
+            yield
 
 
 def assert_same_bits(got: dict[str, Any], expected: dict[str, Any]) -> None:

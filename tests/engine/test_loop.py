@@ -33,6 +33,7 @@ from tests.engine.kernels import (
     random_kernel,
     rule,
     statements,
+    unchecked,
 )
 from tests.rules.table import every_flat_rule
 
@@ -41,15 +42,6 @@ SHAPES = [(7,), (), (5, 3), (14,)]
 SIZE = 37
 GRADS = gradients(6, SIZE)
 SPECIAL = np.array([0.0, -0.0, 1.0, -2.5, np.inf, -np.inf, np.nan, 1e-45, -1e-40, 1e-310, 3e38])
-
-
-@pytest.fixture
-def quietly(monkeypatch):
-    """Makes loops that flag errors raise none; gives what does so with NumPy's."""
-    from optim.engine import loop
-
-    monkeypatch.setattr(loop, "RAISING", 0)
-    return lambda opt: opt._raising.run(np.seterr, all="ignore")
 
 
 def executors(opt):
@@ -80,19 +72,19 @@ def states(opt):
 
 
 @every_flat_rule
-def test_every_rule_in_float32_and_a_box(rule, quietly):
+def test_every_rule_in_float32_and_a_box(rule):
     """Then with infinities, NaN, zeros of either sign and subnormals in its state."""
 
     def then(opt):
         first = states(opt)
         if opt.given:  # sums that would be NaN, which is refused
             return first, {}
-        quietly(opt)
         rng = np.random.default_rng(3)
-        for name, array in opt.state.items():
-            if name not in opt._state.numbers:
-                array[...] = rng.choice(SPECIAL, array.shape)
-        drive(opt, rng.choice(SPECIAL, GRADS.shape).astype("float32"))
+        with unchecked():
+            for name, array in opt.state.items():
+                if name not in opt._state.numbers:
+                    array[...] = rng.choice(SPECIAL, array.shape)
+            drive(opt, rng.choice(SPECIAL, GRADS.shape).astype("float32"))
         return first, end(opt)
 
     def make():
@@ -101,8 +93,7 @@ def test_every_rule_in_float32_and_a_box(rule, quietly):
             tensors(start("float32", SIZE), SHAPES), lr=lambda t: 0.03 * 0.9**t, projection=box
         )
 
-    with np.errstate(all="ignore"):
-        (played, after), (compiled, then_after) = both(make, then)
+    (played, after), (compiled, then_after) = both(make, then)
     assert_identical(compiled, played)
     assert_same_bits(then_after, after)
 
@@ -137,20 +128,16 @@ def test_kernels_of_many_kinds(kernel):
 )
 @settings(max_examples=12)
 def test_any_kernel(made, sizes, dtype, spread):
-    from optim.engine import loop
-
     size = sum(sizes)
     lr = np.linspace(-0.0, 1.3, size) if spread else 0.7
     made_rule = rule(random_kernel(made), start=lambda self, p: {"n": 0.3, "m": 2 * p})
     grads = np.random.default_rng(0).choice(SPECIAL, (2, size)).astype(dtype)
 
     def then(opt):
-        opt._raising.run(np.seterr, all="ignore")
         drive(opt, grads)
         return end(opt)
 
-    with np.errstate(all="ignore"), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop, "RAISING", 0)
+    with unchecked():
         grads = np.random.default_rng(0).choice(SPECIAL, (2, size)).astype(dtype)
         played, compiled = both(
             lambda: made_rule(tensors(start(dtype, size), [(n,) for n in sizes]), lr=lr), then
@@ -203,7 +190,7 @@ WITH_ARRAY, WITH_NUMBER = pairs_of("p", "g", "with_array"), pairs_of("p", "n", "
 
 @both_dtypes
 @pytest.mark.parametrize("kernel", (WITH_ARRAY, WITH_NUMBER), ids=lambda kernel: kernel.__name__)
-def test_pairs_of_special_values(kernel, dtype, quietly):
+def test_pairs_of_special_values(kernel, dtype):
     """Each beside each other, at places that NumPy's vectors treat differently, against NumPy."""
     real = np.dtype(dtype).type
     with np.errstate(all="ignore"):
@@ -212,7 +199,6 @@ def test_pairs_of_special_values(kernel, dtype, quietly):
     one_rule = rule(kernel, start={"n": 0.0})
 
     def then(opt, y_at, k):
-        quietly(opt)
         p, g = np.roll(x, k), np.roll(y, k)
         p, g = np.resize(p, opt._owned.size), np.resize(g, opt._owned.size)
         opt.params.data[...], opt.state["n"][...] = p, y_at
@@ -223,7 +209,7 @@ def test_pairs_of_special_values(kernel, dtype, quietly):
         want = {name: np.broadcast_to(a, p.shape).astype(dtype) for name, a in want.items()}
         assert_same_bits({name: opt.state[name] for name in want}, want)
 
-    with np.errstate(all="ignore"):
+    with unchecked():
         for executor in ("traced", "numba"):
             for size in SIZES:
                 with executing(executor):

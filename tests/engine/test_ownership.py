@@ -1,5 +1,6 @@
 """What an optimizer may update, and that no other does."""
 
+import copy
 import gc
 import weakref
 
@@ -9,8 +10,9 @@ import pytest
 import optim
 from minigrad import Tensor, to_host
 from models import MLP
-from tests.driving import drive, flat, gradients, start, tensors
+from tests.driving import drive, feed, flat, gradients, start, tensors
 from tests.rules.table import every_rule
+from tests.wrappers.cases import assert_same, every_wrapper
 
 GRADS = gradients(4)
 
@@ -34,37 +36,92 @@ def test_refused_parameters(rule):
 
 
 @every_rule
-def test_a_coordinate_has_one_optimizer_at_a_time(rule):
+def test_the_newest_optimizer_owns_a_coordinate(rule):
     x = tensors(start())
-    first = rule(x[:2])
-    rule(x[2:])  # lives no longer than this line
-    with pytest.raises(
-        ValueError, match=rf"params\[1\] is updated by {rule.__name__} already; `del"
-    ):
-        optim.SGD([x[2], x[1]])
-    # by reference counts alone: nobody should have to collect garbage between two runs
-    gc.disable()
+    first, other = rule(x[:2]), rule(x[2:])
+    drive(first, GRADS[:1, :4])
+    saved = first.state_dict()
+    newest = optim.SGD([x[2], x[1]])
+    p = flat(x)
+    said = rf"{{}} belongs to the SGD that was built after this {rule.__name__}; use the newer"
+    for older, name in ((first, r"params\[1\]"), (other, r"params\[0\]")):
+        for act in (older.step, lambda older=older: older.averaged().__enter__()):
+            with pytest.raises(RuntimeError, match=said.format(name)):
+                act()
+        with pytest.raises(RuntimeError, match=said.format(name)):
+            older.play(np.ones((1, 1)))
+    with pytest.raises(RuntimeError, match="belongs to the SGD"):
+        first.load_state_dict(saved)
+    assert_same(first.state_dict(), saved)
+    np.testing.assert_array_equal(flat(x), p)
+    drive(newest, GRADS[:1, :23])
+    again = rule(x[:2])
+    again.load_state_dict(saved)
+    drive(again, GRADS[1:, :4])
+    with pytest.raises(RuntimeError, match=rf"belongs to the {rule.__name__} that was built after"):
+        newest.step()
+
+
+@every_wrapper
+def test_so_does_one_inside_a_wrapper(wrap):
+    x = tensors(start())
+    opt = wrap(optim.Adam(x))
+    saved = opt.state_dict()
+    optim.SGD(x[3:])
+    for act in (opt.step, lambda: opt.averaged().__enter__(), lambda: opt.load_state_dict(saved)):
+        with pytest.raises(RuntimeError, match=r"params\[3\] belongs to the SGD .* this Adam"):
+            act()
+    assert_same(opt.state_dict(), saved)
+
+
+def test_groups_whose_part_is_taken():
+    x = tensors(start())
+    opt = optim.Groups([optim.Adam(x[:2]), optim.SGD(x[2:])])
+    saved = opt.state_dict()
+    feed(opt.params, GRADS[0])
+    optim.RMSProp(x[3:])
+    p = flat(x)
+    for act in (opt.step, lambda: opt.averaged().__enter__(), lambda: opt.load_state_dict(saved)):
+        with pytest.raises(RuntimeError, match=r"params\[1\] belongs to the RMSProp"):
+            act()
+    np.testing.assert_array_equal(flat(x), p)
+
+
+def test_what_fails_to_be_built_owns_nothing():
+    x = tensors(start())
+    opt = optim.Adam(x)
+    with pytest.raises(ValueError, match="lr=-1"):
+        optim.SGD(x, lr=-1)
+    with pytest.raises(ValueError, match="array of shape"):
+        optim.SGD(x, lr=np.ones(3))
+    drive(opt, GRADS)
+
+
+def test_nothing_depends_on_when_an_older_one_is_freed():
+    """As after an error whose traceback keeps it, or in a notebook that shows it."""
+    x, kept = tensors(start()), []
+    for _ in range(3):
+        opt = optim.Adam(x)
+        drive(opt, GRADS[:1])
+        kept.append(opt)
+    with pytest.raises(RuntimeError, match="belongs to the Adam that was built after this Adam"):
+        kept[1].step()
+    gc.disable()  # it is freed all the same, by reference counts alone
     try:
-        drive(first, GRADS[:2, :4])
-        gone = weakref.ref(first)
-        del first
+        opt = optim.Adam(x, projection=optim.Box(-1, 1), lr=optim.schedules.InverseSqrt(0.1))
+        drive(opt, GRADS)
+        gone = weakref.ref(opt)
+        del opt
         assert gone() is None
-        second = optim.SGD([x[2], x[1]])
     finally:
         gc.enable()
-    assert second.params.size == 23
 
 
-def test_an_optimizer_with_a_box_is_freed_too():
-    x = tensors(start())
-    gc.disable()
-    try:
-        for _ in range(2):
-            opt = optim.Adam(x, projection=optim.Box(-1, 1), lr=optim.schedules.InverseSqrt(0.1))
-            drive(opt, GRADS)
-            del opt
-    finally:
-        gc.enable()
+def test_a_copied_model_has_an_optimizer_of_its_own():
+    model = MLP((4, 3, 2), rng=0)
+    opt = optim.SGD(model.parameters())
+    optim.Adam(copy.deepcopy(model).parameters())
+    opt.step()
 
 
 def test_two_optimizers_train_two_parts_of_a_model():

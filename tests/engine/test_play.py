@@ -129,7 +129,8 @@ def test_an_overflow_is_named_with_its_step(on_each):
         opt.play(gradients)
     with pytest.raises(FloatingPointError):
         stepped(twin, gradients, False)
-    assert opt.t == twin.t == 5
+    assert opt.t == twin.t == 4  # from a gradient so large that the step is undone
+    np.testing.assert_array_equal(opt.params.data, twin.params.data)
 
 
 @pytest.mark.parametrize("shape", [(4,), (4, 2), (4, 3, 1)])

@@ -33,7 +33,7 @@ def play(kernel, blocks, numbers, threads=1):
     here = [slice(*pair) for pair in pairwise(ends)]
     shapes, dtype = [np.shape(x) for x in met], blocks[0]["p"].dtype
     with np.errstate(all="ignore"):
-        Playback(program, list(zip(here, blocks, strict=True)), shapes, dtype, threads)(met)
+        Playback(program, list(zip(here, blocks, strict=True)), shapes, dtype, threads)(met, bool)
     return numbers | dict(zip(program.changed, kept, strict=True))
 
 
@@ -104,7 +104,7 @@ def test_temporaries_take_turns():
     assert allocated(program, "float64")[1] == ["float64"] * 3
     block = {"p": np.ones(3), "g": np.ones(3)}
     [mine], [another] = Playback(program, [(slice(0, 3), block)], [], "float64", threads=2)._bound
-    for (_, here), (_, there) in zip(mine, another, strict=True):
+    for (_, *here), (_, *there) in zip(mine, another, strict=True):
         assert np.shares_memory(here[-1], there[-1]) == (here[-1] is block["p"])
 
 

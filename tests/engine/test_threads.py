@@ -1,9 +1,11 @@
 """Threads that share a pass: that they do, what they raise, and what they survive."""
 
 import os
+import signal
 import subprocess
 import sys
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ import optim
 from minigrad import Tensor, backend
 from optim.engine import playback
 from optim.engine.functions import numpy_function
-from optim.engine.threads import MOST_THREADS, allowed_threads
+from optim.engine.threads import MOST_THREADS, allowed_threads, share
 from tests.driving import cut_into, flat, host_only, tensors
 
 pytestmark = host_only
@@ -92,6 +94,53 @@ def test_an_error_leaves_the_threads_usable(meet):
     with pytest.raises(FloatingPointError):
         meeting.opt.step()
     test_as_many_threads_as_have_two_blocks_each(64, 3, meet)
+
+
+def test_an_interrupt_waits_for_the_other_threads():
+    done, begun_with, begun = [], [], threading.Event()
+
+    def other(blocks):
+        for block in blocks:
+            begun.set()
+            time.sleep(0.01)
+            yield done.append(block)
+
+    def mine(blocks):
+        assert begun.wait(timeout=30)
+        done.append(next(blocks))
+        yield
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        share([mine, other], range(9), begun_with.append)
+    assert sorted(done) == list(range(9)) and begun_with[0]
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="this system has no timers")
+@pytest.mark.parametrize("threads", (1, 3))
+@calls_numpy
+def test_a_signal_is_heard_between_passes_not_within(threads, monkeypatch):
+    cut_into(monkeypatch, 2**14)
+    monkeypatch.setenv("OMP_NUM_THREADS", str(threads))
+    outer = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    try:
+        for k in range(8):
+            [x] = tensors(np.zeros(2**20), [(2**20,)])
+            opt = optim.Adam([x], lr=1.0)
+            x.grad = np.ones(2**20)
+            opt.step()
+            before = flat([x])
+            try:
+                signal.setitimer(signal.ITIMER_REAL, 2e-3 * (k + 1))
+                opt.step()
+                time.sleep(1)
+            except KeyboardInterrupt:
+                pass
+            moved = (flat([x]) < before - 0.5).mean()
+            assert moved in (0, 1)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, outer)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")

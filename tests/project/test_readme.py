@@ -99,7 +99,7 @@ def test_the_blocks_of_the_page_on_optimizers_run(capsys, tmp_path, monkeypatch)
     *_, names = run(ROOT / "docs/optim.md")
     assert names["loss"] < 0.2 and names["saved"]["opt"]["rule"] == "ExponentialAverage"
     out = capsys.readouterr().out
-    assert "(1474,) 0.9" in out and "(10000, 1) 0" in out
+    assert "(1474,) 0.9" in out and "(10000, 1) 0" in out and "\n1 0\n" in out
     assert "{'lr': 0.002, 'betas': (0.9, 0.6666666666666667), 'eps': 1e-08}" in out
     np.testing.assert_allclose(names["w"].numpy(), [0.8, -1.6], rtol=1e-6)
 
