@@ -1,6 +1,7 @@
 """Ascent in place of descent."""
 
 from dataclasses import dataclass
+from functools import partial
 
 from minigrad.backend import xp
 from minigrad.tensor import Tensor
@@ -22,15 +23,15 @@ class Maximize(Wrapper):
 
     def move(self, loss: Tensor | None, closure: Closure | None) -> bool:
         """Let the inner move the other way."""
-
-        def below() -> Tensor:
-            height = loss_of(closure)
-            self.edit()
-            return -height.detach()
-
+        below = None if loss is None else -loss.detach()
         self.edit()
         try:
-            lost = None if loss is None else -loss.detach()
-            return bool(self.inner.move(lost, below if closure else None))
+            return bool(self.inner.move(below, partial(self._below, closure) if closure else None))
         finally:
             self.edit()
+
+    def _below(self, closure: Closure) -> Tensor:
+        """Minus what the closure returns, with minus its gradients."""
+        height = loss_of(closure)
+        self.edit()
+        return -height.detach()
