@@ -21,7 +21,9 @@ class LBFGS(ClosureOptimizer):
     A step evaluates where it is, and makes up to `iterations` searches, within which the closure
     means one batch and no point is evaluated twice. A search tries lr first, along -g / |g|_1
     until there is a change to learn from. Where no trial lowers the loss, the parameters stay, and
-    the changes are forgotten. A device waits for the loss at every evaluation.
+    the changes are forgotten; where the closure fails, they stay where the last search ended. A
+    step from a loss that is not finite raises FloatingPointError; a search turns back from one. A
+    device waits for the loss at every evaluation.
     """
 
     oracle = "torch.optim.LBFGS"
@@ -93,9 +95,10 @@ class LBFGS(ClosureOptimizer):
                 return along
             pairs.fill(0)  # they are of another problem, or rounding is all that is left
         size = float(xp.abs(slope).sum())
-        if size:
-            d[...] = slope / -size
-        return float(xp.dot(slope, d)) if size else 0.0
+        if size == 0:
+            return 0.0
+        d[...] = slope / -size
+        return float(xp.dot(slope, d))
 
     def _search(self, loss: float, along: float, trial: float) -> Point:
         """Move to the lowest trial of a search, or nowhere where none is lower."""
