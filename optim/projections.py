@@ -17,7 +17,8 @@ from minigrad.backend import Array, to_host, xp
 
 __all__ = ["Box", "L1Ball", "L2Ball", "NonNegative", "Projection", "Simplex"]
 
-LIGHT, HEAVY = 1e-160, 1e60  # weights beyond count as these: one of 0 is free, one of inf fixed
+# of the largest finite weight; weights beyond count as these: one of 0 is free, one of inf fixed
+LIGHT, HEAVY = 1e-160, 1e60
 ROUNDING = 16  # by how many eps of its radius a point may miss a set that it is in
 
 
@@ -107,8 +108,11 @@ class _OfRadius(Projection, ABC):
         if metric is None or self.euclidean:
             weight = xp.ones_like(exact)
         else:
+            metric = metric.astype("float64")
+            largest = xp.where(xp.isfinite(metric), metric, 0).max()
             # NaN is 0/0, of a rate of 0: fixed
-            weight = xp.fmax(xp.fmin(metric.astype("float64"), HEAVY), LIGHT)
+            relative = xp.fmin(metric / xp.where(largest > 0, largest, 1), HEAVY)
+            weight = xp.fmax(relative, LIGHT)
         return self._boundary(exact, weight.min() / weight).astype(x.dtype)
 
     @abstractmethod

@@ -8,6 +8,7 @@ from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from inspect import Parameter, Signature, cleandoc, signature
 from typing import Any, ClassVar
 
+from minigrad.errors import nearest
 from optim.engine.kinds import described, shown_type, types
 
 
@@ -70,12 +71,19 @@ class Declared:
         try:
             given = signature(type(self)).bind(*args, **settings)
         except TypeError as error:
-            names = ", ".join(signature(type(self)).parameters)
-            raise TypeError(f"{type(self).__name__}({names}): {error}.") from error
+            known = signature(type(self)).parameters
+            unknown = [name for name in settings if name not in known]
+            cure = f"; {self._cure(unknown[0])}" if unknown else "."
+            raise TypeError(f"{type(self).__name__}({', '.join(known)}): {error}{cure}") from error
         given.apply_defaults()
         for name, value in given.arguments.items():
             setattr(self, name, value)
         self.__post_init__()
+
+    @classmethod
+    def _cure(cls, name: str) -> str:
+        """The end of a message about a setting that it has not."""
+        return nearest(name, signature(cls).parameters)
 
     def declared(self) -> tuple[Field[Any], ...]:
         """The fields of the class."""

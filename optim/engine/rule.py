@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Any, ClassVar, dataclass_transform
 import numpy as np
 
 from minigrad.arena import Parameters
-from minigrad.backend import Array
-from minigrad.errors import nearest
+from minigrad.backend import Array, to_host
 from minigrad.tensor import Tensor
 from optim.engine.declared import Declared
 from optim.engine.kinds import kinds
+from optim.engine.meant import cure
 from optim.engine.registry import register
 from optim.engine.settings import (
     Places,
     Settings,
+    check_order,
     check_setting,
     check_size,
     leaves,
@@ -45,6 +46,7 @@ class Rule(Declared):
     per_tensor: ClassVar[tuple[str, ...]] = ()  # passes that see whole tensors in place of blocks
     reductions: ClassVar[tuple[str, ...]] = ()  # functions of more state that are no passes
     given: ClassVar[tuple[str, ...]] = ()  # scalars that `update` gives to its passes
+    ordered: ClassVar[tuple[str, ...]] = ()  # pairs whose first part may not exceed the second
     projected: ClassVar[str] = "p"  # the array that a projection moves
     needs_closure: ClassVar[bool] = False
     oracle: ClassVar[str] = ""  # whose trajectories it was compared with
@@ -68,9 +70,13 @@ class Rule(Declared):
             vars(self)["_settings"] = None
             value = own_copy(value) if name not in NOT_SETTINGS else value
         elif "_passes" in vars(self) and name[0] != "_" and not hasattr(self, name):
-            known = nearest(name, self.hyperparameters())
-            raise AttributeError(f"{type(self).__name__} has no {name} to set; {known}")
+            raise AttributeError(f"{type(self).__name__} has no {name} to set; {self._cure(name)}")
         vars(self)[name] = value
+
+    @classmethod
+    def _cure(cls, name: str) -> str:
+        """The end of a message about a setting that the rule has not."""
+        return cure(cls, name)
 
     @classmethod
     def hyperparameters(cls) -> dict[str, Any]:
@@ -127,7 +133,7 @@ class Rule(Declared):
             given["eps"] = float(self._finfo.tiny ** (1 if self.eps_of_squares else 0.5))
         if self.projection and self.projection.kernel:
             given |= self.projection.numbers()
-        vars(self)["_settings"] = settings = Settings(given, every, self._owned.size)
+        vars(self)["_settings"] = settings = Settings(given, every, self._owned.size, self.ordered)
         return settings
 
     def _check(self, name: str, value: Any) -> None:
@@ -137,6 +143,8 @@ class Rule(Declared):
         parts = kind if isinstance(kind, tuple) else (kind,)
         if built and (name in NOT_SETTINGS or any(one.fixed for one in parts)):
             raise AttributeError(f"{name} is fixed; build another optimizer to change it.")
+        if name == "params":
+            check_no_groups(value, type(self).__name__)
         if name == "projection" and not isinstance(value, Projection | None):
             raise TypeError(
                 f"projection={value!r:.60}: give one such as optim.Box(-1, 1), or None."
@@ -147,13 +155,27 @@ class Rule(Declared):
             self._check_fits(name, value)
 
     def _check_fits(self, name: str, value: Any) -> None:
-        """Raise ValueError for an eps or an array that these parameters cannot do with."""
+        """Raise ValueError for an eps or an array that these parameters cannot do with, and for a
+        pair in the wrong order."""
         if name == "eps" and 0 < value < self._finfo.tiny:
             raise ValueError(
                 f"eps={value} underflows in {self._owned.dtype}; "
                 f"use 0, for none, or at least {self._finfo.tiny:.1e}."
             )
-        for place, part in leaves(name, value):
-            number = value_at(place, part, 1)
+        numbers = {place: value_at(place, part, 1) for place, part in leaves(name, value)}
+        for place, number in numbers.items():
             if getattr(number, "ndim", 0):
                 check_size(place, number, self._owned.size)
+                numbers[place] = to_host(number)
+        if name in self.ordered:
+            check_order(name, numbers)
+
+
+def check_no_groups(params: Any, rule: str) -> None:
+    """Raise TypeError for PyTorch's groups of parameters, which are dicts."""
+    every = params if isinstance(params, list | tuple) else [params]
+    if any(isinstance(one, dict) and "params" in one for one in every):
+        raise TypeError(
+            f"params has groups with settings of their own; write optim.Groups.of(optim.{rule}, "
+            "[(params, {'lr': 0.1}), (params, {'lr': 0.2})])."
+        )

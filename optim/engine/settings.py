@@ -22,11 +22,14 @@ class Scheduled(NamedTuple):
 class Settings:
     """The values of all hyperparameters at a step, by place, in float64.
 
-    Numbers are Python's; an array of one value per coordinate lies on the device.
+    Numbers are Python's; an array of one value per coordinate lies on the device. Of the `ordered`
+    the first part may not exceed the second.
     """
 
-    def __init__(self, given: Places, kinds: dict[str, Kind], size: int):
-        self._size = size
+    def __init__(
+        self, given: Places, kinds: dict[str, Kind], size: int, ordered: tuple[str, ...] = ()
+    ):
+        self._size, self._ordered = size, ordered
         self.constant: Places = {}
         self.scheduled: list[Scheduled] = []
         for place, setting in given.items():
@@ -48,6 +51,8 @@ class Settings:
             else:
                 self._check_array(place, value, t, kind)
             values[place] = value
+        for name in self._ordered:
+            check_order(name, values, f" at step {t}")
         values["t"] = float(t)
         return values
 
@@ -72,6 +77,9 @@ class Settings:
                 first = np.broadcast_to(found, bad.shape)[row][bad[row]][0]
                 _refuse(place, float(first), int(times[row, 0]), kind)
             values[place] = found
+        if any(np.any(values[f"{n}[0]"] > values[f"{n}[1]"]) for n in self._ordered):
+            for t in times[:, 0].astype(int).tolist():
+                self.at(t)  # which says where
         values["t"] = times
         return values
 
@@ -110,6 +118,17 @@ def check_size(place: str, value: Any, size: int) -> None:
         raise ValueError(
             f"{place.split('[')[0]} is an array of shape {value.shape}; give a number, or one "
             f"value for each of the {size} coordinates."
+        )
+
+
+def check_order(name: str, values: Places, when: str = "") -> None:
+    """Raise ValueError where the first part of a pair exceeds the second."""
+    first, second = values[f"{name}[0]"], values[f"{name}[1]"]
+    on_host = all(isinstance(x, float | np.ndarray) for x in (first, second))
+    if on_host and np.any(first > second):  # a device would have to be waited for
+        raise ValueError(
+            f"{name}[0]={first!r:.60} exceeds {name}[1]={second!r:.60}{when}; give the smaller "
+            "first."
         )
 
 

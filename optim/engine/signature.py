@@ -1,7 +1,7 @@
 """What a kernel names: its arguments, and what it assigns to."""
 
 from collections.abc import Callable
-from functools import cache
+from types import FunctionType
 from typing import Any, NamedTuple
 
 
@@ -26,9 +26,24 @@ class Signature(NamedTuple):
     takes_rest: bool  # whether it has a **, for the hyperparameters that it does not name
 
 
-@cache
 def signature_of(function: Callable[..., Any]) -> Signature:
-    """The names that a function takes."""
+    """The names that a function takes.
+
+    They are looked up by its code, which is one for all lambdas of a line: to keep each that an
+    `update` makes would take more memory at every step.
+    """
+    key: Any = function
+    if isinstance(function, FunctionType) and not hasattr(function, "__wrapped__"):
+        key = function.__code__
+    if key not in _signatures:
+        _signatures[key] = _signature(function)
+    return _signatures[key]
+
+
+_signatures: dict[Any, Signature] = {}
+
+
+def _signature(function: Callable[..., Any]) -> Signature:
     import inspect
 
     every = inspect.signature(function).parameters.values()

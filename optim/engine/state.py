@@ -32,8 +32,9 @@ class State:
         self.params, self.names = params, list(names)
         self._tensors = [(xp.atleast_1d(t.data), xp.atleast_1d(t._grad)) for t in params if t.size]
         whole = params.gathered()
-        pieces = [p for p, _ in self._tensors] if per_tensor else []
-        given = [start(p) for p in pieces or [whole]]
+        named = [name for name, t in params.items() if t.size] if per_tensor else []
+        pieces = {name: p for name, (p, _) in zip(named, self._tensors, strict=False)}
+        given = [_started(start, *one) for one in (pieces or {"all parameters": whole}).items()]
         if more:
             self.names = list(dict.fromkeys((*self.names, *given[0])))
         if unknown := sorted(given[0].keys() - set(self.names)):
@@ -127,6 +128,13 @@ class State:
             view = flat[low:high].reshape(value.shape)
             view[...] = value
             self._views[name].append(view)
+
+
+def _started(start: Start, name: str, p: Array) -> dict[str, Any]:
+    try:
+        return start(p)
+    except MemoryError as error:
+        raise MemoryError(f"the state of {name} does not fit in memory: {error}.") from error
 
 
 def _is_number(value: Any) -> bool:

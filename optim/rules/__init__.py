@@ -13,6 +13,7 @@ from optim.rules.matrix import *
 from optim.rules.parameter_free import *
 from optim.rules.schedule_free import *
 from optim.rules.closure import *
+from optim.rules.quasi_newton import *
 
 from optim.rules import (
     descent,
@@ -27,6 +28,7 @@ from optim.rules import (
     parameter_free,
     schedule_free,
     closure,
+    quasi_newton,
 )
 
 # isort: on
@@ -43,3 +45,4 @@ __all__ += matrix.__all__
 __all__ += parameter_free.__all__
 __all__ += schedule_free.__all__
 __all__ += closure.__all__
+__all__ += quasi_newton.__all__

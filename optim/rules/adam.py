@@ -68,7 +68,11 @@ class Adam(PaperAdam):
 
 
 class AdamW(Adam):
-    """Adam with the weights decayed directly. Loshchilov and Hutter 2019, Algorithm 2."""
+    """Adam with the weights decayed directly. Loshchilov and Hutter 2019, Algorithm 2.
+
+    A parameter that has no part in the loss decays too, as in optax, and after steps with a
+    gradient moves on by its m; PyTorch passes over one without a gradient, as optim.Frozen does.
+    """
 
     oracle = "torch.optim.AdamW"
     weight_decay: Rate = 1e-2

@@ -58,8 +58,8 @@ class FTRL(AdaGrad):
     which leaves zeros. McMahan et al. 2013, Algorithm 1.
 
     Their beta is eps, their sigma the increment of 1 / eta, which is the metric, as in equation 1,
-    so that lr may change, but not to 0. Their -z is metric p + pull - g, with the pull of the
-    penalties at p, so that weights need not start at 0, and may be moved between steps.
+    so that lr may change; where it is 0, nothing moves. Their -z is metric p + pull - g, with the
+    pull of the penalties at p, so that weights need not start at 0, and may be moved between steps.
     """
 
     oracle = "keras.optimizers.Ftrl"
@@ -70,10 +70,12 @@ class FTRL(AdaGrad):
     @inplace
     def kernel(p, g, s, pull, *, lr, eps, l1, l2):
         s += g * g
-        metric = AdaGrad.diagonal(s, eps=eps) / lr
+        moves = lr > 0
+        metric = AdaGrad.diagonal(s, eps=eps) / xp.where(moves, lr, 1.0)
         minus_z = metric * p + pull - g
-        p[...] = xp.sign(minus_z) * xp.maximum(xp.abs(minus_z) - l1, 0.0) / (metric + l2)
-        pull[...] = minus_z - metric * p
+        nearest = xp.sign(minus_z) * xp.maximum(xp.abs(minus_z) - l1, 0.0) / (metric + l2)
+        p[...] = xp.where(moves, nearest, p)
+        pull[...] = xp.where(moves, minus_z - metric * p, pull)
 
 
 class RMSProp(Optimizer):

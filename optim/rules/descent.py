@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Annotated
 
 from minigrad.backend import xp
-from optim.engine.kinds import READ_BY_START, Beta, Fraction, Rate
+from optim.engine.kinds import READ_BY_START, Beta, Fraction, Rate, but
 from optim.engine.optimizer import Optimizer, inplace
 from optim.engine.settings import value_at
 
@@ -198,11 +198,15 @@ class Rprop(Optimizer):
 
     oracle = "torch.optim.Rprop"
     lr: Annotated[Rate, READ_BY_START] = 1e-2
-    etas: Annotated[tuple[Rate, Rate], "factors of a step size that shrinks and that grows"] = (
-        0.5,
-        1.2,
-    )
+    etas: Annotated[
+        tuple[
+            Annotated[Rate, but(has_low=False, high=1)], Annotated[Rate, but(has_low=False, low=1)]
+        ],
+        "factors of a step size that shrinks and that grows",
+    ] = (0.5, 1.2)
     step_sizes: Annotated[tuple[Rate, Rate], "least and largest step size"] = (1e-6, 50.0)
+
+    ordered = ("step_sizes",)
 
     def start(self, p):
         lr = value_at("lr", self.lr, 1)

@@ -1,8 +1,6 @@
 """Rules that keep an array for each axis of a tensor: bounds, or a matrix to multiply with."""
 
 from functools import reduce
-from itertools import accumulate
-from math import prod
 from typing import Annotated
 
 import numpy as np
@@ -11,38 +9,10 @@ from minigrad.backend import xp
 from optim.engine.kinds import ONE_NUMBER, Beta, Count, Eps, Rate
 from optim.engine.optimizer import Optimizer, inplace
 from optim.rules.adam import PaperAdam
+from optim.rules.axes import along_axes, gram, slices, views, zeros
 from optim.rules.per_tensor import WholeAdam, norm
 
 __all__ = ["SM3", "SOAP", "Muon", "Shampoo"]
-
-
-def views(flat, shapes):
-    """The arrays of these shapes that lie end to end in a flat array."""
-    sizes = [prod(shape) for shape in shapes]
-    ends = accumulate(sizes)
-    return [
-        flat[end - size : end].reshape(shape)
-        for shape, size, end in zip(shapes, sizes, ends, strict=True)
-    ]
-
-
-def square_views(flat, shape):
-    """The (n, n) matrices that lie end to end in a flat array, one for each axis of length n."""
-    return views(flat, [(n, n) for n in shape])
-
-
-def gram(x, axis):
-    """The (n, n) inner products of the n slices of x across an axis."""
-    slices = xp.moveaxis(x, axis, 0).reshape(x.shape[axis], -1)
-    return slices @ slices.T
-
-
-def along_axes(x, matrices):
-    """x times one (n, n) matrix along each of its axes: for an (m, n) matrix, A.T @ x @ B."""
-    for a in matrices:
-        first, *rest = x.shape
-        x = (x.reshape(first, -1).T @ a).reshape(*rest, first)  # the axes go round once
-    return x
 
 
 class SM3(Optimizer):
@@ -79,30 +49,40 @@ class Shampoo(Optimizer):
     """Gradients of a matrix between the roots of their sums of G G' and G' G, to the power -1/4.
 
     Gupta, Koren and Singer 2018, Algorithm 1; for a tensor of k axes Algorithm 2, whose power is
-    -1 / (2k), so that a vector gets full-matrix AdaGrad. `h` holds the sums, axis after axis.
+    -1 / (2k), so that a vector gets full-matrix AdaGrad. An axis of n takes n^2 numbers, and one
+    longer than `largest_axis` n, the diagonal of its matrix alone, so that a long vector gets
+    AdaGrad. `h` holds the sums, axis after axis.
     """
 
     oracle = "the paper"
     lr: Rate = 0.1
     eps: Eps = 1e-4
+    largest_axis: Annotated[Count, "longest axis that has a whole matrix"] = 1024
 
     eps_of_squares = True
     per_tensor = ("kernel",)
 
     def start(self, p):
-        return {"h": xp.zeros(sum(n * n for n in p.shape), p.dtype)}
+        return {"h": zeros(Shampoo.shapes(p.shape, self.largest_axis), p)}
 
     @inplace
-    def kernel(p, g, h, *, lr, eps):
-        statistics = square_views(h, p.shape)
+    def shapes(shape, largest_axis):
+        """Those of the sums, one for each axis."""
+        return [(n, n) if n <= largest_axis else (n,) for n in shape]
+
+    @inplace
+    def kernel(p, g, h, *, lr, eps, largest_axis):
+        statistics = views(h, Shampoo.shapes(p.shape, largest_axis))
         for axis, a in enumerate(statistics):
-            a += gram(g, axis)
+            a += gram(g, axis) if a.ndim == 2 else xp.square(slices(g, axis)).sum(1)
         power = -1 / (2 * p.ndim)
         p -= lr * along_axes(g, [Shampoo.power(a, power, eps) for a in statistics])
 
     @inplace
     def power(a, exponent, eps):
         """(a + eps I) to a power, for a symmetric a without negative eigenvalues."""
+        if a.ndim == 1:
+            return (a + eps) ** exponent
         values, vectors = xp.linalg.eigh(a)
         # what is smaller is noise, which a negative power would make large
         rounding = float(np.finfo(a.dtype).eps)
@@ -114,7 +94,9 @@ class SOAP(WholeAdam):
     """Adam in the eigenbasis of Shampoo's matrices. Vyas et al. 2024, Algorithms 3 and 4.
 
     The first gradient only gives the basis; every `precondition_frequency` steps a power iteration
-    renews it. Vectors get Adam. `h` holds running means of G G' and G' G, `q` their eigenvectors.
+    renews it. Vectors get Adam. An axis of n takes 2 n^2 numbers, and one longer than
+    `largest_axis` none: it is not turned, as in their implementation. `h` holds running means of
+    G G' and G' G, `q` their eigenvectors.
     """
 
     oracle = "pytorch_optimizer.SOAP"
@@ -122,13 +104,14 @@ class SOAP(WholeAdam):
     betas: tuple[Beta, Annotated[Beta, ONE_NUMBER]] = (0.95, 0.95)
     weight_decay: Rate = 1e-2
     precondition_frequency: Annotated[Count, "steps between two bases"] = 10
+    largest_axis: Annotated[Count, "longest axis that has a basis"] = 10_000
 
     passes = ("correct", "moments", "kernel", "statistics", "eigenbasis", "power_iteration")
     per_tensor = ("moments", "kernel", "statistics", "eigenbasis", "power_iteration")
 
     def start(self, p):
-        size = sum(n * n for n in SOAP.bases(p))
-        return {**super().start(p), "h": xp.zeros(size, p.dtype), "q": xp.zeros(size, p.dtype)}
+        shapes = [(n, n) for n in p.shape if p.ndim > 1 and n <= self.largest_axis]
+        return {**super().start(p), "h": zeros(shapes, p), "q": zeros(shapes, p)}
 
     def update(self):
         if self.t > 1:
@@ -142,47 +125,53 @@ class SOAP(WholeAdam):
             self.apply("power_iteration")
 
     @inplace
-    def bases(p):
-        """The lengths of the axes of p that have a basis."""
-        return p.shape if p.ndim > 1 else ()
+    def matrices(flat, p, largest_axis):
+        """The (n, n) matrix of each axis of p, or None for one that has no basis."""
+        axes = p.shape if p.ndim > 1 else ()
+        return views(flat, [(n, n) if n <= largest_axis else None for n in axes])
 
     @inplace
-    def moments(g, m, v, q, *, betas):
+    def moments(g, m, v, q, *, betas, largest_axis):
         m *= betas[0]
         m += (1 - betas[0]) * g
-        rotated = along_axes(g, square_views(q, SOAP.bases(g)))
+        rotated = along_axes(g, SOAP.matrices(q, g, largest_axis))
         v *= betas[1]
         v += (1 - betas[1]) * rotated * rotated
 
     @inplace
-    def kernel(p, m, v, q, step, *, lr, eps, weight_decay, t):
+    def kernel(p, m, v, q, step, *, lr, eps, weight_decay, largest_axis, t):
         if t > 1:  # else m is zero
-            q = square_views(q, SOAP.bases(p))
+            q = SOAP.matrices(q, p, largest_axis)
             u = along_axes(m, q) / PaperAdam.diagonal(v, eps=eps)
-            p -= step * along_axes(u, [a.T for a in q])
+            p -= step * along_axes(u, [a if a is None else a.T for a in q])
             p *= 1 - lr * weight_decay
 
     @inplace
-    def statistics(g, h, *, betas):
+    def statistics(g, h, *, betas, largest_axis):
         h *= betas[1]
-        for axis, a in enumerate(square_views(h, SOAP.bases(g))):
-            a += (1 - betas[1]) * gram(g, axis)
+        for axis, a in enumerate(SOAP.matrices(h, g, largest_axis)):
+            if a is not None:
+                a += (1 - betas[1]) * gram(g, axis)
 
     @inplace
-    def eigenbasis(p, h, q):
-        shape = SOAP.bases(p)
-        for a, basis in zip(square_views(h, shape), square_views(q, shape), strict=True):
+    def eigenbasis(p, h, q, *, largest_axis):
+        for a, basis in SOAP.pairs(p, h, q, largest_axis).values():
             basis[...] = xp.linalg.eigh(a)[1][:, ::-1]
 
     @inplace
-    def power_iteration(v, h, q):
-        shape = SOAP.bases(v)
-        pairs = zip(square_views(h, shape), square_views(q, shape), strict=True)
-        for axis, (a, basis) in enumerate(pairs):
+    def power_iteration(v, h, q, *, largest_axis):
+        for axis, (a, basis) in SOAP.pairs(v, h, q, largest_axis).items():
             image = a @ basis
             order = xp.argsort(-(basis * image).sum(0))  # of the estimated eigenvalues
             v[...] = v.take(order, axis)
             basis[...] = xp.linalg.qr(image[:, order])[0]
+
+    @inplace
+    def pairs(p, h, q, largest_axis):
+        """The statistics and the basis of each axis that has them, by axis."""
+        every = (SOAP.matrices(flat, p, largest_axis) for flat in (h, q))
+        pairs = enumerate(zip(*every, strict=True))
+        return {axis: (a, basis) for axis, (a, basis) in pairs if a is not None}
 
 
 class Muon(WholeAdam):

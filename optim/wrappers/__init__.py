@@ -1,13 +1,14 @@
-"""Wrappers around any rule: clipping, accumulation, decay, averages, frozen parts, groups, SAM,
-and steps left out."""
+"""Wrappers around any rule: clipping, accumulation, decay, averages, frozen parts, groups, ascent,
+SAM, and steps left out."""
 
 from optim.wrappers.accumulate import Accumulate
 from optim.wrappers.averaging import ExponentialAverage, Lookahead, PolyakAverage
 from optim.wrappers.base import Wrapper
 from optim.wrappers.clip import ClipNorm, ClipValue
-from optim.wrappers.decay import DecoupledDecay
+from optim.wrappers.decay import DecoupledDecay, L2Decay
 from optim.wrappers.frozen import Frozen
 from optim.wrappers.groups import Groups
+from optim.wrappers.maximize import Maximize
 from optim.wrappers.sam import SAM
 from optim.wrappers.skip import SkipNonFinite
 
@@ -20,7 +21,9 @@ __all__ = [
     "ExponentialAverage",
     "Frozen",
     "Groups",
+    "L2Decay",
     "Lookahead",
+    "Maximize",
     "PolyakAverage",
     "SkipNonFinite",
     "Wrapper",

@@ -1,7 +1,8 @@
-"""Decoupled weight decay around any rule."""
+"""Weight decay around any rule: of the weights themselves, or by way of the gradient."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from minigrad.backend import Array
 from minigrad.tensor import Tensor
@@ -9,6 +10,7 @@ from optim.engine.kinds import Rate
 from optim.engine.optimizer import inplace
 from optim.engine.passes import FlatPass
 from optim.engine.settings import Settings, check_setting, check_size, value_at
+from optim.engine.signature import signature_of
 from optim.engine.stepping import Closure
 from optim.wrappers.base import Wrapper, beside, refuse_closures
 
@@ -16,51 +18,85 @@ RATE: Any = Rate  # a kind, at run time
 
 
 @dataclass(eq=False)
-class DecoupledDecay(Wrapper):
+class WeightDecay(Wrapper):
+    """Base of the decays: a pass that takes weight_decay and settings of the inner, at its t."""
+
+    weight_decay: Rate
+
+    kernel: ClassVar[Callable[..., None]]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        refuse_closures(self.inner, type(self).__name__)
+        names, self._scalars, _ = signature_of(self.kernel)
+        scalars = dict.fromkeys(self._scalars, 0)
+        self._decay = FlatPass(self.kernel, names, scalars, beside(self.params), self.params)
+
+    def _check(self, name: str, value: Any) -> None:
+        if name != "weight_decay":
+            super()._check(name, value)
+            return
+        check_setting(type(self).__name__, name, value, RATE)
+        first = value_at(name, value, 1)
+        if getattr(first, "ndim", 0):
+            check_size(name, first, self.params.size)
+
+    def check_step(self) -> None:
+        super().check_step()
+        given = {name: getattr(self, name) for name in self._scalars}
+        settings = Settings(given, dict.fromkeys(given, RATE), self.params.size)
+        self._values = settings.at(self.t + 1)
+
+
+@dataclass(eq=False)
+class DecoupledDecay(WeightDecay):
     """Shrinks the weights by 1 - lr * weight_decay before the inner steps.
 
     Loshchilov and Hutter 2019, Algorithm 2: around Adam, AdamW. lr is that of the inner at its t.
     """
 
-    weight_decay: Rate
-
     def __post_init__(self) -> None:
         super().__post_init__()
-        refuse_closures(self.inner, "DecoupledDecay")
         if self.inner.asks_later:
             raise TypeError(
                 f"{self.inner!r:.60} may leave a step out after the weights have decayed; put "
                 "DecoupledDecay inside SkipNonFinite."
             )
-        scalars = {"lr": 0, "weight_decay": 0}
-        self._shrink = FlatPass(self.kernel, ("p",), scalars, beside(self.params), self.params)
 
     @inplace
     def kernel(p: Array, *, lr: Any, weight_decay: Any) -> None:
         p *= 1 - lr * weight_decay
 
     def _check(self, name: str, value: Any) -> None:
-        if name != "weight_decay":
-            super()._check(name, value)
+        super()._check(name, value)
         if name == "inner" and not hasattr(value, "lr"):
             raise TypeError(f"inner={value!r:.60} has no lr of its own; decay what has one.")
-        if name == "weight_decay":
-            check_setting("DecoupledDecay", name, value, RATE)
-            first = value_at(name, value, 1)
-            if getattr(first, "ndim", 0):
-                check_size(name, first, self.params.size)
 
     def check_step(self) -> None:
         if self.due:
             super().check_step()
-            given = {"lr": self.inner.lr, "weight_decay": self.weight_decay}
-            settings = Settings(given, dict.fromkeys(given, RATE), self.params.size)
-            self._values = settings.at(self.t + 1)
 
     def move(self, loss: Tensor | None, closure: Closure | None) -> bool:
         """Decay, and let the inner move."""
         if self.due:
             self.mark_half_way()
             self.params.mark_changed()
-            self.run(self._shrink, self._values)
+            self.run(self._decay, self._values)
         return super().move(loss, closure)
+
+
+@dataclass(eq=False)
+class L2Decay(WeightDecay):
+    """Adds weight_decay * p to the gradient, that of a penalty weight_decay |p|^2 / 2 in the loss.
+
+    Around Adam, Adam(weight_decay=...) of PyTorch; around SGD the same as DecoupledDecay. The
+    gradients hold the sum afterwards, as they hold the clipped ones after a clip.
+    """
+
+    @inplace
+    def kernel(p: Array, g: Array, *, weight_decay: Any) -> None:
+        g += weight_decay * p
+
+    def edit(self) -> None:
+        self.params.materialize_grads()
+        self.run(self._decay, self._values)

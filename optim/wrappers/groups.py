@@ -37,6 +37,13 @@ class Groups(Stepping):
         **settings: Any,
     ) -> "Groups":
         """One optimizer by that rule for each (params, settings); settings here are for all."""
+        groups = list(groups)
+        for i, group in enumerate(groups):
+            if isinstance(group, dict):
+                raise TypeError(
+                    f"groups[{i}] is a dict; give a pair, as (params, {{'lr': 0.1}}) of "
+                    "{'params': params, 'lr': 0.1}."
+                )
         return cls([rule(params, **{**settings, **own}) for params, own in groups])
 
     def __getattr__(self, name: str) -> Any:

@@ -9,6 +9,7 @@ import pytest
 import optim
 from minigrad import Parameters, Tensor
 from optim.engine.kinds import kinds
+from optim.engine.meant import MEANT
 from optim.engine.settings import leaves
 from optim.schedules import Constant, Exponential, InverseSqrt
 from tests.driving import SIZE, drive, end, gradients, host_only, map_leaves, start, tensors
@@ -346,3 +347,44 @@ def test_a_schedule_is_fixed():
     with pytest.raises(AttributeError, match=r"end of Linear.*is fixed"):
         schedule.end = 0.2
     assert schedule == optim.schedules.Linear(start=0.1, end=0.0, steps=5)
+
+
+@pytest.mark.parametrize(
+    "rule, name, said",
+    [
+        ("adam", "amsgrad", "optim.AMSGradTorch and optim.AMSGradKeras are Adam with it"),
+        ("adam", "weight_decay", r"optim.AdamW is Adam with it; optim.L2Decay\(.*DecoupledDecay"),
+        ("nadam", "weight_decay", r"optim.NAdamW is NAdam with it; optim.L2Decay\("),
+        ("momentum", "weight_decay", r"optim.SGDW is Momentum with it; optim.L2Decay\("),
+        ("adagrad", "weight_decay", r"optim.L2Decay\("),
+        ("nadam", "decoupled_weight_decay", r"optim.DecoupledDecay\("),
+        ("sgd", "momentum", r"optim.Momentum is SGD with it"),
+        ("adam", "momentum", "Adam and its like have it in betas"),
+        ("rmsprop", "momentum", r"optim.RMSPropMomentum is RMSProp with it"),
+        ("sgd", "nesterov", "optim.Nesterov is Momentum with it"),
+        ("rmsprop", "centered", "optim.CenteredRMSProp is RMSProp with it"),
+        ("adam", "maximize", r"optim.Maximize\(inner\)"),
+        ("sgd", "clipnorm", r"optim.ClipNorm\(inner, norm\)"),
+        ("adam", "fused", "leave it out"),
+        ("adam", "beta", "did you mean 'betas'"),
+        ("adam", "learning_rate", "known are lr, betas, eps"),
+    ],
+)
+def test_a_setting_of_other_libraries_names_what_is_meant(rule, name, said):
+    with pytest.raises(TypeError, match=rf"unexpected keyword argument '{name}'; .*{said}"):
+        optim.make(rule, tensors(start()), **{name: 0.1})
+    opt = optim.make(rule, tensors(start()))
+    with pytest.raises(AttributeError, match=f"has no {name} to set; .*{said}"):
+        setattr(opt, name, 0.1)
+
+
+def test_what_is_meant_is_there():
+    for cure in MEANT.values():
+        assert all(hasattr(optim, name) for name in re.findall(r"optim\.(\w+)", cure))
+
+
+@pytest.mark.parametrize("wrap", (list, tuple, lambda groups: groups[0]))
+def test_groups_as_pytorch_has_them_name_those_of_here(wrap):
+    groups = [{"params": tensors(start()), "lr": 0.1}]
+    with pytest.raises(TypeError, match=r"params has groups .* optim.Groups.of\(optim.Adam, \[\("):
+        optim.Adam(wrap(groups), lr=0.1)

@@ -46,7 +46,9 @@ def test_every_hyperparameter_has_a_kind_and_a_line_of_help(rule):
         for place, part, kind in parts(rule, name):
             assert isinstance(kind, Kind)
             assert kind.name != "Number" or name == "f_min"
-            assert re.fullmatch(r"whole numbers from [01]|[\[(](0|-inf), (1|inf)[\])]", kind.range)
+            assert re.fullmatch(
+                r"whole numbers from [01]|[\[(](0|1|-inf), (1|inf)[\])]", kind.range
+            )
             assert kind.range in facts or kind.range == "(-inf, inf)"
             for t in (1, 2, 1000):
                 assert kind.contains(value_at(place, part, t)), f"{place} at step {t}"

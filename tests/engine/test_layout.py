@@ -136,7 +136,7 @@ PAIRS = {  # two values of each hyperparameter that may be an array
     "nu": (0.7, 0.2),
     "lambd": (1e-4, 0.1),
     "t0": (3, 1),
-    "etas": ((0.5, 1.2), (0.3, 1.5)),
+    "etas": ((0.5, 1.4), (0.3, 1.5)),  # which fall, and stay above 1
     "step_sizes": ((1e-6, 50.0), (1e-2, 0.1)),
     "l1": (0.3, 0.1),
     "l2": (0.5, 0.1),

@@ -1,6 +1,7 @@
 """A rule of one's own: what is written wrongly is refused, and says how to mend it."""
 
 import re
+import weakref
 
 import numpy as np
 import pytest
@@ -209,3 +210,21 @@ def test_a_pass_of_numbers_alone_may_change_them():
 
     members = {"counts": inplace(counts), "passes": ("counts", "kernel"), "start": begin}
     np.testing.assert_allclose(step(kernel=inplace(kernel), **members)[0], start() - 0.1)
+
+
+def test_a_function_that_was_summed_is_not_kept():
+    made = []
+
+    def update(self):
+        def square(g):
+            return (g * g).sum()
+
+        made.append(weakref.ref(square))
+        self.apply("kernel", size=self.sum_over(square))
+
+    @inplace
+    def kernel(p, g, *, lr, size):
+        p -= lr * size * g
+
+    drive(build(update=update, kernel=kernel, given=("size",)), [ONES] * 3)
+    assert len(made) == 3 and not any(ref() for ref in made)

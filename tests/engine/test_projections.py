@@ -301,6 +301,16 @@ def test_a_weight_of_0_is_free_and_one_of_inf_is_fixed(kind, dtype):
 
 
 @every_set
+@pytest.mark.parametrize("exponent", (-900, -600, 300, 900))
+def test_the_scale_of_the_metric_changes_nothing(kind, exponent):
+    rng = np.random.default_rng(8)
+    x, metric = 9 * rng.normal(size=48), 10 ** rng.uniform(-4, 4, 48)
+    y = nearest(kind(), x, metric)
+    np.testing.assert_array_equal(nearest(kind(), x, 2.0**exponent * metric), y)
+    assert np.any(y != nearest(kind(), x))
+
+
+@every_set
 @both_dtypes
 def test_weights_from_the_root_of_the_least_number_to_1e12(kind, dtype):
     rng, least = np.random.default_rng(4), np.log10(np.finfo(dtype).tiny) / 2

@@ -104,6 +104,10 @@ def sgd(**settings):
     return lambda model: torch.optim.SGD(model.parameters(), **settings)
 
 
+def of_torch(rule, **settings):
+    return lambda model: getattr(torch.optim, rule)(model.parameters(), **settings)
+
+
 def two_groups(model):
     matrices = {"params": [model.x[2], model.x[3]], "weight_decay": 0.2}
     rest = {"params": [model.x[0], model.x[1]], "weight_decay": 0, "lr": 0.03}
@@ -119,6 +123,18 @@ CASES = {
     "adamw": by_torch(adamw(lr=1e-3, weight_decay=0.01)),
     "adamw strong": by_torch(adamw(lr=0.1, weight_decay=0.5, betas=(0.5, 0.9), eps=1e-3)),
     "adamw schedule": by_torch(adamw(lr=1.0, weight_decay=0.1), lr=lambda t: 0.5 / math.sqrt(t)),
+    "l2": by_torch(of_torch("Adam", lr=0.05, weight_decay=0.1)),
+    "l2 nesterov": by_torch(
+        sgd(lr=0.01, momentum=0.9, nesterov=True, weight_decay=0.3),
+        clip=lambda p: clip_grad_value_(p, 0.5),
+    ),
+    "l2 amsgrad": by_torch(of_torch("Adam", lr=0.05, weight_decay=0.1, amsgrad=True)),
+    "l2 schedule": by_torch(
+        of_torch("RMSprop", lr=1.0, weight_decay=0.2), lr=lambda t: 0.02 / math.sqrt(t)
+    ),
+    "maximize": by_torch(of_torch("Adagrad", lr=0.1, maximize=True)),
+    "maximize l2": by_torch(of_torch("Adam", lr=0.05, weight_decay=0.1, maximize=True)),
+    "maximize adamw": by_torch(adamw(lr=0.1, weight_decay=0.5, maximize=True)),
     "clip value": by_torch(sgd(lr=0.1, momentum=0.9), clip=lambda p: clip_grad_value_(p, 0.5)),
     "clip value adamw": by_torch(
         adamw(lr=0.1, weight_decay=0.5), clip=lambda p: clip_grad_value_(p, 0.5)

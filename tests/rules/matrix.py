@@ -21,13 +21,17 @@ def _multiplied(x, matrices):
     return np.einsum(f"{ins},{pairs}->{outs}", x, *matrices)
 
 
-def shampoo(x, gradients, lr, eps):
-    """Gupta, Koren and Singer 2018, Algorithms 1 and 2; scalars as vectors of one."""
+def shampoo(x, gradients, lr, eps, largest_axis=np.inf):
+    """Gupta, Koren and Singer 2018, Algorithms 1 and 2; scalars as vectors of one. The matrix of a
+    longer axis is diagonal.
+    """
     shape, x = x.shape, np.atleast_1d(x)
     h = [eps * np.eye(n) for n in x.shape]
     for g in gradients:
         g = g.reshape(x.shape)
-        h = [a + _unfolded(g, i) @ _unfolded(g, i).T for i, a in enumerate(h)]
+        for i, a in enumerate(h):
+            squares = _unfolded(g, i) @ _unfolded(g, i).T
+            a += squares if len(a) <= largest_axis else np.diag(np.diag(squares))
         roots = []
         for a in h:
             u, s, _ = np.linalg.svd(a, hermitian=False)
@@ -36,8 +40,10 @@ def shampoo(x, gradients, lr, eps):
         yield x.reshape(shape)
 
 
-def soap(x, gradients, lr, betas, eps, weight_decay, precondition_frequency):
-    """Vyas et al. 2024, Algorithms 3 and 4, with the decay of its code, after the step."""
+def soap(x, gradients, lr, betas, eps, weight_decay, precondition_frequency, largest_axis=np.inf):
+    """Vyas et al. 2024, Algorithms 3 and 4, with the decay of its code, after the step. A longer
+    axis keeps the basis that it has.
+    """
     b1, b2 = betas
     m, v = np.zeros_like(x), np.zeros_like(x)
     axes = range(x.ndim if x.ndim > 1 else 0)
@@ -54,9 +60,12 @@ def soap(x, gradients, lr, betas, eps, weight_decay, precondition_frequency):
             x = x - lr * weight_decay * x
         h = [b2 * a + (1 - b2) * _unfolded(g, i) @ _unfolded(g, i).T for i, a in enumerate(h)]
         if t == 0:
-            q = [np.linalg.eigh(a)[1][:, ::-1] for a in h]
+            q = [
+                np.linalg.eigh(a)[1][:, ::-1] if len(a) <= largest_axis else np.eye(len(a))
+                for a in h
+            ]
         elif t % precondition_frequency == 0:
-            for i in axes:
+            for i in [i for i in axes if x.shape[i] <= largest_axis]:
                 values = np.array([c @ h[i] @ c for c in q[i].T])
                 order = np.argsort(-values)
                 v = np.take(v, order, i)
@@ -84,9 +93,9 @@ def muon(x, gradients, lr, betas, momentum, eps, weight_decay):
 
 ROWS = {
     optim.Shampoo: Row(
-        {"lr": 0.1, "eps": 1e-4},
+        {"lr": 0.1, "eps": 1e-4, "largest_axis": 1024},
         paper=shampoo,
-        cases=({}, {"lr": 1.0, "eps": 1.0}, {"eps": 1e-2}),
+        cases=({}, {"lr": 1.0, "eps": 1.0}, {"eps": 1e-2}, {"largest_axis": 3, "eps": 0.1}),
         tolerance=1e-11,  # eigenvalues that spread over ten decades lose digits in any method
         descends={"lr": 1.0},
         elementwise=False,
@@ -98,6 +107,7 @@ ROWS = {
             "eps": 1e-8,
             "weight_decay": 1e-2,
             "precondition_frequency": 10,
+            "largest_axis": 10_000,
         },
         moves_at_zero=True,
         descends={"lr": 0.1, "weight_decay": 0.0},

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import optim
+from minigrad import Tensor
 from tests.driving import assert_close, both_dtypes, drive, tensors
 from tests.rules.problems import SIZE, assert_same, betas, examples, problems, rates, run
 
@@ -129,3 +130,21 @@ def test_adamax_steps_by_lr_along_a_constant_gradient(b1, b2):
     opt = optim.AdaMax(tensors(np.zeros(4), [(4,)]), lr=0.5, betas=(b1, b2), eps=0)
     rows = drive(opt, np.tile([1.0, -3, 1e4, 0], (5, 1)))
     assert_close(rows, np.outer(np.arange(1, 6), [-0.5, 0.5, -0.5, 0]))
+
+
+def test_adamw_moves_what_has_no_part_in_the_loss_and_frozen_is_the_cure():
+    x, unused = (Tensor(np.ones(3), requires_grad=True, dtype="float64") for _ in range(2))
+    opt = optim.AdamW([x, unused], lr=0.1, weight_decay=0.5)
+
+    def step(opt):
+        opt.zero_grad()
+        (x * x).sum().backward()
+        opt.step()
+
+    step(opt)
+    np.testing.assert_allclose(unused.numpy(), 0.95, rtol=1e-15)  # as optax; 1 in PyTorch
+    del opt
+    opt = optim.Frozen(optim.AdamW([x, unused], lr=0.1, weight_decay=0.5), ["params[1]"])
+    before = unused.numpy().copy()
+    step(opt)
+    np.testing.assert_array_equal(unused.numpy(), before)

@@ -52,3 +52,20 @@ def test_ftrl_leaves_zeros_where_gradients_never_sum_to_more_than_l1(problem, lr
     l1 = np.median(largest)
     rows = drive(optim.FTRL(tensors(np.zeros(SIZE), [(SIZE,)]), lr=lr, l1=l1), grads)
     np.testing.assert_array_equal(rows.any(axis=0), largest > l1)
+
+
+@both_dtypes
+@examples
+@given(problems, rates, st.floats(0, 1), st.floats(0, 1), st.integers(1, 20))
+def test_ftrl_at_a_rate_of_0_moves_nothing(dtype, problem, lr, l1, l2, when):
+    x0, grads = problem.draw()
+    opts = [
+        optim.FTRL(tensors(x0.astype(dtype), [(SIZE,)]), lr=rate, eps=0.1, l1=l1, l2=l2)
+        for rate in (lr, lambda t: 0.0 if t == when else lr)
+    ]
+    grads[when - 1] = 0  # so that both have seen the same
+    with_it = drive(opts[1], grads[:when])
+    np.testing.assert_array_equal(with_it[-1], with_it[-2] if when > 1 else x0.astype(dtype))
+    drive(opts[0], grads[: when - 1])
+    rows = [drive(opt, grads[when:]) for opt in opts]
+    np.testing.assert_array_equal(rows[0], rows[1])

@@ -4,21 +4,17 @@ import gc
 import json
 import weakref
 from contextvars import ContextVar
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 import minigrad
 import optim
 from minigrad import Tensor, ops, to_host
 from models import MLP
-from optim.rules.line_search import C1, C2, strong_wolfe
 from tests.driving import host_only
-from tests.rules.closure import NAMED, X0, A, Run, log_cosh, rosenbrock
+from tests.rules.closure import NAMED, X0, A, Run, log_cosh
 
 every = pytest.mark.parametrize("rule", [*NAMED.values(), optim.SAM], ids=lambda r: r.__name__)
 with np.load(Path(__file__).parents[1] / "oracles" / "closure.npz") as file:
@@ -55,6 +51,24 @@ def test_needs_a_closure_and_returns_the_loss_from_before(rule):
         run.opt.step()
     losses, rows = run.steps(3)
     np.testing.assert_array_equal(losses, [log_cosh(x)[0] for x in (X0, *rows[:2])])
+
+
+@every
+@pytest.mark.parametrize("value", (None, 1.0, np.ones(1), Tensor(np.ones(2))), ids=repr)
+@pytest.mark.parametrize("call", (1, 2))
+def test_a_closure_that_returns_no_loss_is_refused(rule, value, call):
+    if (rule, call) == (optim.PolyakSGD, 2):
+        return  # it calls once
+    run, calls = Run(rule), []
+
+    def closure():
+        calls.append(run.closure())
+        return value if len(calls) == call else calls[-1]
+
+    with pytest.raises(TypeError, match=r"the closure returned .*; end it with `return loss`"):
+        run.opt.step(closure)
+    np.testing.assert_array_equal(run.x.numpy(), X0)
+    assert len(calls) == call and (call == 2 or run.opt.t == 0)
 
 
 @every
@@ -160,114 +174,6 @@ def test_works_with_a_model(rule):
     assert losses[-1] < losses[0] - 0.03 and np.all(np.isfinite(losses))
 
 
-# LBFGS
-
-
-def dense_bfgs(pairs, gradient):
-    """-H g with Nocedal and Wright's equation 6.17, from H = (s y / y y) I."""
-    s, y = pairs[-1]
-    H = np.eye(len(gradient)) * (s @ y) / (y @ y)
-    for s, y in pairs:
-        rho = 1 / (y @ s)
-        left = np.eye(len(s)) - rho * np.outer(s, y)
-        H = left @ H @ left.T + rho * np.outer(s, s)
-    return -H @ gradient
-
-
-def test_the_direction_is_that_of_the_dense_formula():
-    run = Run(optim.LBFGS, history=4)
-    xs, slopes = [X0], [log_cosh(X0)[1]]
-    for i in range(10):
-        run.steps(1)
-        if i:
-            changes = zip(pairwise(xs), pairwise(slopes), strict=True)
-            pairs = [(b - a, d - c) for (a, b), (c, d) in changes]
-            expected = dense_bfgs(pairs[-4:], slopes[-1])
-            np.testing.assert_allclose(to_host(run.opt.state["d"]), expected, atol=1e-9)
-        xs.append(run.x.numpy().copy())
-        slopes.append(log_cosh(xs[-1])[1])
-
-
-@pytest.mark.parametrize("objective, x0", [(log_cosh, X0), (rosenbrock, np.array([-1.2, 1.0]))])
-def test_every_step_satisfies_the_strong_wolfe_conditions(objective, x0):
-    run, before = Run(optim.LBFGS, objective, x0), x0
-    for _ in range(25):
-        run.steps(1)
-        after = run.x.numpy().copy()
-        (f0, g0), (f1, g1) = objective(before), objective(after)
-        if np.abs(g0).max() < 1e-6:
-            break
-        along = after - before
-        assert f1 <= f0 + C1 * along @ g0 and abs(along @ g1) <= C2 * abs(along @ g0)
-        before = after
-
-
-def test_lbfgs_solves_rosenbrock_and_quadratics():
-    run = Run(optim.LBFGS, rosenbrock, np.array([-1.2, 1.0]))
-    _, rows = run.steps(45)
-    np.testing.assert_allclose(rows[-1], 1, atol=1e-8)
-    H = A.T @ A + np.eye(12)
-    _, rows = Run(optim.LBFGS, lambda x: (x @ H @ x / 2, H @ x), history=12).steps(40)
-    assert np.abs(rows[-1]).max() < 1e-8
-
-
-def test_lbfgs_stays_where_nothing_is_lower():
-    def kinked(x):  # the slope says descend, the loss says otherwise
-        return np.abs(x - X0).sum(), np.ones(12)
-
-    _, rows = Run(optim.LBFGS, kinked).steps(2)
-    np.testing.assert_array_equal(rows, [X0, X0])
-
-
-def test_lbfgs_turns_back_from_overflow():
-    def steep(x):
-        return np.exp(400 * x).sum(), 400 * np.exp(400 * x)
-
-    losses, _ = Run(optim.LBFGS, steep, np.array([0.5]), lr=1e3).steps(5)
-    assert np.all(np.diff(losses) <= 0) and np.all(np.isfinite(losses))
-
-
-@host_only
-def test_lbfgs_turns_back_from_a_slope_that_overflows():
-    def steep(x):  # the gradient far away is finite, and so is the loss
-        far = np.abs(x).max() > 1e4
-        return (1e30 if far else (x @ x) / 2), (np.sign(x) * 3e38 if far else x)
-
-    losses, _ = Run(optim.LBFGS, steep, 30 * X0, "float32", lr=1e9).steps(5)
-    assert losses[-1] < losses[0]
-
-
-def test_lbfgs_refuses_a_projection():
-    with pytest.raises(ValueError, match="LBFGS takes no projection"):
-        Run(optim.LBFGS, projection=optim.Box(-1, 1))
-
-
-@given(st.floats(-3, -0.1), st.floats(0.05, 20), st.floats(0.001, 50))
-def test_the_search_satisfies_its_conditions(slope, curvature, trial):
-    def at(t):  # a quartic well
-        return slope * t + curvature * t**2 + 0.1 * t**4, slope + 2 * curvature * t + 0.4 * t**3
-
-    t = strong_wolfe(at, 0.0, slope, trial, 60)
-    loss, along = at(t)
-    assert loss <= C1 * t * slope and abs(along) <= C2 * abs(slope)
-
-
-def test_the_search_ends_where_no_number_is_left_between_its_points():
-    def at(t):  # falls up to 1, and is higher anywhere beyond
-        return (-t, -1.0) if t <= 1 else (1.0, 1.0)
-
-    assert strong_wolfe(at, 0.0, -1.0, 1.0, 100) == 1
-
-
-@pytest.mark.parametrize("jump", (1e200, 1e300))
-def test_the_search_turns_back_from_slopes_that_overflow_when_squared(jump):
-    def at(t):
-        return (-t, -1.0) if t < 0.3 else (jump, jump)
-
-    t = strong_wolfe(at, 0.0, -1.0, 1.0, 20)
-    assert 0 < t < 0.3
-
-
 # Sophia
 
 
@@ -311,6 +217,23 @@ def test_sophia_reads_the_curvature_of_any_loss():
     assert len(run.calls) == 3
     run.steps(1)
     assert np.any(to_host(run.opt.state["u"]) != u)
+
+
+@pytest.mark.parametrize("dtype", ("float32", "float64"))
+@pytest.mark.parametrize("size", (1e-9, 1.0, 1e9))
+def test_sophia_probes_relative_to_the_weights(dtype, size):
+    run = Run(optim.Sophia, lambda x: (1.0, 0 * x), size * X0, dtype)
+    run.steps(1)
+    (here, _, _), (ahead, _, _), (behind, _, _) = run.calls
+    distance = 1e-3 * size * np.sqrt(np.mean(X0 * X0))
+    np.testing.assert_allclose(np.abs(ahead - here), distance, rtol=1e-3)
+    np.testing.assert_allclose(behind - here, here - ahead, rtol=1e-3)
+
+
+def test_sophia_probes_weights_of_zero_at_its_radius():
+    run = Run(optim.Sophia, x0=0 * X0, radius=0.25)
+    run.steps(1)
+    np.testing.assert_array_equal(np.abs(run.calls[1][0]), 0.25)
 
 
 # Polyak

@@ -133,3 +133,35 @@ def test_rules_by_sign_forget_the_scale_of_gradients(rule, dtype, problem, expon
     # a power of 2 scales every intermediate value without rounding
     scaled, _ = run(rule, problem, dtype, scale=2.0**exponent)
     np.testing.assert_array_equal(scaled, rows, strict=True)
+
+
+@pytest.mark.parametrize(
+    "settings, said",
+    [
+        ({"etas": (1.2, 0.5)}, r"etas=\(1.2, 0.5\) is outside \(0, 1\)"),
+        ({"etas": (0.5, 0.9)}, r"etas=\(0.5, 0.9\) is outside \(1, inf\)"),
+        ({"etas": (0.0, 1.2)}, r"etas=\(0.0, 1.2\) is outside \(0, 1\)"),
+        ({"step_sizes": (50.0, 1e-6)}, r"step_sizes\[0\]=50.0 exceeds step_sizes\[1\]=1e-06; give"),
+        ({"step_sizes": (np.full(8, 0.1), np.arange(8.0))}, r"step_sizes\[0\]=array.* exceeds"),
+    ],
+)
+def test_rprop_refuses_what_is_in_the_wrong_order(settings, said):
+    with pytest.raises(ValueError, match=said):
+        optim.Rprop(tensors(np.ones(8), [(8,)]), **settings)
+    opt = optim.Rprop(tensors(np.ones(8), [(8,)]))
+    with pytest.raises(ValueError, match=said):
+        for name, value in settings.items():
+            setattr(opt, name, value)
+
+
+def test_rprop_refuses_a_step_at_which_its_step_sizes_change_places():
+    sizes = (lambda t: 0.1 * t, 0.25)
+    opt = optim.Rprop(tensors(np.ones(8), [(8,)]), step_sizes=sizes)
+    rows = drive(opt, np.ones((2, 8)))
+    with pytest.raises(ValueError, match=r"step_sizes\[0\]=0.30.* exceeds .*=0.25 at step 3; give"):
+        opt.step()
+    np.testing.assert_array_equal(flat(opt.params), rows[-1])
+    fresh = optim.Rprop(tensors(np.ones(8), [(8,)]), step_sizes=sizes)
+    with pytest.raises(ValueError, match="at step 3"):
+        fresh.play(np.ones((5, 1)))
+    np.testing.assert_array_equal(flat(fresh.params), np.ones(8))

@@ -1,13 +1,16 @@
 """What the rules of optim/rules/matrix.py have to do with one another and with others."""
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import optim
-from minigrad import to_host
-from tests.driving import assert_close, drive, end, tensors
+from minigrad import Tensor, to_host
+from tests.driving import assert_close, drive, end, host_only, tensors
+from tests.rules import matrix
 from tests.rules.matrices import STEPS, M, N, draw, orthogonal, run, seeds
 from tests.rules.problems import examples
 
@@ -97,3 +100,49 @@ def test_soap_keeps_an_orthogonal_basis_of_the_statistics():
     assert_close(left.T @ left, np.eye(M))
     turned = left.T @ h @ left
     assert np.all(np.diff(np.diag(turned)) < 0)  # the largest eigenvalue first
+
+
+# Axes that are too long
+
+
+@pytest.mark.parametrize("dtype", ("float32", "float64"))
+def test_shampoo_of_a_long_vector_is_adagrad_and_takes_as_much(dtype):
+    x, grads = draw(7, (N,))
+    h = {"lr": 0.1, "eps": 0}
+    (rows, shampoo), (adagrad, other) = (
+        run(rule, x.astype(dtype), grads, **h, **more)
+        for rule, more in ((optim.Shampoo, {"largest_axis": N - 1}), (optim.AdaGrad, {}))
+    )
+    assert_close(rows, adagrad, 1e-5 if dtype == "float32" else 1e-12)
+    np.testing.assert_allclose(to_host(shampoo.state["h"]), to_host(other.state["s"]), rtol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(M, N), (N, M), (M, M), (2, N, 3), (N,)])
+def test_soap_turns_no_axis_that_is_longer_than_the_largest(shape):
+    x, grads = draw(8, shape)
+    h = {"lr": 0.1, "betas": (0.9, 0.95), "eps": 1e-8, "weight_decay": 0.1, "largest_axis": M}
+    rows, opt = run(optim.SOAP, x, grads, precondition_frequency=3, **h)
+    expected = list(matrix.soap(x, grads, precondition_frequency=3, **h))
+    assert_close(rows, np.array(expected), 1e-9)
+    size = sum(n * n for n in shape if n <= M and len(shape) > 1)
+    assert opt.state["h"].size == opt.state["q"].size == size
+
+
+def test_an_embedding_and_a_long_bias_fit():
+    for rule in (optim.Shampoo, optim.SOAP):
+        x, y = np.ones((50_000, 4), "float32"), np.ones(200_000, "float32")
+        opt = rule(tensors(np.concatenate([x.ravel(), y]), [x.shape, y.shape]))
+        drive(opt, np.ones((2, x.size + y.size), "float32"))
+        assert sum(array.size for array in opt.state.values()) < 4 * (x.size + y.size)
+
+
+@host_only
+@pytest.mark.parametrize("rule, name", [(optim.Shampoo, "params[1]"), (optim.SOAP, "params[1]")])
+def test_matrices_that_do_not_fit_are_named_with_their_tensor(rule, name):
+    x = [Tensor(np.ones(shape, "float32"), requires_grad=True) for shape in ((2, 2), (10**7, 1))]
+    said = (
+        rf"the state of {re.escape(name)} does not fit in memory: the matrices for the axes of "
+        r"\(10000000, 1\) take 4e\+05 GB; set largest_axis below 10000000, or .* optim.Groups"
+    )
+    with pytest.raises(MemoryError, match=said):
+        rule(x, largest_axis=10**8)

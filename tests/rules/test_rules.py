@@ -188,6 +188,24 @@ def test_weights_that_were_moved_between_steps_stay_there(rule, when):
             np.testing.assert_allclose(flat(opt.params), moved, rtol=0, atol=1e-3)
 
 
+REMEMBER_THE_RATE = {  # in what they sum, or in averages that move on
+    *(optim.LARS, optim.Rprop, optim.DAdaptAdam, optim.Prodigy),
+    *(optim.ScheduleFreeSGD, optim.ScheduleFreeAdamW),
+}
+
+
+@every_rule
+@both_dtypes
+@pytest.mark.parametrize("zeros", ([1], [1, 2, 3], [4], [11, 12], range(1, 13)), ids=str)
+def test_a_schedule_may_be_0_at_any_step(rule, dtype, zeros):
+    opt = rule(tensors(X0.astype(dtype)), lr=lambda t: 0.0 if t in zeros else 0.01)
+    rows = np.array([X0.astype(dtype), *drive(opt, GRADS[:12])])
+    assert np.all(np.isfinite(rows))
+    if rule not in REMEMBER_THE_RATE:
+        for t in zeros:
+            np.testing.assert_array_equal(rows[t], rows[t - 1])
+
+
 @every_rule
 def test_metric_is_what_divides_the_step(rule):
     row = TABLE[rule]

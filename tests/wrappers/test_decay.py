@@ -5,7 +5,7 @@ import pytest
 
 import optim
 from minigrad import Parameters
-from optim import ClipNorm, DecoupledDecay
+from optim import Accumulate, ClipNorm, DecoupledDecay, L2Decay
 from tests.driving import SIZE, drive, feed, flat, gradients, host_only, start, tensors
 from tests.wrappers.cases import GRADS, adam
 
@@ -86,3 +86,46 @@ def test_a_schedule_of_the_wrapper_continues():
     assert other.weight_decay(1) == 0.5
     with pytest.raises(ValueError, match="weight_decay"):
         other.load_state_dict({**saved, "schedules": {}})
+
+
+def test_l2_around_sgd_is_decoupled_decay():
+    rows = [
+        drive(wrap(optim.SGD(tensors(start()), lr=0.1), lambda t: 0.5 / t), GRADS)
+        for wrap in (L2Decay, DecoupledDecay)
+    ]
+    np.testing.assert_allclose(rows[0], rows[1], rtol=0, atol=1e-12)
+
+
+def test_l2_follows_its_schedule_and_array():
+    decay = np.linspace(0, 1, SIZE)
+    opt = L2Decay(optim.SGD(tensors(start()), lr=1.0), lambda t: decay / t)
+    rows = drive(opt, np.zeros((2, SIZE)))
+    np.testing.assert_allclose(rows[1], start() * (1 - decay) * (1 - decay / 2), rtol=1e-14)
+
+
+def test_l2_is_once_in_a_step_whichever_way_it_accumulates():
+    rows = [
+        drive(make(optim.SGD(tensors(start()), lr=0.1)), GRADS[:3])[-1]
+        for make in (
+            lambda sgd: Accumulate(L2Decay(sgd, 0.5), 3),
+            lambda sgd: L2Decay(Accumulate(sgd, 3), 0.5),
+        )
+    ]
+    mean = GRADS[:3].mean(axis=0)
+    for row in rows:
+        np.testing.assert_allclose(row, start() - 0.1 * (mean + 0.5 * start()), atol=1e-13)
+
+
+def test_a_step_that_is_refused_adds_no_decay_to_the_gradient():
+    beta = 0.9
+    opt, twin = (
+        L2Decay(adam(tensors(start()), betas=(lambda t: beta, 0.99)), 0.5) for _ in range(2)
+    )
+    feed(opt.params, GRADS[0])
+    beta = np.nan
+    for _ in range(2):
+        with pytest.raises(ValueError, match="NaN"):
+            opt.step()
+    beta = 0.9
+    opt.step()
+    np.testing.assert_array_equal(flat(opt.params), drive(twin, GRADS[:1])[0])

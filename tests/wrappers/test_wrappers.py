@@ -18,7 +18,9 @@ from optim import (
     ExponentialAverage,
     Frozen,
     Groups,
+    L2Decay,
     Lookahead,
+    Maximize,
     PolyakAverage,
 )
 from optim.engine.optimizer import Optimizer, inplace
@@ -121,6 +123,8 @@ def test_every_case_is_recorded_and_every_wrapper_has_one():
         lambda opt: ClipNorm(opt, 1e5),
         lambda opt: Accumulate(opt, 1),
         lambda opt: DecoupledDecay(opt, 0.0),
+        lambda opt: L2Decay(opt, 0.0),
+        lambda opt: Maximize(Maximize(opt)),
         lambda opt: Frozen(opt, np.zeros(SIZE, bool)),
         lambda opt: Frozen(opt, []),
         lambda opt: ExponentialAverage(opt),
@@ -133,6 +137,23 @@ def test_what_does_nothing_is_the_inner(wrap, dtype):
     np.testing.assert_array_equal(drive(opt, GRADS), drive(inner, GRADS), strict=True)
     assert opt.t == inner.t == len(GRADS)
     np.testing.assert_array_equal(to_host(opt.metric()), to_host(inner.metric()))
+
+
+@pytest.mark.parametrize("value", (None, 2.5, np.ones(1), Tensor(np.ones(2))), ids=repr)
+@every_nesting
+def test_a_closure_that_returns_no_loss_is_refused_before_anything_moves(make, value):
+    opt = make(tensors(start()))
+    drive(opt, GRADS[:2])  # so that the next step updates, also when accumulating
+    before, saved = flat(opt.params), opt.state_dict()
+
+    def closure():
+        feed(opt.params, GRADS[2])
+        return value
+
+    with pytest.raises(TypeError, match=r"the closure returned .*; end it with `return loss`"):
+        opt.step(closure)
+    np.testing.assert_array_equal(flat(opt.params), before)
+    assert_same(opt.state_dict(), saved)
 
 
 @both_dtypes
@@ -302,6 +323,18 @@ def adam_(**settings):
         (lambda: ClipValue(adam_(), -1), ValueError, r"value=-1 is outside \(0, inf\]"),
         (lambda: Accumulate(adam_(), 0), ValueError, "every=0 is not a positive integer"),
         (lambda: DecoupledDecay(adam_(), -0.1), ValueError, "weight_decay=-0.1"),
+        (lambda: L2Decay(adam_(), -0.1), ValueError, "weight_decay=-0.1"),
+        (lambda: L2Decay(adam_(), np.ones(3)), ValueError, r"weight_decay .* \(3,\).* 48"),
+        (
+            lambda: L2Decay(optim.LBFGS(tensors(start())), 0.1),
+            TypeError,
+            r"L2Decay steps from gradients, but LBFGS.* asks for a closure",
+        ),
+        (
+            lambda: Groups.of(optim.Adam, [{"params": tensors(start()), "lr": 0.1}]),
+            TypeError,
+            r"groups\[0\] is a dict; give a pair, as \(params, \{'lr': 0.1\}\)",
+        ),
         (lambda: DecoupledDecay(adam_(), np.ones(3)), ValueError, r"weight_decay .* \(3,\).* 48"),
         (
             lambda: DecoupledDecay(two_groups(tensors(start())), 0.1),
