@@ -21,6 +21,7 @@ from minigrad.checkpoint import atomic_write, read_arrays
 
 MANIFEST = "manifest.json"
 KEYS = {"experiment", "status", "settings"}  # of every manifest
+DIGEST = "manifest_sha256"  # in it, of all else in it
 TRACES = "traces.npz"
 PARTIAL = ".partial"
 
@@ -46,7 +47,8 @@ class RunDirectory:
             raise RunDirectoryError(
                 f"{whole} exists; give another --out, or --force to replace it."
             )
-        if partial.exists():
+        # One that was killed before it had a manifest holds nothing, and cannot be resumed
+        if partial.exists() and any(path.suffix != ".tmp" for path in partial.iterdir()):
             raise RunDirectoryError(
                 f"{partial} is an unfinished run; `resume {partial}` continues it, "
                 "--force starts anew."
@@ -69,7 +71,7 @@ class RunDirectory:
             )
         except OSError as error:
             if directory._lock_fd is not None:  # else it may be another process's
-                shutil.rmtree(directory.path, ignore_errors=True)
+                directory.discard()
             raise RunDirectoryError(
                 f"--out {out} cannot be used ({error.strerror}); name a directory with room that "
                 "you may write to."
@@ -96,14 +98,21 @@ class RunDirectory:
             os.close(self._lock_fd)
             self._lock_fd = None
 
+    def discard(self) -> None:
+        """Remove the directory, which must be locked, as far as that is possible."""
+        shutil.rmtree(self.path, ignore_errors=True)
+        self.unlock()
+
     @property
     def manifest(self) -> dict[str, Any]:
         """What is known of the run; raises RunDirectoryError where the directory holds none."""
         try:
-            manifest: dict[str, Any] = json.loads((self.path / MANIFEST).read_text("utf-8"))
+            manifest = json.loads((self.path / MANIFEST).read_text("utf-8"))
             if not isinstance(manifest, dict) or not KEYS <= manifest.keys():
                 raise ValueError(f"it lacks some of {', '.join(sorted(KEYS))}")
-        except (OSError, ValueError) as error:
+            if manifest.pop(DIGEST, None) != _digest(manifest):
+                raise ValueError(f"its {DIGEST} is another: it is damaged, or was edited")
+        except (OSError, ValueError, RecursionError) as error:
             raise RunDirectoryError(
                 f"{self.path} is not a run, since its {MANIFEST} cannot be read ({error}); name a "
                 "directory that `run` made."
@@ -113,8 +122,9 @@ class RunDirectory:
     def write_manifest(self, **facts: Any) -> None:
         """Add facts to the manifest, whole or not at all."""
         known = self.manifest if (self.path / MANIFEST).exists() else {}
+        known |= facts
         with atomic_write(self.path / MANIFEST) as file:
-            file.write(json.dumps(known | facts, indent=2).encode() + b"\n")
+            file.write(json.dumps({**known, DIGEST: _digest(known)}, indent=2).encode() + b"\n")
 
     def checkpoint_path(self, label: str) -> Path:
         """Where a trial that is not done keeps what continuing needs."""
@@ -168,3 +178,8 @@ class RunDirectory:
         if whole.exists():
             shutil.rmtree(whole)
         self.path = self.path.rename(whole)
+
+
+def _digest(manifest: Mapping[str, Any]) -> str:
+    """The SHA-256 of a manifest, however it is laid out."""
+    return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
