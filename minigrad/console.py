@@ -18,7 +18,7 @@ class _Output:
     """
 
     def __init__(self, stream: Any):
-        self._stream = None if getattr(stream, "closed", False) else stream
+        self._stream: Any = None if getattr(stream, "closed", False) else stream
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
@@ -60,7 +60,7 @@ def lasting_output() -> Iterator[None]:
     Raises SystemExit where output is lost that somebody waits for, as on a full disk.
     """
     out, err = _Output(sys.stdout), _Output(sys.stderr)
-    with redirect_stdout(out), redirect_stderr(err):  # type: ignore[type-var]
+    with redirect_stdout(out), redirect_stderr(err):
         try:
             yield
         finally:

@@ -115,7 +115,8 @@ def driver(first: int = 0) -> Iterator[Row]:
         devices = said.stdout.splitlines()[1:]
         if said.returncode or not devices:
             cure = "Install the driver anew, or start the machine anew, until nvidia-smi works."
-            yield Row("NVIDIA driver", " ".join((said.stdout + said.stderr).split()), cure)
+            found = " ".join((said.stdout + said.stderr).split()) or "names no device"
+            yield Row("NVIDIA driver", found, cure)
             return
         for device in devices:
             number = device.partition(".")[0]

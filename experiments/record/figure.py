@@ -122,7 +122,7 @@ class Sheet:
         )
 
     def save(self, directory: Path) -> list[Path]:
-        """Write figure.png, .svg and .csv, each whole; inside `own_style` the same bytes each time."""
+        """Write figure.png, .svg and .csv, each whole; in `own_style` the same bytes each time."""
         png, svg, table = (directory / f"figure.{end}" for end in ("png", "svg", "csv"))
         with atomic_write(png) as file:
             self.figure.savefig(file, format="png", metadata={"Software": None})

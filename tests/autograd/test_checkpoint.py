@@ -195,7 +195,7 @@ def test_a_file_that_may_not_be_written_to_is_not_replaced(
     monkeypatch.setattr(  # of root, no mode asks anything
         os, "access", lambda p, how: access(p, how) and not (how == os.W_OK and Path(p) == path)
     )
-    with pytest.raises(PermissionError, match="change its mode, or name another: .*run.npz"):
+    with pytest.raises(PermissionError, match=r"change its mode, or name another: .*run\.npz"):
         save(path, part={"x": 2})
     assert load(path) == {"part": {"x": 1}} and os.listdir(path.parent) == ["run.npz"]
 
@@ -212,7 +212,7 @@ def test_what_is_no_file_is_not_replaced(path: Path) -> None:
 
 
 def test_a_folder_that_is_missing_is_named(path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="no such directory; make it first: '.*/nowhere'"):
+    with pytest.raises(FileNotFoundError, match=r"no such directory; make it first: '.*/nowhere'"):
         save(path.parent / "nowhere" / "run.npz", part={"x": 1})
 
 

@@ -235,7 +235,9 @@ def test_an_extra_that_there_is_not_is_refused(capsys):
 
 
 def test_the_extras_for_cupy_are_those_of_the_project():
-    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
+        "optional-dependencies"
+    ]
     assert set(doctor.DRIVERS) == {name for name in extras if re.fullmatch(r"cuda\d+", name)}
 
 

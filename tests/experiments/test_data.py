@@ -246,7 +246,9 @@ def test_names_with_dots_are_found_beside_folders_of_the_usual_names(
     assert_small(load(str(tmp_path)))
     del files[TEST_Y]
     (tmp_path / f"{TEST_Y.replace('-idx', '.idx')}{'.gz' * gzipped}").unlink()
-    with pytest.raises(DataError, match=f"has no file {TEST_Y} or .* or t10k-labels.idx1-ubyte.gz: "):
+    with pytest.raises(
+        DataError, match=f"has no file {TEST_Y} or .* or t10k-labels.idx1-ubyte.gz: "
+    ):
         load(str(tmp_path))
 
 

@@ -17,10 +17,10 @@ from functools import partial
 from graphlib import TopologicalSorter
 from pathlib import Path
 
+import matplotlib
 import numpy as np
 import pytest
 
-import matplotlib
 import minigrad
 from experiments import runner
 from experiments.cli import main
@@ -155,8 +155,11 @@ def test_optimizers_whose_best_rate_is_at_the_edge_are_not_ranked(quick):
     for name in ("logistic", "mlp"):
         said = printed.split(f"\n{name}: ")[1].split("figure: ")[0]
         drawn = " ".join((out / name / "figure.svg").read_text("utf-8").split())
-        edges = [label for label, trace in RunDirectory(out / name).traces().items() if
-                 trace["best_rate"] in trace["rates"][[0, -1]]]
+        edges = [
+            label
+            for label, trace in RunDirectory(out / name).traces().items()
+            if trace["best_rate"] in trace["rates"][[0, -1]]
+        ]
         sentence = f"No ranking: the best rate of {', '.join(edges)} is at the edge of the grid"
         assert edges and sentence in said and "No ranking" in drawn
 

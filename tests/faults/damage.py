@@ -72,7 +72,8 @@ def of_files(count: int, rng: np.random.Generator) -> Report:
                 faults.append(f"{number}, {sample.name}, {' '.join(said)}: {fault}")
             sample.path.write_bytes(whole)
     counts = (
-        f"{name} {refused[name]} refused, {same[name]} whole" for name in dict.fromkeys(s.name for s in samples)
+        f"{name} {refused[name]} refused, {same[name]} whole"
+        for name in dict.fromkeys(s.name for s in samples)
     )
     return f"{count} damaged files: {'; '.join(counts)}", faults
 

@@ -102,7 +102,9 @@ def of_runs(count: int, rng: np.random.Generator) -> Report:
                 whole += 1
                 faults += _differences(Path(place, "expected", name), complete)
                 shutil.rmtree(out)
-            elif "Traceback" in printed or (victim == "a worker" and "continue with" not in printed):
+            elif "Traceback" in printed or (
+                victim == "a worker" and "continue with" not in printed
+            ):
                 faults.append(f"kill {made}, of {victim}: {printed}")
             elif partial.exists():
                 faults += _damaged(partial)
