@@ -35,7 +35,10 @@ from minigrad.checkpoint import atomic_write
 CHECKPOINT_SECONDS = 10.0
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 TWICE_SECONDS = 1.0  # a shell that ends, and `timeout`, send a signal twice and mean it once
+STOP, LEAVE = 1, 2  # what workers are told: to save and stop, and then to end as well
+WATCH_SECONDS = 0.2
 _stop: Any = SimpleNamespace(value=0)  # in a worker, shared with the process that started it
+_busy = threading.Lock()  # in a worker, while it may have something to save
 
 
 class Interrupted(Exception):
@@ -88,6 +91,11 @@ def _advance_to_end(name: str, settings: Any, label: str, path: Path, backend: s
 
     Returns the seconds that it took, those before the checkpoint included; 0 if it had ended.
     """
+    with _busy:
+        return _advance(name, settings, label, path, backend)
+
+
+def _advance(name: str, settings: Any, label: str, path: Path, backend: str) -> float:
     directory, began = RunDirectory(path), time.monotonic()
     if directory.traces_path(label).exists():
         return 0.0
@@ -111,10 +119,10 @@ def _advance_to_end(name: str, settings: Any, label: str, path: Path, backend: s
         try:
             trial.advance()
         except FloatingPointError as error:
-            np.savez(path / f"{label}.failed.npz", **trial.traces())
+            with atomic_write(path / f"{label}.failed.npz") as file:
+                np.savez(file, **trial.traces())
             raise FloatingPointError(f"{label}: {error}") from error
-    with atomic_write(directory.traces_path(label)) as file:
-        np.savez(file, **trial.traces())
+    minigrad.save(directory.traces_path(label), traces=trial.traces())
     checkpoint.unlink(missing_ok=True)
     return time.monotonic() - began
 
@@ -189,7 +197,7 @@ def _submitted(
     def ask(number: int, _: object) -> None:
         nonlocal first
         if not stop.value:
-            stop.value, first = 1, time.monotonic()
+            stop.value, first = STOP, time.monotonic()
             print("\nstopping; what was recorded is kept ...", file=sys.stderr, flush=True)
         elif time.monotonic() - first > TWICE_SECONDS:
             restore()
@@ -202,6 +210,10 @@ def _submitted(
     # Whatever is started meanwhile never sees a signal that a terminal sends to all processes
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     try:
+        if threading.current_thread() is threading.main_thread():
+            for number in STOP_SIGNALS:
+                if signal.getsignal(number) not in (signal.SIG_IGN, None):
+                    before[number] = signal.signal(number, ask)
         with ProcessPoolExecutor(workers, context, _start_worker, (stop,)) as pool:
             signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)  # Python has unblocked some
             futures = {}
@@ -209,15 +221,11 @@ def _submitted(
                 for run, label in jobs:
                     what = run.experiment.name, run.settings, label, run.directory.path, backend
                     futures[pool.submit(_advance_to_end, *what)] = run, label
-            if threading.current_thread() is threading.main_thread():
-                for number in STOP_SIGNALS:
-                    if signal.getsignal(number) not in (signal.SIG_IGN, None):
-                        before[number] = signal.signal(number, ask)
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             try:
                 yield futures
             finally:
-                stop.value = 1  # after an error here the workers need not go on
+                stop.value = LEAVE
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         restore()
@@ -241,14 +249,21 @@ def _start_worker(stop: Any) -> None:
     global _stop
     _stop = stop
     parent = multiprocessing.parent_process()
-    threading.Thread(target=_die_with_parent, args=(parent,), daemon=True).start()
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     threadpool_limits(1)  # for the BLAS, which read the environment when it was loaded
     os.environ["OMP_NUM_THREADS"] = "1"  # for the optimizers
 
 
-def _die_with_parent(parent: Any) -> None:
-    """End this process with its parent, which may be killed."""
-    parent.join()
+def _end_with(parent: Any) -> None:
+    """End this process with its parent, which may be killed, or when it is no longer needed.
+
+    The pool cannot end it where another worker was killed in the middle of taking a task, since
+    then no task reaches this one, and signals are blocked.
+    """
+    while parent.is_alive() and _stop.value != LEAVE:
+        parent.join(WATCH_SECONDS)
+    if parent.is_alive():
+        _busy.acquire()
     os._exit(1)
 
 

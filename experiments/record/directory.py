@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.checkpoint import atomic_write, read_arrays
+from minigrad.checkpoint import atomic_write, load, read_arrays
 
 MANIFEST = "manifest.json"
 KEYS = {"experiment", "status", "settings"}  # of every manifest
@@ -136,16 +136,20 @@ class RunDirectory:
 
     def gather(self, labels: list[str]) -> Traces:
         """Join the traces of all trials into traces.npz, and return them."""
-        traces = {label: read_arrays(self.traces_path(label)) for label in labels}
+        traces = {label: load(self.traces_path(label))["traces"] for label in labels}
         joined = {f"{label}/{name}": a for label, t in traces.items() for name, a in t.items()}
         with atomic_write(self.path / TRACES) as file:
             np.savez_compressed(file, **joined)
+        self.write_checksums()
         return traces
 
     def traces(self) -> Traces:
         """The traces of a whole run, by label and name."""
         traces: dict[str, dict[str, np.ndarray]] = {}
+        known = self.manifest.get("sha256", {}).get(TRACES)
         try:
+            if _sha256(self.path / TRACES) != known:
+                raise ValueError("its SHA-256 is not the one in the manifest")
             for key, array in read_arrays(self.path / TRACES).items():
                 label, name = key.split("/")
                 traces.setdefault(label, {})[name] = array
@@ -160,11 +164,7 @@ class RunDirectory:
         """Write the SHA-256 of every other file into the manifest."""
         files = sorted(filter(Path.is_file, self.path.iterdir()))
         self.write_manifest(
-            sha256={
-                path.name: hashlib.sha256(path.read_bytes()).hexdigest()
-                for path in files
-                if path.name != MANIFEST
-            }
+            sha256={path.name: _sha256(path) for path in files if path.name != MANIFEST}
         )
 
     def finish(self) -> None:
@@ -178,6 +178,10 @@ class RunDirectory:
         if whole.exists():
             shutil.rmtree(whole)
         self.path = self.path.rename(whole)
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _digest(manifest: Mapping[str, Any]) -> str:

@@ -141,8 +141,7 @@ def _samples(place: Path, rng: np.random.Generator) -> Iterator[Sample]:
 
     yield Sample("manifest", directory.path / MANIFEST, manifest)
     yield Sample("manifest", directory.path / MANIFEST, manifest)
-    with directory.traces_path("Adam").open("wb") as file:
-        np.savez(file, t=np.arange(50), x=rng.normal(size=(50, 2)))
+    save(directory.traces_path("Adam"), traces={"t": np.arange(50), "x": rng.normal(size=(50, 2))})
     directory.gather(["Adam"])
     traces = directory.path / "traces.npz"
     yield Sample("traces", traces, lambda: RunDirectory(directory.path).traces())
