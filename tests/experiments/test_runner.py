@@ -19,7 +19,7 @@ from experiments.cli import main
 from experiments.problems import images
 from experiments.record.directory import RunDirectory
 from experiments.registry import EXPERIMENTS
-from minigrad.checkpoint import load
+from minigrad.checkpoint import load, save
 from tests.driving import host_only
 
 pytestmark = host_only  # its processes do not know the backends that tests register
@@ -195,6 +195,44 @@ def test_a_terminal_that_closes_keeps_what_was_recorded(tmp_path):
     _, status = os.waitpid(pid, 0)
     assert os.waitstatus_to_exitcode(status) == 1
     assert_interrupted(tmp_path)
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/stat"), reason="needs /proc")
+def test_a_worker_that_is_killed_while_it_waits_holds_up_nothing(tmp_path):
+    theorem_1 = EXPERIMENTS["theorem-1"]
+    settings = theorem_1.configured({"steps": 60_000_000})
+    directory = RunDirectory.create(tmp_path, "theorem-1", settings)
+    save(directory.traces_path("AMSGrad"), traces={})  # so that one of the two has nothing to do
+    directory.unlock()
+    running = subprocess.Popen(
+        [sys.executable, "-m", "experiments", "resume", directory.path, "--workers", "2"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    time.sleep(4)
+    idle, _ = sorted(workers(running.pid), key=cpu_time)
+    os.kill(idle, signal.SIGKILL)
+    try:
+        printed, _ = running.communicate(timeout=30)
+    except subprocess.TimeoutExpired:
+        os.killpg(running.pid, signal.SIGKILL)
+        raise
+    assert running.returncode == 1
+    assert "a worker was killed" in printed and "continue with" in printed
+    assert load(directory.checkpoint_path("PaperAdam"))["seconds"] > 0
+
+
+def workers(pid):
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    command = {int(child): Path(f"/proc/{child}/cmdline").read_bytes() for child in children}
+    return [child for child, line in command.items() if b"spawn_main" in line]
+
+
+def cpu_time(pid):
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return int(fields[11]) + int(fields[12])
 
 
 def test_an_error_leaves_nothing_locked_for_the_next_call(tmp_path, monkeypatch, capsys):

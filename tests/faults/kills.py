@@ -27,6 +27,7 @@ RUNS = {
     "logistic": ["data=digits", "epochs=6", "rates=3", "tuning_seeds=1", "seeds=2"],
     "synthetic-stochastic": ["steps=40000", "seeds=20"],
 }
+SECONDS, HANGS = 120, "not ended in time:"
 VICTIMS = ("all of it", "its first process", "a worker")
 
 
@@ -103,7 +104,7 @@ def of_runs(count: int, rng: np.random.Generator) -> Report:
                 whole += 1
                 faults += _differences(Path(place, "expected", name), complete)
                 shutil.rmtree(out)
-            elif "Traceback" in printed or (
+            elif any(word in printed for word in ("Traceback", HANGS)) or (
                 running.returncode >= 0 and "continue with" not in printed
             ):
                 faults.append(f"kill {made}, of {victim or 'nothing'}: {printed}")
@@ -132,8 +133,12 @@ def _start(*arguments: str) -> subprocess.Popen[str]:
 
 
 def _finish(running: subprocess.Popen[str]) -> str:
-    """Wait for all that holds the pipe, which the workers do, too."""
-    return running.communicate(timeout=120)[0]
+    """What was printed, once nobody holds the pipe any more, which the workers do, too."""
+    try:
+        return running.communicate(timeout=SECONDS)[0]
+    except subprocess.TimeoutExpired:
+        os.killpg(running.pid, signal.SIGKILL)
+        return f"{HANGS} {running.communicate()[0]}"
 
 
 def _kill(running: subprocess.Popen[str], victim: str, rng: np.random.Generator) -> str:
