@@ -5,7 +5,7 @@ CUDA ?= cuda12
 TESTS ?= tests
 python := $(VENV)/bin/python
 
-.PHONY: run test strict numba cuda-check gpu lint types bench clean
+.PHONY: run test strict numba cuda-check gpu gpu-driver lint types bench clean
 
 run: $(VENV)/run
 	$(python) -m experiments all --data $(DATA) --force
@@ -28,10 +28,15 @@ cuda-check: $(VENV)/cuda-check
 
 # A device against NumPy; its report is what an issue needs
 gpu: $(VENV)/$(CUDA)
-	$(python) -m minigrad doctor
-	$(python) -c "import minigrad; minigrad.use('cupy')"
+	$(python) -m minigrad doctor --backend cupy
 	@echo "The first time this compiles some 600 kernels, which takes minutes."
 	$(python) -m pytest -m gpu -rA
+
+# Whether there is a driver for $(CUDA), before gigabytes are downloaded for it
+gpu-driver: $(VENV)/test
+	$(python) -m minigrad doctor --extra $(CUDA)
+
+$(VENV)/$(CUDA): | gpu-driver
 
 lint: $(VENV)/dev
 	$(VENV)/bin/ruff check

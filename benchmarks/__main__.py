@@ -14,11 +14,13 @@ from benchmarks.groups import GROUPS
 from benchmarks.report import doubts, load, machine, write
 from benchmarks.rows import Row, rows_of
 from benchmarks.timing import CORES, interleave, limit_threads
+from minigrad.console import lasting_output
 
 ALL = [*GROUPS, "imports"]
 PATIENCE = 300.0  # seconds to wait in all for cores to come near each other
 
 
+@lasting_output()
 def main() -> None:
     """Measure, print the table and write it down."""
     args = arguments()

@@ -8,6 +8,7 @@ from typing import Any
 
 from benchmarks.report import read
 from benchmarks.rows import Row
+from experiments.record.figure import own_style
 
 # Okabe and Ito's colours, as in the experiments: one for each library, a marker for each form of it
 STYLES = {
@@ -34,9 +35,9 @@ GREY = {"color": "0.5", "linewidth": 0.8}
 PARAMETERS = "10,000,000 parameters"
 
 
+@own_style()
 def draw(rows: list[Row], facts: dict[str, Any], folder: Path) -> None:
     """Write bench.png and bench.svg."""
-    import matplotlib
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(14, 9.5), layout="constrained", dpi=120)
@@ -68,9 +69,8 @@ def draw(rows: list[Row], facts: dict[str, Any], folder: Path) -> None:
     names = [name for name in STYLES if name in handles]
     options = {"loc": "outside lower center", "ncols": 9, "fontsize": 8, "frameon": False}
     figure.legend([handles[name] for name in names], names, **options)
-    with matplotlib.rc_context({"svg.hashsalt": "minigrad"}):
-        figure.savefig(folder / "bench.png", metadata={"Software": None})
-        figure.savefig(folder / "bench.svg", metadata={"Date": None})
+    figure.savefig(folder / "bench.png", metadata={"Software": None})
+    figure.savefig(folder / "bench.svg", metadata={"Date": None})
 
 
 def _over_ours(row: Row) -> float:

@@ -7,29 +7,30 @@ import argparse
 import ast
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-import minigrad
 from experiments import runner
 from experiments.experiment import Experiment
 from experiments.problems import images
 from experiments.record.directory import RunDirectory
 from experiments.registry import EXPERIMENTS
-from minigrad.backend import Backend, current, temporarily
+from minigrad.backend import Backend, current, make, temporarily
+from minigrad.console import lasting_output
 from minigrad.doctor import report
 from minigrad.errors import nearest
 
 WORKERS_ON_DEVICE = 2  # each has a context and data of its own there
 
 
+@lasting_output()
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return the exit status."""
     options = _parser().parse_args(arguments)
     try:
-        if options.backend:
-            minigrad.use(options.backend)
         status: int = options.command(options)
         return status
     except (ValueError, OSError, RuntimeError, MemoryError) as error:
@@ -51,35 +52,80 @@ def _list(options: argparse.Namespace) -> int:
 def _run(options: argparse.Namespace) -> int:
     names = dict.fromkeys(options.names) or EXPERIMENTS  # each once
     experiments = [_find(name) for name in names]
-    changes = _changes(options, experiments)
-    settled = []
+    backend, settled = _settled(experiments, options)
+    runs: list[runner.Run] = []
+    try:
+        for experiment, settings in settled:
+            directory = RunDirectory.create(options.out, experiment.name, settings)
+            runs.append(runner.Run(experiment, settings, directory))
+    except BaseException:
+        for run in runs:
+            run.directory.discard()
+        raise
+    return _execute(runs, backend, options)
+
+
+def _settled(
+    experiments: list[Experiment], options: argparse.Namespace
+) -> tuple[Backend, list[tuple[Experiment, Any]]]:
+    """The backend, and each experiment with its settings; raises ValueError with all that is wrong.
+
+    Nothing is written, and nothing is downloaded once something is known to be wrong.
+    """
+    wrong: dict[str, None] = {}  # each sentence once
+    backend, changes, settled = Backend(), {}, []
+    with _collected(wrong):
+        backend = _backend(options.backend)
+    with _collected(wrong):
+        changes = _changes(options, experiments)
+    if not options.force:
+        for experiment in experiments:
+            with _collected(wrong):
+                RunDirectory.check_free(options.out, experiment.name)
     for experiment in experiments:
-        if not options.force:
-            RunDirectory.check_free(options.out, experiment.name)
-        mine = {k: v for k, v in changes.items() if k in vars(experiment.settings)}
-        settings = experiment.prepare(experiment.configured(mine, options.quick))
-        with temporarily(Backend()):  # a device is for the workers
-            for make_trial in experiment.trials(settings).values():
-                make_trial()  # raises for bad settings, before anything is written
-        settled.append((experiment, settings))
-    runs = [
-        runner.Run(e, settings, RunDirectory.create(options.out, e.name, settings))
-        for e, settings in settled
-    ]
-    return _execute(runs, options)
+        with _collected(wrong):
+            mine = {k: v for k, v in changes.items() if k in vars(experiment.settings)}
+            settings = experiment.configured(mine, options.quick)
+            if wrong and settings.may_download:
+                continue
+            settings = experiment.prepare(settings)
+            with temporarily(Backend()):  # a device is for the workers
+                for make_trial in experiment.trials(settings).values():
+                    make_trial()  # raises for bad settings
+            settled.append((experiment, settings))
+    if wrong:
+        raise ValueError("\nexperiments: ".join(wrong))
+    return backend, settled
+
+
+@contextmanager
+def _collected(wrong: dict[str, None]) -> Iterator[None]:
+    """Inside, what is wrong is not raised, but added to the others."""
+    try:
+        yield
+    except ValueError as error:
+        wrong[str(error)] = None
 
 
 def _resume(options: argparse.Namespace) -> int:
-    run = runner.unfinished(options.directory)
-    if not options.backend:
-        minigrad.use(run.directory.manifest.get("backend") or current().name)
-    return _execute([run], options)
+    before = RunDirectory(options.directory).manifest.get("backend")
+    backend = _backend(options.backend or before)
+    return _execute([runner.unfinished(options.directory)], backend, options)
 
 
-def _execute(runs: list[runner.Run], options: argparse.Namespace) -> int:
-    here = current()
-    workers = options.workers or (os.cpu_count() if here.on_host else WORKERS_ON_DEVICE)
-    return 0 if runner.execute(runs, here.name, workers) else 1
+def _backend(name: str | None) -> Backend:
+    """That of the workers; raises, before anything is written, where there can be none."""
+    runner.check_process()
+    return make(name) if name else current()
+
+
+def _execute(runs: list[runner.Run], backend: Backend, options: argparse.Namespace) -> int:
+    workers = options.workers or (os.cpu_count() if backend.on_host else WORKERS_ON_DEVICE)
+    try:
+        return 0 if runner.execute(runs, backend.name, workers) else 1
+    finally:
+        for run in runs:
+            run.directory.unlock()
 
 
 def _plot(options: argparse.Namespace) -> int:
@@ -87,14 +133,14 @@ def _plot(options: argparse.Namespace) -> int:
     manifest = directory.manifest
     experiment = _find(manifest["experiment"])
     settings = experiment.configured(manifest["settings"])
-    for path in experiment.draw(directory.traces(), settings).save(directory.path):
+    for path in experiment.plot(directory.traces(), settings, directory.path):
         print(path)
     directory.write_checksums()
     return 0
 
 
 def _doctor(options: argparse.Namespace) -> int:
-    return report(images.places())
+    return report(images.places(), options.backend)
 
 
 def _find(name: str) -> Experiment:
@@ -139,7 +185,6 @@ def _positive(text: str) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("python -m experiments", description=__doc__)
-    parser.set_defaults(backend=None)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def command(name: str, function: Any, help: str) -> argparse.ArgumentParser:
@@ -164,11 +209,13 @@ def _parser() -> argparse.ArgumentParser:
         one.add_argument("--out", type=Path, default=Path("runs"), help="default: %(default)s")
         one.add_argument("--force", action="store_true", help="replace an earlier run")
     for one in (run, every, resume):
-        one.add_argument("--backend", help="numpy or cupy; default: MINIGRAD_BACKEND, or numpy")
+        help_ = "numpy, numba or cupy; default: MINIGRAD_BACKEND, or numpy"
+        one.add_argument("--backend", help=help_)
         help_ = f"processes; default: as many as cores, on a device {WORKERS_ON_DEVICE}"
         one.add_argument("--workers", type=_positive, help=help_)
     plot = command("plot", _plot, "draw a run's figure again, from its traces")
     for one in (plot, resume):
         one.add_argument("directory", type=Path, metavar="DIR")
-    command("doctor", _doctor, "report on NumPy, CuPy, the device and the data")
+    doctor = command("doctor", _doctor, "report on NumPy, CuPy, the device and the data")
+    doctor.add_argument("--backend", help="that must work, beside numpy, for the exit status 0")
     return parser

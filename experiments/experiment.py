@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
 from experiments.record.directory import Traces
-from experiments.record.figure import Sheet
+from experiments.record.figure import Sheet, own_style
 from experiments.record.settings import Settings
 
 
@@ -44,4 +45,20 @@ class Experiment:
 
     def configured(self, changes: Mapping[str, Any], quick: bool = False) -> Any:
         """The settings with some changed; raises ValueError for unknown names and wrong types."""
-        return self.settings.changed({**(self.quick if quick else {}), **changes})
+        cut = {**self.quick, "quick": True} if quick and self.quick else {}
+        return self.settings.changed({**cut, **changes})
+
+    def caveat(self, settings: Any) -> str:
+        """One sentence about a run with --quick: what was cut; of others, nothing."""
+        if not settings.quick:
+            return ""
+        cut = ", ".join(f"{name}={getattr(settings, name)}" for name in self.quick)
+        return f"A quick run ({cut}): it shows that everything works, and ranks nothing."
+
+    def plot(self, traces: Traces, settings: Any, directory: Path) -> list[Path]:
+        """Draw the figure into the directory: the same bytes each time, whatever the user's
+        matplotlibrc says."""
+        with own_style():
+            sheet = self.draw(traces, settings)
+            sheet.remark(self.caveat(settings))
+            return sheet.save(directory)

@@ -1,7 +1,8 @@
 """Runs experiments in parallel processes, so that each can be interrupted and resumed.
 
 A trial advances in short pieces. After each one the process looks whether to stop, and every few
-seconds it writes a checkpoint. All processes use one BLAS thread, which makes resuming exact.
+seconds it writes a checkpoint. All processes use one BLAS thread, which makes resuming exact. The
+process that starts the others may be a script, a thread of one, or a notebook.
 """
 
 import multiprocessing
@@ -17,7 +18,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -32,8 +33,12 @@ from experiments.registry import EXPERIMENTS
 from minigrad.checkpoint import atomic_write
 
 CHECKPOINT_SECONDS = 10.0
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+TWICE_SECONDS = 1.0  # a shell that ends, and `timeout`, send a signal twice and mean it once
+STOP, LEAVE = 1, 2  # what workers are told: to save and stop, and then to end as well
+WATCH_SECONDS = 0.2
 _stop: Any = SimpleNamespace(value=0)  # in a worker, shared with the process that started it
+_busy = threading.Lock()  # in a worker, while it may have something to save
 
 
 class Interrupted(Exception):
@@ -49,6 +54,15 @@ class Run:
     directory: RunDirectory
 
 
+def check_process() -> None:
+    """Raise RuntimeError where this process may start no others."""
+    if multiprocessing.current_process().daemon:
+        raise RuntimeError(
+            "this process is a daemon, such as a worker of multiprocessing.Pool, and may start no "
+            "others; run experiments outside, or in a concurrent.futures.ProcessPoolExecutor."
+        )
+
+
 def execute(runs: list[Run], backend: str, workers: int) -> bool:
     """Advance every trial of the runs; print what they found; say whether all are whole."""
     jobs = [(run, label) for run in runs for label in run.experiment.trials(run.settings)]
@@ -57,8 +71,10 @@ def execute(runs: list[Run], backend: str, workers: int) -> bool:
     for run in runs:
         run.directory.write_manifest(**environment(backend))
     whole = True
-    with _submitted(jobs, backend, workers) as futures:
-        bar = tqdm(as_completed(futures), total=len(futures), unit="trial", disable=None)
+    with (
+        _submitted(jobs, backend, workers) as futures,
+        tqdm(as_completed(futures), total=len(futures), unit="trial", disable=None) as bar,
+    ):
         for future in bar:
             run, label = futures[future]
             trials = ended[run.experiment.name]
@@ -70,16 +86,22 @@ def execute(runs: list[Run], backend: str, workers: int) -> bool:
     return whole
 
 
-def _advance_to_end(name: str, settings: Any, label: str, path: Path) -> float:
+def _advance_to_end(name: str, settings: Any, label: str, path: Path, backend: str) -> float:
     """In a worker: advance one trial to its end, from its checkpoint if there is one.
 
     Returns the seconds that it took, those before the checkpoint included; 0 if it had ended.
     """
+    with _busy:
+        return _advance(name, settings, label, path, backend)
+
+
+def _advance(name: str, settings: Any, label: str, path: Path, backend: str) -> float:
     directory, began = RunDirectory(path), time.monotonic()
     if directory.traces_path(label).exists():
         return 0.0
     if _stop.value:
         raise Interrupted(label)
+    minigrad.use(backend)
     trial = EXPERIMENTS[name].trials(settings)[label]()
     checkpoint = directory.checkpoint_path(label)
     if checkpoint.exists():
@@ -97,10 +119,10 @@ def _advance_to_end(name: str, settings: Any, label: str, path: Path) -> float:
         try:
             trial.advance()
         except FloatingPointError as error:
-            np.savez(path / f"{label}.failed.npz", **trial.traces())
+            with atomic_write(path / f"{label}.failed.npz") as file:
+                np.savez(file, **trial.traces())
             raise FloatingPointError(f"{label}: {error}") from error
-    with atomic_write(directory.traces_path(label)) as file:
-        np.savez(file, **trial.traces())
+    minigrad.save(directory.traces_path(label), traces=trial.traces())
     checkpoint.unlink(missing_ok=True)
     return time.monotonic() - began
 
@@ -119,7 +141,7 @@ def _conclude(run: Run, ended: dict[str, Future[float]]) -> bool:
         directory.write_manifest(seconds=seconds)
         if not errors:
             traces = directory.gather(list(experiment.trials(run.settings)))
-            experiment.draw(traces, run.settings).save(directory.path)
+            experiment.plot(traces, run.settings, directory.path)
             directory.finish()
     except Exception as error:
         errors.append(error)
@@ -127,6 +149,8 @@ def _conclude(run: Run, ended: dict[str, Future[float]]) -> bool:
         first = next((e for e in errors if not isinstance(e, Interrupted)), errors[0])
         _report_failure(directory, first)
         return False
+    if caveat := experiment.caveat(run.settings):
+        print(f"  {caveat}")
     for line in experiment.findings(traces, run.settings):
         print(f"  {line}")
     print(f"  figure: {directory.path / 'figure.png'} (and .svg, .csv)", flush=True)
@@ -161,55 +185,85 @@ def _submitted(
 ) -> Iterator[dict[Future[float], tuple[Run, str]]]:
     """Submit the trials to worker processes, and give them by future.
 
-    At the first signal to stop, each worker stops after its present piece; a second one ends this
-    process at once.
+    At the first signal to stop, each worker stops after its present piece; one that comes later
+    ends this process at once. A signal that is ignored, as SIGHUP is under nohup, stays so. Python
+    handles signals in its main thread only: a run in another thread is not stopped by any.
     """
     context = multiprocessing.get_context("spawn")
     stop = context.RawValue("b")  # no lock, which a signal or a kill could leave taken
     before: dict[Any, Any] = {}
+    first = 0.0
 
-    def ask(*_: object) -> None:
-        stop.value = 1
-        restore()
-        print("\nstopping; what was recorded is kept ...", file=sys.stderr, flush=True)
+    def ask(number: int, _: object) -> None:
+        nonlocal first
+        if not stop.value:
+            stop.value, first = STOP, time.monotonic()
+            print("\nstopping; what was recorded is kept ...", file=sys.stderr, flush=True)
+        elif time.monotonic() - first > TWICE_SECONDS:
+            restore()
+            signal.raise_signal(number)
 
     def restore() -> None:
         for number, handler in before.items():
             signal.signal(number, handler)
 
+    # Whatever is started meanwhile never sees a signal that a terminal sends to all processes
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     try:
-        with ProcessPoolExecutor(workers, context, _start_worker, (stop, backend)) as pool:
-            # Workers inherit this and never see the Ctrl-C that a terminal sends to all processes
-            signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
-            try:
-                before.update({number: signal.signal(number, ask) for number in STOP_SIGNALS})
-                futures = {}
+        if threading.current_thread() is threading.main_thread():
+            for number in STOP_SIGNALS:
+                if signal.getsignal(number) not in (signal.SIG_IGN, None):
+                    before[number] = signal.signal(number, ask)
+        with ProcessPoolExecutor(workers, context, _start_worker, (stop,)) as pool:
+            signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)  # Python has unblocked some
+            futures = {}
+            with _no_main():
                 for run, label in jobs:
-                    what = run.experiment.name, run.settings, label, run.directory.path
+                    what = run.experiment.name, run.settings, label, run.directory.path, backend
                     futures[pool.submit(_advance_to_end, *what)] = run, label
-            finally:
-                signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             try:
                 yield futures
             finally:
-                stop.value = 1  # after an error here the workers need not go on
+                stop.value = LEAVE
     finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         restore()
 
 
-def _start_worker(stop: Any, backend: str) -> None:
+@contextmanager
+def _no_main() -> Iterator[None]:
+    """Inside, processes that are started do not run the user's script, which they need nothing of.
+
+    It may have no guard for that, or no file: it may come from a pipe.
+    """
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
+
+
+def _start_worker(stop: Any) -> None:
     global _stop
     _stop = stop
     parent = multiprocessing.parent_process()
-    threading.Thread(target=_die_with_parent, args=(parent,), daemon=True).start()
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     threadpool_limits(1)  # for the BLAS, which read the environment when it was loaded
     os.environ["OMP_NUM_THREADS"] = "1"  # for the optimizers
-    minigrad.use(backend)
 
 
-def _die_with_parent(parent: Any) -> None:
-    """End this process with its parent, which may be killed."""
-    parent.join()
+def _end_with(parent: Any) -> None:
+    """End this process with its parent, which may be killed, or when it is no longer needed.
+
+    The pool cannot end it where another worker was killed in the middle of taking a task, since
+    then no task reaches this one, and signals are blocked.
+    """
+    while parent.is_alive() and _stop.value != LEAVE:
+        parent.join(WATCH_SECONDS)
+    if parent.is_alive():
+        _busy.acquire()
     os._exit(1)
 
 
@@ -221,6 +275,7 @@ def unfinished(path: Path) -> Run:
         raise RunDirectoryError(f"{path} is not called NAME{PARTIAL}; there is nothing to resume.")
     if manifest["experiment"] not in EXPERIMENTS:
         raise RunDirectoryError(f"{path} is of the unknown experiment {manifest['experiment']!r}.")
-    directory.lock()
     experiment = EXPERIMENTS[manifest["experiment"]]
-    return Run(experiment, experiment.configured(manifest["settings"]), directory)
+    settings = experiment.configured(manifest["settings"])
+    directory.lock()
+    return Run(experiment, settings, directory)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.errors import nearest
+from minigrad.errors import install, nearest
 
 Array = Any  # a NumPy or CuPy array: CuPy's carry no types
 
@@ -43,7 +43,7 @@ class Backend:
 
 
 def _cupy() -> Backend:
-    cure = "install minigrad-optim[cuda12] or [cuda13], or use the numpy backend"
+    cure = f"{install('cuda12')}, or [cuda13], or use the numpy backend"
     try:
         import cupy
     except ImportError as error:
@@ -75,14 +75,15 @@ def _numba() -> Backend:
 
     if find_spec("numba") is None:
         raise RuntimeError(
-            "use('numba'): numba is not installed; install minigrad-optim[numba], or use the numpy "
-            "backend, which gives the same numbers."
+            f"use('numba'): numba is not installed; {install('numba')}, or use the numpy backend, "
+            "which gives the same numbers."
         )
     return Backend(name="numba", compiles=True)
 
 
 _makers: dict[str, Callable[[], Backend]] = {"numpy": Backend, "numba": _numba, "cupy": _cupy}
 _current: Backend | None = None
+MEANT = {"cuda": "cupy", "gpu": "cupy", "cpu": "numpy"}  # by names that other libraries use
 
 
 class _Namespace:
@@ -144,9 +145,15 @@ def temporarily(backend: Backend) -> Iterator[None]:
 def make(name: str) -> Backend:
     """The backend of that name, ready to be chosen; raises ValueError for an unknown one, and
     RuntimeError for one that this machine cannot run."""
-    if name not in _makers:
-        raise ValueError(f"backend {name!r} is unknown; {nearest(name, _makers)}")
+    check_known(name)
     return _makers[name]()
+
+
+def check_known(name: str) -> None:
+    """Raise ValueError for a name that no backend has, with the one that is meant."""
+    if name not in _makers:
+        meant = MEANT.get(name.lower().rstrip(".:0123456789"), name)
+        raise ValueError(f"backend {name!r} is unknown; {nearest(meant, _makers)}")
 
 
 def to_host(array: Array) -> Any:

@@ -1,8 +1,10 @@
 """Checkpoints: nested dictionaries of arrays and plain values in one npz file, without pickle."""
 
+import errno
 import json
 import os
-import threading
+import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +13,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from minigrad.backend import to_host
+from minigrad.errors import one_line
 
 HEADER = "header.json"
 
@@ -23,7 +26,7 @@ def save(path: str | os.PathLike[str], /, **items: Any) -> None:
     """Write each item, a nested dictionary or something with `state_dict()`, to `path`.
 
     Leaves are arrays or what JSON can hold. The file appears whole or not at all: a crash or a
-    full disk leaves the one that was there.
+    full disk leaves the one that was there. It is written as `atomic_write` does.
     """
     arrays: dict[str, Any] = {}
     header = {
@@ -37,16 +40,45 @@ def save(path: str | os.PathLike[str], /, **items: Any) -> None:
 
 @contextmanager
 def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """A file to write to, which replaces the one at `path` once whole; an error removes it."""
-    partial = Path(f"{os.fspath(path)}.{os.getpid()}.{threading.get_ident()}.tmp")
+    """A file to write to, which replaces the one at `path` once whole; an error removes it.
+
+    As with `open`, a symbolic link is followed, a file that is replaced keeps its mode, and one
+    that may not be written to raises PermissionError. Raises ValueError for what is no file, such
+    as a directory or a device. A process that is killed meanwhile leaves NAME.*.tmp.
+    """
+    target = Path(os.path.realpath(path))
+    mode = _mode(target)
+    # A name has at most 255 bytes, and a character at most four
+    partial = target.with_name(f"{target.name[:50]}.{secrets.token_hex(8)}.tmp")
     try:
-        with open(partial, "wb") as file:
+        with open(partial, "xb") as file:
+            if mode is not None:
+                os.fchmod(file.fileno(), mode)
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.replace(partial, path)
+        os.replace(partial, target)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _mode(path: Path) -> int | None:
+    """The permissions of a file that is to be replaced, or None where none is."""
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        if path.parent.is_dir():
+            return None
+        raise FileNotFoundError(
+            errno.ENOENT, "there is no such directory; make it first", str(path.parent)
+        ) from None
+    if not stat.S_ISREG(mode):
+        raise ValueError(f"{path} is a directory or a device; give the name of a file to write.")
+    if not os.access(path, os.W_OK):
+        raise PermissionError(
+            errno.EACCES, "it may not be written to; change its mode, or name another", str(path)
+        )
+    return stat.S_IMODE(mode)
 
 
 def load(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -61,7 +93,8 @@ def load(path: str | os.PathLike[str]) -> dict[str, Any]:
         return {name: _join(value, arrays) for name, value in header.items()}
     except Exception as error:  # a header that save() did not write can fail in any way
         raise CheckpointError(
-            f"{path} is not a checkpoint ({error!r}); use another one, or delete it and start anew."
+            f"{path} is not a checkpoint ({one_line(error)}); use another one, or delete it and "
+            "start anew."
         ) from error
 
 
@@ -73,7 +106,8 @@ def read_arrays(path: str | os.PathLike[str]) -> dict[str, Any]:
                 return dict(archive)
         except Exception as error:  # damage makes zipfile and numpy raise almost anything
             raise CheckpointError(
-                f"{path} is not whole ({error}); use another one, or delete it and start anew."
+                f"{path} is not whole ({one_line(error)}); use another one, or delete it and start "
+                "anew."
             ) from error
 
 

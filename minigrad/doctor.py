@@ -6,13 +6,13 @@ import re
 import subprocess
 from collections.abc import Callable, Iterable, Iterator
 from importlib.metadata import PackageNotFoundError, packages_distributions, version
-from itertools import chain
 from textwrap import TextWrapper
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from minigrad.backend import Array, Backend, make
+from minigrad.backend import Array, Backend, check_known, make
+from minigrad.errors import PROJECT, install, one_line
 
 SETTINGS = (
     "MINIGRAD_BACKEND",
@@ -24,7 +24,7 @@ SETTINGS = (
     "CUDA_PATH",
 )
 SMI = ("nvidia-smi", "--query-gpu=driver_version,name,memory.total,compute_cap", "--format=csv")
-EXTRA = "'minigrad-optim[cuda12]', or [cuda13] with a driver from 580 on"
+DRIVERS = {"cuda12": 525, "cuda13": 580}  # the extras for CuPy, and the first driver for each
 MISSING = "not installed"
 LABEL = 20  # the width of the column of names
 
@@ -37,22 +37,30 @@ class Row(NamedTuple):
     cure: str = ""
 
 
-def report(more: Iterable[Row]) -> int:
-    """Print what is found, and `more` rows; 0 if the NumPy side works, else 1.
+def report(more: Iterable[Row], backend: str | None = None) -> int:
+    """Print what is found, and `more` rows; 0 if NumPy works, and the backend that is named.
 
     Rows are printed as they come, so that a library that crashes is the one after the last.
+    Raises ValueError for the name of no backend.
     """
+    check_known(backend or "numpy")
     status = 0
-    for row in chain(python(), numpy(), numba(), driver(), cupy(), more):
-        _print(row)
-        if row.cure and row.what.startswith("numpy: "):
+    for section in (python, numpy, numba, driver, cupy):
+        well = _print(section())
+        if section.__name__ in ("numpy", backend) and not well:
             status = 1
+    _print(more)
     return status
+
+
+def report_driver(extra: str) -> int:
+    """Print which driver and devices there are; 0 if they can run that extra for CuPy, else 1."""
+    return 0 if _print(driver(DRIVERS[extra])) else 1
 
 
 def python() -> Iterator[Row]:
     """The interpreter, the machine, and the settings in the environment."""
-    yield Row("minigrad-optim", _version("minigrad-optim"))
+    yield Row(PROJECT, _version(PROJECT))
     system = f"{platform.system()} {platform.release()} {platform.machine()}"
     yield Row("Python", f"{platform.python_version()} on {system}")
     yield Row("cores", str(os.cpu_count()))
@@ -71,7 +79,7 @@ def numpy() -> Iterator[Row]:
     try:
         yield Row("BLAS", _blas())
     except Exception as error:  # threadpoolctl failed, or this NumPy does not know its BLAS
-        yield Row("BLAS", _one_line(error))
+        yield Row("BLAS", one_line(error))
     yield from _probes(make("numpy"), "Install NumPy anew: pip install --force-reinstall numpy.")
 
 
@@ -90,25 +98,30 @@ def _blas() -> str:
 
 def numba() -> Iterator[Row]:
     """numba, which compiles a rule to one loop where it is asked to."""
-    found, cure = _version("numba"), "To step faster, pip install 'minigrad-optim[numba]'."
-    yield Row("numba", found, cure if found == MISSING else "")
+    found = _version("numba")
+    yield Row("numba", found, f"To step faster, {install('numba')}." if found == MISSING else "")
 
 
-def driver() -> Iterator[Row]:
-    """NVIDIA's driver and its devices, as nvidia-smi has them."""
+def driver(first: int = 0) -> Iterator[Row]:
+    """NVIDIA's driver and its devices, as nvidia-smi has them; `first` is the one it must be."""
     try:
         said = subprocess.run(SMI, capture_output=True, text=True, timeout=60)
     except OSError:
         cure = "On a machine with an NVIDIA GPU, install its driver; NumPy needs none."
         yield Row("NVIDIA driver", "none (no nvidia-smi)", cure)
     except subprocess.SubprocessError as error:
-        yield Row("NVIDIA driver", _one_line(error), "Start the machine anew.")
+        yield Row("NVIDIA driver", one_line(error), "Start the machine anew.")
     else:
-        if said.returncode:
+        devices = said.stdout.splitlines()[1:]
+        if said.returncode or not devices:
             cure = "Install the driver anew, or start the machine anew, until nvidia-smi works."
-            yield Row("NVIDIA driver", " ".join((said.stdout + said.stderr).split()), cure)
-        for line in said.stdout.splitlines()[1:] if not said.returncode else ():
-            yield Row("NVIDIA driver", line)
+            found = " ".join((said.stdout + said.stderr).split()) or "names no device"
+            yield Row("NVIDIA driver", found, cure)
+            return
+        for device in devices:
+            number = device.partition(".")[0]
+            old = number.isdecimal() and int(number) < first
+            yield Row("NVIDIA driver", device, f"Install a driver from {first} on." if old else "")
 
 
 def wheels() -> list[str]:
@@ -119,10 +132,11 @@ def wheels() -> list[str]:
 def cupy() -> Iterator[Row]:
     """CuPy, the devices it sees, and whether what it computes on one is right."""
     names = wheels()
+    best = f"{install('cuda12')}, or [cuda13] with a driver from {DRIVERS['cuda13']} on."
     if not names:
-        yield Row("CuPy", MISSING, f"With an NVIDIA GPU, pip install {EXTRA}.")
+        yield Row("CuPy", MISSING, f"With an NVIDIA GPU, {best}")
         return
-    anew = f"pip uninstall {' '.join(names)}, then pip install {EXTRA}."
+    anew = f"pip uninstall {' '.join(names)}, then {best}"
     installed = ", ".join(f"{name} {_version(name)}" for name in names)
     yield Row("CuPy", installed, f"They overwrite each other: {anew}" if len(names) > 1 else "")
     try:
@@ -140,7 +154,7 @@ def cupy() -> Iterator[Row]:
     except Exception as error:  # a broken CuPy or driver can raise anything
         no_device = isinstance(error, RuntimeError) and error.__cause__ is None
         see = "See NVIDIA driver above, and that CUDA_VISIBLE_DEVICES hides no device."
-        yield Row("device", _one_line(error), see if no_device else anew)
+        yield Row("device", _unframed(error), see if no_device else anew)
         return
     yield from _probes(backend, anew)
 
@@ -181,7 +195,7 @@ def _probes(backend: Backend, cure: str) -> Iterator[Row]:
             right = np.allclose(got, expected, rtol=1e-5)
             found = "right" if right else f"wrong: {got.tolist()} instead of {expected}"
         except Exception as error:
-            right, found = False, _one_line(error)
+            right, found = False, _unframed(error)
         yield Row(f"{backend.name}: {name}", found, "" if right else cure)
 
 
@@ -197,13 +211,18 @@ def _cuda_version(number: int) -> str:
     return f"{number // 1000}.{number % 1000 // 10}"
 
 
-def _one_line(error: Exception) -> str:
+def _unframed(error: Exception) -> str:
     """An error in one line, without the frames that CuPy draws around its messages."""
-    return re.sub(r"(={3,}|\s)+", " ", f"{type(error).__name__}: {error}")
+    return re.sub(r"(={3,}|\s)+", " ", one_line(error))
 
 
-def _print(row: Row) -> None:
-    for start, text in ((row.what, row.found), (" " * (LABEL - 3) + "->", row.cure)):
-        if text:
-            lines = TextWrapper(100, f"{start:{LABEL}}", " " * LABEL, break_on_hyphens=False)
-            print(lines.fill(text), flush=True)
+def _print(rows: Iterable[Row]) -> bool:
+    """Print rows; whether none of them needs a cure."""
+    well = True
+    for row in rows:
+        well &= not row.cure
+        for start, text in ((row.what, row.found), (" " * (LABEL - 3) + "->", row.cure)):
+            if text:
+                lines = TextWrapper(100, f"{start:{LABEL}}", " " * LABEL, break_on_hyphens=False)
+                print(lines.fill(text), flush=True)
+    return well

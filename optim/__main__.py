@@ -10,6 +10,7 @@ import numpy as np
 
 import minigrad
 from minigrad import Tensor
+from minigrad.console import lasting_output
 from minigrad.errors import nearest
 from optim import RULES
 from optim.engine import cuda, javascript
@@ -24,6 +25,7 @@ SHAPES = [(784, 100), (100,), (100, 10), (10,)]  # a multilayer perceptron, to c
 SIZE = sum(map(prod, SHAPES))
 
 
+@lasting_output()
 def main() -> None:
     """Print the table, or one rule."""
     parser = argparse.ArgumentParser("python -m optim", description=__doc__)

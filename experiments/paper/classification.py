@@ -48,6 +48,10 @@ class Classification(Settings):
             )
 
     @property
+    def may_download(self) -> bool:
+        return self.data is None
+
+    @property
     def images(self) -> str:
         """What the data are called in text, once they are found."""
         return "8x8 digits in place of MNIST" if self.data == images.DIGITS else "MNIST"
@@ -127,10 +131,11 @@ def trials(
 def draw(traces: Traces, s: Classification, title: str) -> Sheet:
     """Losses and accuracy of the best rates, and how the rate mattered."""
     sheet = Sheet(
-        f"{title}, on {s.images}: batch {s.batch}, each optimizer at its best rate; "
+        f"{title}, on {s.images}: batch {s.batch}, each optimizer at the best rate of its grid; "
         f"mean and range of {s.seeds} seeds",
         rows=2,
         columns=2,
+        note=unranked(traces),
     )
     panels = {
         "train_loss": sheet.panel(0, 0, "training loss", "epoch", "cross-entropy"),
@@ -174,8 +179,8 @@ def draw(traces: Traces, s: Classification, title: str) -> Sheet:
 
 
 def findings(traces: Traces, s: Classification) -> list[str]:
-    """One line for each optimizer."""
-    lines = []
+    """One line for each optimizer; before them, if so, that they compare nothing."""
+    lines = [line for line in (unranked(traces),) if line]
     for label, trace in traces.items():
         accuracy, rate = trace["test_accuracy"][:, -1], float(trace["best_rate"])
         edge = ", the edge of its grid" if at_edge(trace) else ""
@@ -185,6 +190,17 @@ def findings(traces: Traces, s: Classification) -> list[str]:
             f"{trace['train_loss'][:, -1].mean():.4f}, at rate {rate:.3g}{edge}"
         )
     return lines
+
+
+def unranked(traces: Traces) -> str:
+    """One sentence where some grid was too narrow for a comparison; else nothing."""
+    untuned = [label for label, trace in traces.items() if at_edge(trace)]
+    if not untuned:
+        return ""
+    return (
+        f"No ranking: the best rate of {', '.join(untuned)} is at the edge of the grid, so that a "
+        "better one may lie beyond."
+    )
 
 
 def at_edge(trace: Mapping[str, np.ndarray]) -> bool:

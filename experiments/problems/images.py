@@ -146,17 +146,22 @@ def load_mnist(directory: str | os.PathLike[str] | None = None) -> Dataset:
 
 
 def _read(directory: Path, name: str) -> NDArray[Any]:
-    """One IDX file of a directory, gzipped or not."""
-    path = directory / name
-    if not path.exists():
-        path = directory / f"{name}.gz"
+    """One IDX file of a directory."""
+    path = directory
     try:
-        return _decode(path.read_bytes(), name)
-    except FileNotFoundError:
-        problem = f"is missing, as is {name} without .gz"
+        for file in _names(name):
+            path = directory / file
+            if path.is_file():
+                return _decode(path.read_bytes(), name)
+        problem = f"{directory} has no file {' or '.join(_names(name))}"
     except (OSError, ValueError) as error:
-        problem = f"cannot be used, since {error}"
-    raise DataError(f"{path} {problem}: pass the directory of the four MNIST files, or 'digits'.")
+        problem = f"{path} cannot be used, since {error}"
+    raise DataError(f"{problem}: pass the directory of the four MNIST files, or 'digits'.")
+
+
+def _names(name: str) -> list[str]:
+    """What a file may be called: some archives unpack it with a dot in its name."""
+    return [f"{stem}{end}" for stem in (name, name.replace("-idx", ".idx")) for end in ("", ".gz")]
 
 
 def _fetch(name: str) -> NDArray[Any]:

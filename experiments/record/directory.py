@@ -17,10 +17,11 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.checkpoint import atomic_write, read_arrays
+from minigrad.checkpoint import atomic_write, load, read_arrays
 
 MANIFEST = "manifest.json"
 KEYS = {"experiment", "status", "settings"}  # of every manifest
+DIGEST = "manifest_sha256"  # in it, of all else in it
 TRACES = "traces.npz"
 PARTIAL = ".partial"
 
@@ -46,7 +47,8 @@ class RunDirectory:
             raise RunDirectoryError(
                 f"{whole} exists; give another --out, or --force to replace it."
             )
-        if partial.exists():
+        # One that was killed before it had a manifest holds nothing, and cannot be resumed
+        if partial.exists() and any(path.suffix != ".tmp" for path in partial.iterdir()):
             raise RunDirectoryError(
                 f"{partial} is an unfinished run; `resume {partial}` continues it, "
                 "--force starts anew."
@@ -69,7 +71,7 @@ class RunDirectory:
             )
         except OSError as error:
             if directory._lock_fd is not None:  # else it may be another process's
-                shutil.rmtree(directory.path, ignore_errors=True)
+                directory.discard()
             raise RunDirectoryError(
                 f"--out {out} cannot be used ({error.strerror}); name a directory with room that "
                 "you may write to."
@@ -96,14 +98,21 @@ class RunDirectory:
             os.close(self._lock_fd)
             self._lock_fd = None
 
+    def discard(self) -> None:
+        """Remove the directory, which must be locked, as far as that is possible."""
+        shutil.rmtree(self.path, ignore_errors=True)
+        self.unlock()
+
     @property
     def manifest(self) -> dict[str, Any]:
         """What is known of the run; raises RunDirectoryError where the directory holds none."""
         try:
-            manifest: dict[str, Any] = json.loads((self.path / MANIFEST).read_text("utf-8"))
+            manifest = json.loads((self.path / MANIFEST).read_text("utf-8"))
             if not isinstance(manifest, dict) or not KEYS <= manifest.keys():
                 raise ValueError(f"it lacks some of {', '.join(sorted(KEYS))}")
-        except (OSError, ValueError) as error:
+            if manifest.pop(DIGEST, None) != _digest(manifest):
+                raise ValueError(f"its {DIGEST} is another: it is damaged, or was edited")
+        except (OSError, ValueError, RecursionError) as error:
             raise RunDirectoryError(
                 f"{self.path} is not a run, since its {MANIFEST} cannot be read ({error}); name a "
                 "directory that `run` made."
@@ -113,8 +122,9 @@ class RunDirectory:
     def write_manifest(self, **facts: Any) -> None:
         """Add facts to the manifest, whole or not at all."""
         known = self.manifest if (self.path / MANIFEST).exists() else {}
+        known |= facts
         with atomic_write(self.path / MANIFEST) as file:
-            file.write(json.dumps(known | facts, indent=2).encode() + b"\n")
+            file.write(json.dumps({**known, DIGEST: _digest(known)}, indent=2).encode() + b"\n")
 
     def checkpoint_path(self, label: str) -> Path:
         """Where a trial that is not done keeps what continuing needs."""
@@ -126,16 +136,20 @@ class RunDirectory:
 
     def gather(self, labels: list[str]) -> Traces:
         """Join the traces of all trials into traces.npz, and return them."""
-        traces = {label: read_arrays(self.traces_path(label)) for label in labels}
+        traces = {label: load(self.traces_path(label))["traces"] for label in labels}
         joined = {f"{label}/{name}": a for label, t in traces.items() for name, a in t.items()}
         with atomic_write(self.path / TRACES) as file:
             np.savez_compressed(file, **joined)
+        self.write_checksums()
         return traces
 
     def traces(self) -> Traces:
         """The traces of a whole run, by label and name."""
         traces: dict[str, dict[str, np.ndarray]] = {}
+        known = self.manifest.get("sha256", {}).get(TRACES)
         try:
+            if _sha256(self.path / TRACES) != known:
+                raise ValueError("its SHA-256 is not the one in the manifest")
             for key, array in read_arrays(self.path / TRACES).items():
                 label, name = key.split("/")
                 traces.setdefault(label, {})[name] = array
@@ -150,11 +164,7 @@ class RunDirectory:
         """Write the SHA-256 of every other file into the manifest."""
         files = sorted(filter(Path.is_file, self.path.iterdir()))
         self.write_manifest(
-            sha256={
-                path.name: hashlib.sha256(path.read_bytes()).hexdigest()
-                for path in files
-                if path.name != MANIFEST
-            }
+            sha256={path.name: _sha256(path) for path in files if path.name != MANIFEST}
         )
 
     def finish(self) -> None:
@@ -168,3 +178,12 @@ class RunDirectory:
         if whole.exists():
             shutil.rmtree(whole)
         self.path = self.path.rename(whole)
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _digest(manifest: Mapping[str, Any]) -> str:
+    """The SHA-256 of a manifest, however it is laid out."""
+    return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()

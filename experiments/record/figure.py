@@ -4,12 +4,16 @@ What is drawn through a Panel is also a row of the CSV file, so that the two can
 """
 
 import csv
+import io
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from minigrad.checkpoint import atomic_write
 
 # Okabe and Ito's colours, which colour-blind readers can tell apart; one style for each label
 STYLES = {
@@ -24,6 +28,15 @@ STYLES = {
     "AMSGradOptax": ("#E69F00", "-."),
     "LeakyAMSGrad": ("#000000", "-."),
 }
+
+
+@contextmanager
+def own_style() -> Iterator[None]:
+    """Inside, matplotlib draws as it comes, whatever the user's matplotlibrc says."""
+    import matplotlib.style  # not at import: only the drawing process needs it
+
+    with matplotlib.style.context(["default", {"svg.hashsalt": "minigrad"}]):
+        yield
 
 
 class Panel:
@@ -82,14 +95,20 @@ class Sheet:
         note: str = "",
         size: tuple[float, float] = (4.6, 3.4),
     ):
-        from matplotlib.figure import Figure  # not at import: only the drawing process needs it
+        from matplotlib.figure import Figure
 
         width, height = size[0] * columns, size[1] * rows + 0.6
         self.figure = Figure(figsize=(width, height), layout="constrained", dpi=150)
-        lines = [line for text in (title, note) for line in textwrap.wrap(text, int(12 * width))]
-        self.figure.suptitle("\n".join(lines), fontsize=11)
+        self.heading: list[str] = []
+        self.remark(title)
+        self.remark(note)
         self.grid = self.figure.add_gridspec(rows, columns)
         self.rows: list[list[Any]] = []
+
+    def remark(self, text: str) -> None:
+        """Add a paragraph to the heading."""
+        self.heading += textwrap.wrap(text, int(12 * self.figure.get_figwidth()))
+        self.figure.suptitle("\n".join(self.heading), fontsize=11)
 
     def panel(self, row: int, column: int, title: str, x: str, y: str) -> Panel:
         """The axes at that place."""
@@ -103,16 +122,17 @@ class Sheet:
         )
 
     def save(self, directory: Path) -> list[Path]:
-        """Write figure.png, figure.svg and figure.csv, the same bytes each time."""
-        import matplotlib
-
+        """Write figure.png, .svg and .csv, each whole; in `own_style` the same bytes each time."""
         png, svg, table = (directory / f"figure.{end}" for end in ("png", "svg", "csv"))
-        with matplotlib.rc_context({"svg.hashsalt": "minigrad"}):
-            self.figure.savefig(png, metadata={"Software": None})
-            self.figure.set_layout_engine("none")  # it has done its work, and is slow
-            self.figure.savefig(svg, metadata={"Date": None})
-        with open(table, "w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow(["panel", "series", "x", "y", "low", "high"])
-            writer.writerows(self.rows)
+        with atomic_write(png) as file:
+            self.figure.savefig(file, format="png", metadata={"Software": None})
+        self.figure.set_layout_engine("none")  # it has done its work, and is slow
+        with atomic_write(svg) as file:
+            self.figure.savefig(file, format="svg", metadata={"Date": None})
+        text = io.StringIO(newline="")
+        writer = csv.writer(text)
+        writer.writerow(["panel", "series", "x", "y", "low", "high"])
+        writer.writerows(self.rows)
+        with atomic_write(table) as file:
+            file.write(text.getvalue().encode())
         return [png, svg, table]

@@ -1,7 +1,7 @@
 """The settings of an experiment, and how changes to them are checked."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from types import UnionType
 from typing import Any, Self, get_args, get_origin
 
@@ -14,12 +14,19 @@ LARGEST = 10**12  # no run could take more steps, or hold more of anything
 class Settings:
     """Base of an experiment's settings: what `--set KEY=VALUE` may change."""
 
+    quick: bool = field(default=False, repr=False)  # whether they began as those of --quick
+
     def __post_init__(self) -> None:
         for f in fields(self):
             value, least = getattr(self, f.name), 0 if f.name == "seed" else 1
             if type(value) is int and not least <= value <= LARGEST:
                 size = "small" if value < least else "large"
                 raise ValueError(f"{f.name}={value} is too {size}; give {least} to {LARGEST:,}.")
+
+    @property
+    def may_download(self) -> bool:
+        """Whether what these settings need may have to be downloaded first."""
+        return False
 
     def changed(self, changes: Mapping[str, Any]) -> Self:
         """A copy with other values; raises ValueError for unknown names and for wrong types."""

@@ -150,6 +150,88 @@ def test_the_file_is_on_the_disk_before_it_takes_its_name(
     assert calls == [("fsync", 5), ("replace", 5)] and list(path.parent.iterdir()) == [path]
 
 
+def test_a_link_is_followed_and_stays(path: Path) -> None:
+    real, link = path.with_name("epoch-1.npz"), path.with_name("latest.npz")
+    link.symlink_to(real.name)
+    save(link, part={"x": 1})  # to a file that there was not yet
+    assert link.is_symlink() and load(real) == {"part": {"x": 1}}
+    again = path.with_name("again.npz")
+    again.symlink_to(link)
+    save(again, part={"x": 2})
+    assert again.is_symlink() and link.is_symlink() and load(real) == {"part": {"x": 2}}
+    assert sorted(os.listdir(path.parent)) == ["again.npz", "epoch-1.npz", "latest.npz"]
+
+
+def test_a_link_into_another_folder_is_replaced_there(path: Path) -> None:
+    elsewhere = path.parent / "elsewhere"
+    elsewhere.mkdir()
+    path.symlink_to(elsewhere / "run.npz")
+    save(path, part={"x": 1})
+    assert os.listdir(elsewhere) == ["run.npz"] and os.listdir(path.parent) != []
+    loop = path.parent / "loop"
+    loop.symlink_to(loop)
+    with pytest.raises(OSError, match="loop"):
+        save(loop, part={"x": 1})
+    assert loop.is_symlink()
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o644, 0o660])
+def test_a_file_keeps_its_mode_and_a_new_one_gets_the_usual(path: Path, mode: int) -> None:
+    usual = path.with_name("usual")
+    usual.write_bytes(b"")
+    save(path, part={"x": 1})
+    assert path.stat().st_mode == usual.stat().st_mode
+    path.chmod(mode)
+    save(path, part={"x": 2})
+    assert path.stat().st_mode & 0o777 == mode and load(path) == {"part": {"x": 2}}
+
+
+def test_a_file_that_may_not_be_written_to_is_not_replaced(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save(path, part={"x": 1})
+    path.chmod(0o400)
+    access = os.access
+    monkeypatch.setattr(  # of root, no mode asks anything
+        os, "access", lambda p, how: access(p, how) and not (how == os.W_OK and Path(p) == path)
+    )
+    with pytest.raises(PermissionError, match=r"change its mode, or name another: .*run\.npz"):
+        save(path, part={"x": 2})
+    assert load(path) == {"part": {"x": 1}} and os.listdir(path.parent) == ["run.npz"]
+
+
+def test_what_is_no_file_is_not_replaced(path: Path) -> None:
+    os.mkfifo(path)
+    with pytest.raises(ValueError, match=r"run\.npz is a directory or a device; give the name"):
+        save(path, part={"x": 1})
+    assert path.is_fifo()
+    for name in (path.parent, "/dev/null", "/", ""):
+        with pytest.raises(ValueError, match="is a directory or a device"):
+            save(name, part={"x": 1})
+    assert not Path("/dev/null").is_file()
+
+
+def test_a_folder_that_is_missing_is_named(path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"no such directory; make it first: '.*/nowhere'"):
+        save(path.parent / "nowhere" / "run.npz", part={"x": 1})
+
+
+@pytest.mark.parametrize("name", ["x" * 251 + ".npz", "\u00e9" * 125 + ".npz"])
+def test_a_name_may_be_as_long_as_names_may_be(path: Path, name: str) -> None:
+    save(path.with_name(name), part={"x": 1})
+    assert os.listdir(path.parent) == [name]
+
+
+def test_an_error_about_damage_is_one_line(path: Path) -> None:
+    path.write_bytes(zipped(**{"x.npy": npy(np.ones(3)).replace(b" " * 20, b"\n" * 20)}))
+    long = b"\x93NUMPY\x02\x00" + (200_000).to_bytes(4, "little") + b"{" + b" " * 199_999
+    for content in (path.read_bytes(), zipped(**{"header.json.npy": long}), b"", b"PK\3\4"):
+        path.write_bytes(content)
+        with pytest.raises(CheckpointError) as raised:
+            load(path)
+        assert len(str(raised.value).splitlines()) == 1 and str(raised.value).endswith("anew.")
+
+
 def test_saves_to_one_path_do_not_meet(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     replace, half_way, other = os.replace, threading.Event(), threading.Event()
 

@@ -1,7 +1,11 @@
 """python -m minigrad doctor, and python -m experiments doctor, on machines that lack things."""
 
+import re
+import shlex
+import shutil
 import subprocess
 import sys
+import tomllib
 from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,7 +15,8 @@ import pytest
 
 from experiments import cli
 from experiments.problems import images
-from minigrad import __main__, backend, doctor
+from minigrad import __main__, backend, doctor, errors
+from minigrad.errors import install
 
 ROOT = Path(__file__).parents[2]
 SMI = "driver_version, name, memory.total [MiB], compute_cap\n580.1, NVIDIA Z9, 81559 MiB, 9.0\n"
@@ -66,8 +71,8 @@ def device(monkeypatch):
     return cupy
 
 
-def report(capsys, status=0):
-    assert __main__.main(["doctor"]) == status
+def report(capsys, status=0, options=()):
+    assert __main__.main(["doctor", *options]) == status
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= 100
     rows, what = {}, ""
@@ -97,8 +102,7 @@ def test_numba_is_told_or_how_to_get_it(capsys, monkeypatch):
     monkeypatch.setattr(doctor, "version", lambda name: "0.99")
     assert report(capsys)["numba"] == "0.99"
     monkeypatch.setattr(doctor, "version", missing)
-    cure = "To step faster, pip install 'minigrad-optim[numba]'."
-    assert report(capsys)["numba"] == f"not installed -> {cure}"
+    assert report(capsys)["numba"] == f"not installed -> To step faster, {install('numba')}."
 
 
 def test_what_the_environment_sets_is_named(capsys, monkeypatch):
@@ -162,7 +166,7 @@ def test_a_cupy_that_cannot_be_imported_is_reported(error, capsys, monkeypatch, 
     installed(monkeypatch, "cupy-cuda0x")
     said = report(capsys)["device"]
     assert "Failed to import CuPy. x = libnvrtc" in said and "==" not in said
-    assert "-> pip uninstall cupy-cuda0x, then pip install 'minigrad-optim[cuda12]'" in said
+    assert f"-> pip uninstall cupy-cuda0x, then {install('cuda12')}, or [cuda13] with a" in said
 
 
 def test_a_runtime_that_fails_is_reported(capsys, device):
@@ -194,6 +198,85 @@ def test_a_driver_that_fails_is_reported(said, found, capsys, monkeypatch):
     driver_says(monkeypatch, said)
     row = report(capsys)["NVIDIA driver"]
     assert row.startswith(found) and "-> " in row
+
+
+@pytest.mark.parametrize(
+    "extra, driver, status",
+    [
+        ("cuda12", "524.9", 1),
+        ("cuda12", "525.60.13", 0),
+        ("cuda12", "580.1", 0),
+        ("cuda13", "579.99", 1),
+        ("cuda13", "580.1", 0),
+        ("cuda13", "[N/A]", 0),
+    ],
+)
+def test_the_driver_must_do_for_the_extra(extra, driver, status, capsys, monkeypatch):
+    said = subprocess.CompletedProcess((), 0, SMI.replace("580.1", driver), "")
+    driver_says(monkeypatch, said)
+    found = report(capsys, status, ["--extra", extra])
+    assert set(found) == {"NVIDIA driver"}
+    assert (f"-> Install a driver from {doctor.DRIVERS[extra]} on." in found["NVIDIA driver"]) == (
+        status == 1
+    )
+
+
+@pytest.mark.parametrize("printed", ["No devices were found\n", ""])
+def test_without_a_device_no_extra_will_do(printed, capsys, monkeypatch):
+    assert report(capsys, 1, ["--extra", "cuda12"])["NVIDIA driver"].startswith("none")
+    driver_says(monkeypatch, subprocess.CompletedProcess((), 0, printed, ""))
+    assert "-> Install the driver anew" in report(capsys, 1, ["--extra", "cuda12"])["NVIDIA driver"]
+
+
+def test_an_extra_that_there_is_not_is_refused(capsys):
+    with pytest.raises(SystemExit, match="2"):
+        __main__.main(["doctor", "--extra", "cuda11"])
+    assert "invalid choice: 'cuda11'" in capsys.readouterr().err
+
+
+def test_the_extras_for_cupy_are_those_of_the_project():
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
+        "optional-dependencies"
+    ]
+    assert set(doctor.DRIVERS) == {name for name in extras if re.fullmatch(r"cuda\d+", name)}
+
+
+def test_the_backend_that_is_asked_for_must_work(capsys, device, monkeypatch):
+    report(capsys, 0, ["--backend", "cupy"])
+    assert cli.main(["doctor", "--backend", "cupy"]) == 0
+    capsys.readouterr()
+    installed(monkeypatch)
+    report(capsys, 1, ["--backend", "cupy"])
+    assert cli.main(["doctor", "--backend", "cupy"]) == 1
+    capsys.readouterr()
+    report(capsys, 0)
+    report(capsys, 0, ["--backend", "numpy"])
+    monkeypatch.setattr(doctor, "_version", lambda name: doctor.MISSING)
+    report(capsys, 1, ["--backend", "numba"])
+
+
+def test_a_backend_of_another_library_s_name_is_refused_with_ours(capsys):
+    with pytest.raises(SystemExit, match="2"):
+        __main__.main(["doctor", "--backend", "cuda"])
+    assert "backend 'cuda' is unknown; did you mean 'cupy'?" in capsys.readouterr().err
+    assert cli.main(["doctor", "--backend", "gpu"]) == 2
+    assert "did you mean 'cupy'?" in capsys.readouterr().err
+
+
+def test_cures_are_for_the_clone_or_else_for_the_package(monkeypatch, tmp_path):
+    assert install("cuda12") == f"pip install -e {shlex.quote(f'{ROOT}[cuda12]')}"
+    monkeypatch.setattr(errors, "__file__", str(tmp_path / "minigrad" / "errors.py"))
+    assert install("cuda12") == "pip install 'minigrad-optim[cuda12]'"
+    (tmp_path / "pyproject.toml").write_text('name = "another"\n')
+    assert install("cuda12") == "pip install 'minigrad-optim[cuda12]'"
+
+
+@pytest.mark.skipif(not shutil.which("make"), reason="needs make")
+def test_make_asks_for_a_driver_before_it_installs_what_needs_one(tmp_path):
+    command = ["make", "--dry-run", "gpu", f"VENV={tmp_path}/venv", "CUDA=cuda13"]
+    steps = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    asked, big = steps.index("doctor --extra cuda13"), steps.index(".[test,cuda13]")
+    assert steps.index(".[test]") < asked < big < steps.index("doctor --backend cupy")
 
 
 def test_a_numpy_that_is_wrong_fails(capsys, monkeypatch):
@@ -229,7 +312,7 @@ def places(capsys):
 def test_the_doctor_of_the_experiments_says_where_data_are(capsys, monkeypatch, tmp_path):
     monkeypatch.setattr(images, "_cache", lambda: tmp_path)
     _, found, rest = places(capsys)
-    assert found and "is missing" in rest and "downloads MNIST" in rest
+    assert found and "has no file" in rest and "downloads MNIST" in rest
     assert "1497 + 300 images of digits in the project" in rest
 
 

@@ -183,9 +183,12 @@ def test_a_missing_file_or_directory_is_an_error(
     monkeypatch.chdir(tmp_path)
     del files[TEST_Y]
     write(tmp_path, files)
-    name = TEST_Y if source == "." else f"nowhere.{TRAIN_X}"
-    with pytest.raises(DataError, match=f"^{name}.gz is missing, as is .*: pass .*or 'digits'"):
+    name = TEST_Y if source == "." else TRAIN_X
+    with pytest.raises(DataError) as raised:
         load(source)
+    said = str(raised.value)
+    assert said.startswith(f"{source} has no file {name} or {name}.gz or ")
+    assert said.endswith(": pass the directory of the four MNIST files, or 'digits'.")
 
 
 BROKEN = r"its gzip stream is broken \(.+\)"
@@ -216,11 +219,36 @@ def test_a_damaged_file_is_an_error(
         load(str(tmp_path))
 
 
-def test_a_file_that_cannot_be_opened_is_an_error(files: Files, tmp_path: Path) -> None:
-    del files[TEST_X]
+def test_a_file_that_cannot_be_read_is_an_error(
+    files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write(tmp_path, files)
-    (tmp_path / TEST_X).mkdir()
+    read = Path.read_bytes
+
+    def fails(path: Path) -> bytes:
+        if path.name == TEST_X:
+            raise OSError(5, "Input/output error")
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", fails)
     with pytest.raises(DataError, match=f"{TEST_X} cannot be used, since .*: pass the dir"):
+        load(str(tmp_path))
+
+
+@pytest.mark.parametrize("gzipped", [False, True])
+def test_names_with_dots_are_found_beside_folders_of_the_usual_names(
+    gzipped: bool, files: Files, tmp_path: Path
+) -> None:
+    for name, content in files.items():
+        dotted = name.replace("-idx", ".idx")
+        write(tmp_path, {f"{dotted}.gz": gzip.compress(content)} if gzipped else {dotted: content})
+        (tmp_path / name).mkdir()
+    assert_small(load(str(tmp_path)))
+    del files[TEST_Y]
+    (tmp_path / f"{TEST_Y.replace('-idx', '.idx')}{'.gz' * gzipped}").unlink()
+    with pytest.raises(
+        DataError, match=f"has no file {TEST_Y} or .* or t10k-labels.idx1-ubyte.gz: "
+    ):
         load(str(tmp_path))
 
 
@@ -242,7 +270,7 @@ def test_the_environment_means_what_the_option_means(
     assert_small(load(None))
     assert load("digits").name == "digits"
     (tmp_path / TRAIN_X).unlink()
-    with pytest.raises(DataError, match="is missing"):
+    with pytest.raises(DataError, match="has no file"):
         load(None)
     monkeypatch.setenv("MINIGRAD_DATA", "digits")
     assert (load(None).name, load(None).note) == ("digits", "")
@@ -263,7 +291,7 @@ def test_what_was_loaded_can_be_loaded_again(
 
 
 def test_importing_does_not_import_pooch() -> None:
-    code = "import sys, experiments.problems.images; sys.exit('pooch' in sys.modules)"
+    code = "import sys, experiments.data; sys.exit('pooch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
 
 

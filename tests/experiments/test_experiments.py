@@ -13,15 +13,18 @@ import sys
 import time
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from graphlib import TopologicalSorter
 from pathlib import Path
 
+import matplotlib
 import numpy as np
 import pytest
 
 import minigrad
 from experiments import runner
 from experiments.cli import main
+from experiments.paper import classification
 from experiments.problems.images import DataError
 from experiments.record.directory import RunDirectory, RunDirectoryError
 from experiments.record.figure import Sheet
@@ -112,6 +115,64 @@ def test_plot_draws_the_same_bytes_again_and_computes_nothing(quick):
         assert {path.name: path.read_bytes() for path in (out / name).iterdir()} == before
 
 
+def test_the_users_style_of_figures_changes_nothing(quick):
+    out, _ = quick
+    before = {path.name: path.read_bytes() for path in (out / "theorem-1").iterdir()}
+    theirs = {
+        "figure.facecolor": "black",
+        "savefig.bbox": "tight",
+        "text.usetex": True,
+        "font.family": "serif",
+        "lines.linewidth": 9,
+        "svg.fonttype": "none",
+    }
+    with matplotlib.rc_context(theirs):
+        assert main(["plot", str(out / "theorem-1")]) == 0
+        assert matplotlib.rcParams["lines.linewidth"] == 9
+    assert {path.name: path.read_bytes() for path in (out / "theorem-1").iterdir()} == before
+
+
+def test_a_quick_run_says_what_was_cut(quick):
+    out, printed = quick
+    for name, experiment in EXPERIMENTS.items():
+        manifest = RunDirectory(out / name).manifest
+        assert manifest["settings"]["quick"] == bool(experiment.quick)
+        drawn = (out / name / "figure.svg").read_text("utf-8")
+        said = printed.split(f"\n{name}: ")[1].split("figure: ")[0]
+        assert ("A quick run (" in said) == ("A quick run (" in drawn) == bool(experiment.quick)
+        for key in experiment.quick:
+            assert f"{key}={manifest['settings'][key]}" in said
+
+
+def test_a_setting_that_was_cut_may_be_given(tmp_path):
+    gamma = EXPERIMENTS["gamma"]
+    settings = gamma.configured({"steps": 77}, quick=True)
+    assert "(steps=77)" in gamma.caveat(settings) and not gamma.caveat(gamma.settings)
+
+
+def test_optimizers_whose_best_rate_is_at_the_edge_are_not_ranked(quick):
+    out, printed = quick
+    for name in ("logistic", "mlp"):
+        said = printed.split(f"\n{name}: ")[1].split("figure: ")[0]
+        drawn = " ".join((out / name / "figure.svg").read_text("utf-8").split())
+        edges = [
+            label
+            for label, trace in RunDirectory(out / name).traces().items()
+            if trace["best_rate"] in trace["rates"][[0, -1]]
+        ]
+        sentence = f"No ranking: the best rate of {', '.join(edges)} is at the edge of the grid"
+        assert edges and sentence in said and "No ranking" in drawn
+
+
+def test_an_inner_best_rate_is_ranked():
+    trace = {"rates": np.array([0.1, 0.3, 1.0]), "best_rate": np.array(0.3)}
+    assert classification.unranked({"SGD": trace}) == ""
+    edge = {**trace, "best_rate": np.array(1.0)}
+    assert classification.unranked({"SGD": trace, "Adam": edge}).startswith(
+        "No ranking: the best rate of Adam is at the edge"
+    )
+
+
 def test_the_worker_count_changes_nothing(quick, tmp_path):
     out, _ = quick
     names = ["theorem-1", "mlp"]
@@ -153,7 +214,7 @@ def test_an_interrupted_run_resumes_to_the_same_numbers(
     first, *_ = experiment.trials(settings)
     monkeypatch.setattr(runner, "_stop", StopAt(1 + pieces))
     with pytest.raises(runner.Interrupted):
-        runner._advance_to_end(name, settings, first, directory.path)
+        runner._advance_to_end(name, settings, first, directory.path, "numpy")
     assert directory.checkpoint_path(first).exists()
     directory.unlock()
 
@@ -174,10 +235,11 @@ def test_the_seconds_of_a_run_are_those_of_all_its_parts(tmp_path, monkeypatch):
     run = runner.Run(experiment, settings, directory)
     with directory.traces_path("PaperAdam").open("wb") as file:
         np.savez(file, t=np.arange(3))  # done before
-    assert runner._advance_to_end("theorem-1", settings, "PaperAdam", directory.path) == 0
+    advance = partial(runner._advance_to_end, "theorem-1", settings)
+    assert advance("PaperAdam", directory.path, "numpy") == 0
     monkeypatch.setattr(runner, "_stop", StopAt(2))
     with pytest.raises(runner.Interrupted):
-        runner._advance_to_end("theorem-1", settings, "AMSGrad", directory.path)
+        advance("AMSGrad", directory.path, "numpy")
     checkpoint = directory.checkpoint_path("AMSGrad")
     kept = minigrad.load(checkpoint)
     minigrad.save(checkpoint, trial=kept["trial"], seconds=kept["seconds"] + 100)
@@ -445,6 +507,20 @@ def test_a_place_that_cannot_be_written_to_is_named_and_left_clean(tmp_path, cap
     assert not list((tmp_path / "full").iterdir())
 
 
+def test_a_manifest_that_was_changed_is_refused(tmp_path, capsys):
+    theorem_1 = EXPERIMENTS["theorem-1"]
+    directory = RunDirectory.create(tmp_path, theorem_1.name, theorem_1.configured({"steps": 300}))
+    directory.unlock()
+    path = directory.path / "manifest.json"
+    text = path.read_text("utf-8")
+    path.write_text(" ".join(text.split()), "utf-8")  # laid out in another way, it is the same
+    before = RunDirectory(directory.path).manifest
+    assert before["settings"]["steps"] == 300
+    path.write_text(text.replace('"steps": 300', '"steps": 301'), "utf-8")
+    assert main(["resume", str(directory.path)]) == 2
+    assert "damaged, or was edited" in capsys.readouterr().err
+
+
 def test_a_manifest_without_what_every_run_has_is_refused(tmp_path, capsys):
     for text in ("{}", "[]", "7", "{"):
         (tmp_path / "manifest.json").write_text(text)
@@ -476,7 +552,7 @@ def test_list_names_every_experiment_and_its_settings(capsys):
 
 STOREYS = (
     ("problems", "record"),
-    ("loops",),
+    ("data", "loops"),
     ("experiment",),
     ("paper",),
     ("registry",),
