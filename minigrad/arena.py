@@ -21,6 +21,7 @@ class Arena:
         self.size = sum(t.size for t in tensors)
         self.data = xp.zeros(self.size, tensors[0].dtype)
         self.grad = xp.zeros(self.size, tensors[0].dtype)
+        self.held_back: dict[Tensor, Array] = {}  # what to train on, where others are shown
         start = 0
         for t in tensors:
             data, grad = (
@@ -81,6 +82,7 @@ class Parameters:
         self.spans = tuple(spans)
         self.size = sum(t.size for t in self.tensors)
         self.dtype = self.tensors[0].dtype
+        self._undone = 0  # changes of versions that left the values as they were
 
     @classmethod
     def of(cls, params: "Parameters | Iterable[Tensor]") -> "Parameters":
@@ -170,13 +172,41 @@ class Parameters:
 
     @contextmanager
     def holding(self, values: Array) -> Iterator[None]:
-        """Inside, the parameters are the flat `values`; afterwards what they were, bit for bit."""
-        before = self.gathered()
-        self.scatter(values)
+        """Inside, the parameters are the flat `values`; afterwards what they were, bit for bit,
+        also where they were set inside."""
+        before, changes = self.gathered(), self.changes
+        outermost, stop = [], 0
         try:
+            for t in self.tensors:
+                start, stop = stop, stop + t.size
+                if t not in t._span[0].held_back:
+                    outermost.append(t)
+                    t._span[0].held_back[t] = before[start:stop]
+            self.scatter(values)
             yield
         finally:
             self.scatter(before)
+            for t in outermost:
+                del t._span[0].held_back[t]
+            self._undone += self.changes - changes
+
+    @property
+    def are_shown(self) -> bool:
+        """Whether some of them are shown by `holding`, and not the values to train on."""
+        for span in self.spans:
+            if span.arena.held_back:
+                return any(t in t._span[0].held_back for t in self.tensors)
+        return False
+
+    def to_train(self) -> Array:
+        """A copy of the values to train on, flat, also inside `holding`."""
+        each = [t._span[0].held_back.get(t, t._data) for t in self.tensors]
+        return xp.concatenate([values.ravel() for values in each])
+
+    @property
+    def changes(self) -> int:
+        """A number that grows whenever values are set, but for what `holding` has undone."""
+        return sum(t._version for t in self.tensors) - self._undone
 
     def mark_changed(self) -> None:
         """Make `backward` refuse the graphs that were recorded with the values from before."""

@@ -14,6 +14,7 @@ import numpy as np
 
 from minigrad.arena import Parameters
 from minigrad.backend import Array, to_host, xp
+from optim.engine.settings import fixed_copy
 
 __all__ = ["Box", "L1Ball", "L2Ball", "NonNegative", "Projection", "Simplex"]
 
@@ -60,6 +61,8 @@ class Box(Projection):
                 )
         if not np.all(to_host(self.lo) <= to_host(self.hi)):
             raise ValueError(f"Box({self.lo}, {self.hi}) is empty; lo must not exceed hi.")
+        for name in ("lo", "hi"):
+            object.__setattr__(self, name, fixed_copy(getattr(self, name)))
 
     def numbers(self) -> dict[str, Any]:
         """The ends, as the kernel takes them."""

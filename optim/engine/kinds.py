@@ -72,7 +72,7 @@ class Kind:
                 error = ValueError if isinstance(setting, Real) else TypeError
                 raise error(f"{what}={shown!r} is not {positive}; give one.")
         elif not self.schedule and not isinstance(setting, Real):
-            raise TypeError(f"{what}={shown!r}: {what} is one number.")
+            raise TypeError(f"{what}={shown!r}: {what} is one number; give one.")
 
 
 if TYPE_CHECKING:  # to a type checker they are what may be given
@@ -112,6 +112,8 @@ MEANINGS = {  # of names that mean the same wherever they stand
     "end": "last value",
     "steps": "steps to the end",
     "schedule": "what follows",
+    "schedules": "what follow one another",
+    "milestones": "steps before each change",
     "norm": "largest Euclidean norm",
     "decay": "how much of the average stays each update",
     "inner": "the optimizer that is wrapped",
@@ -128,13 +130,15 @@ def but(**changes: Any) -> dict[str, Any]:
 ONE_NUMBER = but(array=False)  # or a schedule of numbers
 READ_BY_UPDATE = but(array=False, elsewhere=True)
 READ_BY_START = but(fixed=True)
+FROM_0 = but(low=0)
+MAY_CHANGE = but(schedule=True)  # a schedule too
 
 
 def kind_of(annotation: Any) -> Kind | tuple[Kind, ...]:
     """The kind of a field, or that of each part of a tuple."""
     changes = getattr(annotation, "__metadata__", ())
     form = annotation.__origin__ if changes else annotation
-    if get_origin(form) is tuple:
+    if get_origin(form) is tuple and ... not in get_args(form):
         return tuple(_changed(part, changes) for part in get_args(form))
     return _changed(form, changes)
 

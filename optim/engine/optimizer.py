@@ -19,7 +19,7 @@ from optim.engine.floating import quietly, raising
 from optim.engine.gradients import all_finite, check_frozen, largest_gradient, squares_finite
 from optim.engine.passes import FlatPass
 from optim.engine.rule import Rule
-from optim.engine.saving import Saved, check_shapes
+from optim.engine.saving import SavedRule
 from optim.engine.settings import Places
 from optim.engine.state import State
 from optim.engine.stepping import Closure
@@ -35,12 +35,13 @@ def inplace(function: Callable[..., Any]) -> Callable[..., Any]:
     return staticmethod(function)
 
 
-class Optimizer(Rule, Saved):
+class Optimizer(Rule, SavedRule):
     """Base of the rules: updates `params`, an iterable of Tensors, from their gradients.
 
     A hyperparameter is a number, a schedule (a callable of the step t = 1, 2, ...), or an array
-    with one value per coordinate, which is copied; it stays an attribute that may be set between
-    steps. A rule that is `eager` calls its kernels instead of what was traced of them.
+    with one value per coordinate, which is copied; it stays an attribute that may be set, and an
+    array that may be written to, between steps. A rule that is `eager` calls its kernels instead of
+    what was traced of them.
     """
 
     due: ClassVar[bool] = True  # see Stepping
@@ -63,6 +64,7 @@ class Optimizer(Rule, Saved):
         )
         self._sums = Sums(self._state, owned)
         self._measured: FlatPass | None = None
+        self._to_train: Array | None = None  # weights that a state brought, until the next step
         self._passes = build(self)
         self._claim = owned.claim(type(self).__name__)
 
@@ -72,7 +74,13 @@ class Optimizer(Rule, Saved):
 
     @property
     def state(self) -> dict[str, Array]:
-        """The live arrays and numbers of the state, by name."""
+        """The live arrays and numbers of the state, by name.
+
+        Until the first step they begin with the parameters as they are then, also where these were
+        loaded or assigned to after the optimizer was built; what is written to `p.data[...]` goes
+        unnoticed. From the first step on they are what the steps have made of them.
+        """
+        self._state.follow(self.start)
         return self._state.arrays
 
     @property
@@ -116,6 +124,8 @@ class Optimizer(Rule, Saved):
 
     def check_step(self) -> None:
         check_frozen(self._owned, type(self).__name__)
+        if self._state.fresh:
+            self._state.follow(self.start)
         vars(self)["_next"] = self._prepared().at(self.t + 1)
 
     def check_gradients(self) -> bool:
@@ -145,6 +155,7 @@ class Optimizer(Rule, Saved):
                 f"{self} at step {t}: {error} in {self._owned.dtype}; "
                 f"{largest_gradient(self._owned)}; lower lr, or clip the gradients."
             ) from error
+        own["_state"].fresh, own["_to_train"] = False, None
         return True
 
     def _update(self) -> None:
@@ -181,6 +192,7 @@ class Optimizer(Rule, Saved):
         """Count the steps up to t that a compiled loop has taken, the last with gradient g."""
         own = vars(self)
         own["_values"], own["t"] = self._prepared().at(t), t
+        own["_state"].fresh, own["_to_train"] = False, None
         self._owned.spans[0].grad[...] = g
         self._owned.mark_changed()
 
@@ -214,7 +226,12 @@ class Optimizer(Rule, Saved):
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
-        """Inside, the parameters are those to evaluate with; for most rules, themselves."""
+        """Inside, the parameters are those to evaluate with; for most rules, themselves.
+
+        Where they are others, step(), play() and load_state_dict() are refused inside, a state that
+        is saved there brings the weights to go on from, and what is assigned to parameters is
+        undone at the end.
+        """
         self.check_owner()
         yield
 
@@ -223,26 +240,3 @@ class Optimizer(Rule, Saved):
             f"a copy of this {type(self).__name__} would update the same parameters; build one "
             "for a copy of the model, and load this one's state_dict()."
         )
-
-    # Saving
-
-    def _live(self) -> dict[str, Array]:
-        return self._state.arrays
-
-    def _numbers(self) -> dict[str, int]:
-        return dict.fromkeys(self._state.numbers, self._owned.size)
-
-    def _set(self, name: str, value: Any) -> None:
-        if name in self._state.numbers:
-            self._state.load_number(name, np.asarray(value))
-        else:
-            super()._set(name, value)
-
-    def _rest(self) -> dict[str, Any]:
-        shapes = {name: list(tensor.shape) for name, tensor in self._owned.items()}
-        return {"shapes": shapes, "t": self.t}
-
-    def _load_rest(self, saved: dict[str, Any]) -> None:
-        check_shapes(saved["shapes"], self._owned)
-        self.t = saved["t"]
-        self._values = None  # there is no last step

@@ -1,4 +1,4 @@
-"""The rules by name."""
+"""The rules and the schedules by name."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from optim.engine.optimizer import Optimizer
 
 RULES: dict[str, type[Optimizer]] = {}  # every rule by its lower-case name
+SCHEDULES: dict[str, Any] = {}  # every class of schedules, for a saved state to name
 
 
 def register(rule: Any) -> None:

@@ -30,11 +30,11 @@ class State:
         more: bool = False,  # whether start may give names that no pass takes
     ):
         self.params, self.names = params, list(names)
+        self.fresh = True  # whether it is still what `start` gave
         self._tensors = [(xp.atleast_1d(t.data), xp.atleast_1d(t._grad)) for t in params if t.size]
-        whole = params.gathered()
         named = [name for name, t in params.items() if t.size] if per_tensor else []
-        pieces = {name: p for name, (p, _) in zip(named, self._tensors, strict=False)}
-        given = [_started(start, *one) for one in (pieces or {"all parameters": whole}).items()]
+        self._pieces = {name: p for name, (p, _) in zip(named, self._tensors, strict=False)}
+        given = self._started(start)
         if more:
             self.names = list(dict.fromkeys((*self.names, *given[0])))
         if unknown := sorted(given[0].keys() - set(self.names)):
@@ -52,13 +52,37 @@ class State:
             if name in self.numbers:
                 self.arrays[name] = np.array(float(given[0][name]))
             elif per_tensor:
-                self._lay_out(name, [one.get(name) for one in given] if pieces else [])
+                self._lay_out(name, [one.get(name) for one in given] if self._pieces else [])
             else:
                 value = given[0].get(name)
-                like = whole if value is None else value
-                self.arrays[name] = array = xp.zeros((*like.shape[:-1], params.size), params.dtype)
+                rows = () if value is None else value.shape[:-1]
+                self.arrays[name] = array = xp.zeros((*rows, params.size), params.dtype)
                 if value is not None:
                     array[...] = value
+
+    def _started(self, start: Start) -> list[dict[str, Any]]:
+        """What `start` gives of the parameters as they are, or of one tensor after the other."""
+        self._seen = self.params.changes
+        pieces = self._pieces or {"all parameters": self.params.gathered()}
+        return [_started(start, name, p) for name, p in pieces.items()]
+
+    def follow(self, start: Start) -> None:
+        """Take what `start` gives again, where it is fresh and the parameters were set since."""
+        if not self.fresh or self._seen == self.params.changes or self.params.are_shown:
+            return
+        given = self._started(start)
+        for name, value in given[0].items():
+            if name in self.numbers:
+                self.set_number(name, float(value))
+            elif name in self._views:
+                for view, one in zip(self._views[name], given, strict=False):
+                    view[...] = one[name]
+            else:
+                self.arrays[name][...] = value
+
+    def settle(self, fresh: bool) -> None:
+        """Take the state for that of the parameters as they are; a fresh one follows them still."""
+        self.fresh, self._seen = fresh, self.params.changes
 
     @property
     def shapes(self) -> list[tuple[int, ...]]:

@@ -80,12 +80,14 @@ class Stepping:
         self.mark_half_way(False)
         return loss
 
-    def check_ready(self) -> None:
-        """Raise what check_owner and check_whole raise."""
+    def check_ready(self, what: str = "step()") -> None:
+        """Raise what check_owner, check_whole, check_outside and check_weights raise."""
         for rule in self.rules:
             rule._owned.check_claim(rule._claim)
             if rule._state.begun:
                 self.check_whole()
+            rule.check_outside(what)
+            rule.check_weights()
 
     def check_whole(self) -> None:
         """Raise RuntimeError after a step, or a load, that broke off half-way."""
@@ -115,6 +117,8 @@ class Stepping:
         What does not fit changes nothing; only what is no mistake, Ctrl-C, breaks off half-way.
         """
         self.check_owner()
+        for rule in self.rules:
+            rule.check_outside("load_state_dict()")
         half_way = [rule for rule in self.rules if rule._state.begun]
         self.mark_half_way(False)
         try:

@@ -16,6 +16,7 @@ from optim.engine.floating import quietly
 from optim.engine.functions import ROUNDED_ANYHOW
 from optim.engine.gradients import check_frozen
 from optim.engine.hoist import evaluate, wide
+from optim.engine.on_disk import stateful
 from optim.engine.passes import FlatPass
 from optim.engine.program import Entry, Program, Value
 from optim.engine.settings import Places
@@ -119,7 +120,7 @@ def play(opt: Any, gradients: Any, metric: bool) -> Any:
         )
     if opt.needs_closure:
         raise TypeError(f"{type(opt).__name__} asks for a closure, so it cannot be played.")
-    opt.check_ready()
+    opt.check_ready("play()")
     check_frozen(opt._owned, type(opt).__name__)
     gradients = quietly(xp.asarray, gradients, opt._owned.dtype)
     _check_finite(opt, gradients)
@@ -128,12 +129,17 @@ def play(opt: Any, gradients: Any, metric: bool) -> Any:
     opt._owned.materialize_grads()
     if steps and size:
         values = None
-        if not opt._schedules():  # else what a schedule gives depends on what it is fed
+        if not _fed(opt):  # else what a schedule gives depends on what it was fed
             times = np.arange(opt.t + 1, opt.t + 1 + steps, dtype="float64")
             values = opt._prepared().over(times[:, None])
         if values is None or not _at_once(opt, values, gradients, played, metrics):
             _stepped(opt, gradients, played, metrics)
     return (played, metrics) if metric else played
+
+
+def _fed(opt: Any) -> bool:
+    """Whether a setting has schedules with a state."""
+    return bool(stateful(tuple(opt._own_settings().values())))
 
 
 def _check_finite(opt: Any, gradients: Array) -> None:
@@ -154,12 +160,7 @@ def _at_once(
     flat = all(isinstance(one, FlatPass) for one in opt._passes.values())
     plain = opt.projection is None or opt.projection.kernel
     runs = backend.compiles or not backend.on_host
-    if (
-        opt.writes_state
-        or opt._schedules()
-        or len(owned.spans) > 1
-        or not (flat and plain and runs)
-    ):
+    if opt.writes_state or _fed(opt) or len(owned.spans) > 1 or not (flat and plain and runs):
         return False
     passes = [*opt._passes.values(), *([opt.metric_pass()] if metrics is not None else [])]
     program = one_program(tuple(one.program for one in passes))

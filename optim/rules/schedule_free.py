@@ -2,7 +2,8 @@
 
 A rule steps z along gradients at y, a point between z and x, its average. The parameters are y;
 inside `averaged()` they are x, which is what to evaluate with. Where y was moved between steps, z
-and x move along. A projection keeps z in its set, and with it, up to rounding, x and y.
+and x move along. A projection keeps z in its set, and with it x and y: in a box to the last bit,
+in another set up to rounding.
 """
 
 from collections.abc import Iterator
@@ -46,7 +47,9 @@ class _ScheduleFree(Optimizer):
         weight = lr_max * lr_max
         weight_sum += weight
         beta_last[...] = beta
-        x += weight / xp.where(weight_sum > 0, weight_sum, 1.0) * (z - x)
+        x -= z  # so that x, as z, stays in a box, also where all the weight is that of z
+        x *= 1 - weight / xp.where(weight_sum > 0, weight_sum, 1.0)
+        x += z
         p[...] = z + beta * (x - z)
 
     @contextmanager

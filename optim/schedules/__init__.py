@@ -5,6 +5,7 @@ schedule over n steps starts at t = 1, is at its end after n steps, at t = n + 1
 Values may be arrays, one value per coordinate.
 """
 
+from optim.schedules.composed import Product, Sequence
 from optim.schedules.functions import (
     Constant,
     Cosine,
@@ -39,7 +40,9 @@ __all__ = [
     "OneMinusInverse",
     "Polynomial",
     "Power",
+    "Product",
     "ReduceOnPlateau",
+    "Sequence",
     "Step",
     "WarmUp",
     "WarmUpStableDecay",

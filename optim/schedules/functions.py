@@ -6,12 +6,12 @@ gives.
 
 from bisect import bisect_right
 from math import cos, pi
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 
-from optim.engine.kinds import Steps, Value
-from optim.schedules.base import BaseSchedule, CheckedSchedule, check, is_count
+from optim.engine.kinds import FROM_0, Steps, Value
+from optim.schedules.base import BaseSchedule, CheckedSchedule, are_counts, check, progress
 
 
 class _OfArrays(BaseSchedule):
@@ -79,10 +79,10 @@ class _Annealed(CheckedSchedule):
 
     start: Value
     end: Value
-    steps: Steps
+    steps: Annotated[Steps, FROM_0]
 
     def __call__(self, t: int) -> Any:
-        return between(self.start, self.end, self.shape(min((t - 1) / self.steps, 1.0)))
+        return between(self.start, self.end, self.shape(progress(t - 1, self.steps)))
 
     if TYPE_CHECKING:
 
@@ -164,15 +164,14 @@ class OneCycle(CheckedSchedule):
     start: Value
     peak: Value
     end: Value
-    rise: Steps
-    fall: Steps
+    rise: Annotated[Steps, FROM_0]
+    fall: Annotated[Steps, FROM_0]
 
     def __call__(self, t: int) -> Any:
         done = t - 1
-        if done <= self.rise:
+        if done < self.rise:
             return between(self.start, self.peak, half_cosine(done / self.rise))
-        x = min((done - self.rise) / self.fall, 1.0)
-        return between(self.peak, self.end, half_cosine(x))
+        return between(self.peak, self.end, half_cosine(progress(done - self.rise, self.fall)))
 
 
 class Step(CheckedSchedule):
@@ -196,8 +195,7 @@ class MultiStep(CheckedSchedule):
     def __post_init__(self) -> None:
         super().__post_init__()
         given = self.milestones
-        fits = isinstance(given, tuple) and all(is_count(one, 1) for one in given)
-        fits = fits and list(given) == sorted(set(given))
+        fits = are_counts(given, 1) and len(set(given)) == len(given)
         check(self, "milestones", fits, "a tuple of increasing integers from 1")
 
     def __call__(self, t: int) -> Any:

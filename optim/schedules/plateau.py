@@ -5,12 +5,14 @@ from math import copysign, inf
 from numbers import Real
 from typing import Annotated, Any
 
-from optim.engine.kinds import Steps, Value, but
-from optim.schedules.base import CheckedSchedule, check
+from optim.engine.kinds import FROM_0, MAY_CHANGE, Steps, Value
+from optim.engine.settings import own_copy
+from optim.schedules.base import CheckedSchedule, at, check
 
 
 class ReduceOnPlateau(CheckedSchedule):
-    """value times a scale that `feed` lowers when a loss has stopped falling; as in PyTorch.
+    """value, which may be a schedule, times a scale that `feed` lowers when a loss has stopped
+    falling; as in PyTorch.
 
     A loss is better if it is below the best by more than `threshold` of the best. After more than
     `patience` losses in a row that are not, the scale is multiplied by factor, down to min_scale,
@@ -18,11 +20,11 @@ class ReduceOnPlateau(CheckedSchedule):
     negative. The optimizer saves and restores what the feeds have left.
     """
 
-    value: Value
+    value: Annotated[Value, MAY_CHANGE, "a value, or a schedule"]
     factor: Value = 0.1
-    patience: Annotated[Steps, but(low=0)] = 10
+    patience: Annotated[Steps, FROM_0] = 10
     threshold: Value = 1e-4
-    cooldown: Annotated[Steps, but(low=0)] = 0
+    cooldown: Annotated[Steps, FROM_0] = 0
     min_scale: Value = 0.0
 
     scale: float = field(default=1.0, init=False, repr=False)
@@ -34,7 +36,7 @@ class ReduceOnPlateau(CheckedSchedule):
     __eq__, __hash__ = object.__eq__, object.__hash__
 
     def __setattr__(self, name: str, value: Any) -> None:
-        object.__setattr__(self, name, value)
+        object.__setattr__(self, name, own_copy(value))
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -43,20 +45,21 @@ class ReduceOnPlateau(CheckedSchedule):
             check(self, name, isinstance(value, Real) and value <= 1, "a number up to 1")
 
     def __call__(self, t: int) -> Any:
-        return self.value * self.scale
+        return at(self.value, t) * self.scale
 
     def feed(self, loss: float) -> None:
         """Take in the latest loss; the value is lower, if at all, from the next step on."""
         loss = float(loss)
         self.bad += 1
-        if loss < self.best * (1 - copysign(self.threshold, self.best)):
+        first = self.best == inf  # which has no part that a loss could fall by
+        if loss < (inf if first else self.best * (1 - copysign(self.threshold, self.best))):
             self.best, self.bad = loss, 0
         if self.resting:
             self.resting -= 1
             self.bad = 0
         if self.bad > self.patience:
-            self.scale = max(self.scale * self.factor, self.min_scale)
-            self.bad, self.resting = 0, self.cooldown
+            self.scale = float(max(self.scale * self.factor, self.min_scale))
+            self.bad, self.resting = 0, int(self.cooldown)
 
     def state_dict(self) -> dict[str, Any]:
         """What feeds have left: scale, best, bad, resting."""
@@ -64,6 +67,11 @@ class ReduceOnPlateau(CheckedSchedule):
 
     def load_state_dict(self, saved: dict[str, Any]) -> None:
         """Continue from a state; raises ValueError, and changes nothing, where it does not fit."""
-        if saved.keys() != (own := self.state_dict()).keys():
-            raise ValueError(f"the state has {list(saved)}; give one with {list(own)}.")
+        own = self.state_dict()
+        if not isinstance(saved, dict) or saved.keys() != own.keys():
+            given = list(saved) if isinstance(saved, dict) else f"{saved!r:.60}"
+            raise ValueError(f"the state has {given}; give one with {list(own)}.")
+        for name, value in saved.items():
+            if type(value) is not type(own[name]) or (name != "best" and not value >= 0):
+                raise ValueError(f"the state has {name}={value!r:.60}; give one that it gave.")
         vars(self).update(saved)

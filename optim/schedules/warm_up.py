@@ -3,8 +3,8 @@
 from math import exp, log
 from typing import Annotated, Any
 
-from optim.engine.kinds import Steps, Value, but
-from optim.schedules.base import CheckedSchedule, check
+from optim.engine.kinds import FROM_0, Steps, Value
+from optim.schedules.base import CheckedSchedule, check, progress
 from optim.schedules.functions import between
 
 
@@ -14,7 +14,7 @@ class WarmUp(CheckedSchedule):
     Goyal et al. 2017; from 0 and per step as in Ma and Yarats 2021.
     """
 
-    steps: Steps
+    steps: Annotated[Steps, FROM_0]
     schedule: Any
 
     def __post_init__(self) -> None:
@@ -26,18 +26,6 @@ class WarmUp(CheckedSchedule):
             return self.schedule(1) * (t / self.steps)
         return self.schedule(t - self.steps)
 
-    # absent, for hasattr, where the schedule has none
-
-    @property
-    def state_dict(self) -> Any:
-        """That of the schedule."""
-        return self.schedule.state_dict
-
-    @property
-    def load_state_dict(self) -> Any:
-        """That of the schedule."""
-        return self.schedule.load_state_dict
-
 
 class WarmUpStableDecay(CheckedSchedule):
     """A rise to value in `warm_up` steps, `stable` steps there, a line to end in `decay` steps.
@@ -46,16 +34,18 @@ class WarmUpStableDecay(CheckedSchedule):
     """
 
     value: Value
-    warm_up: Steps
-    stable: Annotated[Steps, but(low=0)]
-    decay: Steps
+    warm_up: Annotated[Steps, FROM_0]
+    stable: Annotated[Steps, FROM_0]
+    decay: Annotated[Steps, FROM_0]
     end: Value = 0.0
 
     def __call__(self, t: int) -> Any:
         if t <= self.warm_up:
             return self.value * (t / self.warm_up)
-        done = max(t - 1 - self.warm_up - self.stable, 0)
-        return between(self.value, self.end, min(done / self.decay, 1.0))
+        done = t - 1 - self.warm_up - self.stable
+        if done < 0:
+            return self.value
+        return between(self.value, self.end, progress(done, self.decay))
 
 
 class MemoryWarmUp(CheckedSchedule):
@@ -66,7 +56,7 @@ class MemoryWarmUp(CheckedSchedule):
 
     start: Value
     end: Value
-    steps: Steps
+    steps: Annotated[Steps, FROM_0]
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -10,7 +10,8 @@ One of your own overrides `edit`, which changes gradients, or `move`, which lets
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeAlias
 
 import numpy as np
 
@@ -19,23 +20,27 @@ from minigrad.backend import Array, current, xp
 from minigrad.tensor import Tensor
 from optim.engine.floating import quietly, raising
 from optim.engine.kinds import Kind, kinds
-from optim.engine.saving import Saved
+from optim.engine.on_disk import Writes
+from optim.engine.saving import Saved, check_count
+from optim.engine.settings import check_setting, fixed_copy, own_copy
 from optim.engine.state import State
 from optim.engine.stepping import Closure, Stepping, loss_of
 from optim.engine.threads import summed_length
 
 if TYPE_CHECKING:
     Share: TypeAlias = float
-    Memory: TypeAlias = float
+    Memory: TypeAlias = float | Callable[[int], float]
     Bound: TypeAlias = float
     Distance: TypeAlias = float
     Updates: TypeAlias = int
-else:  # what a setting of a wrapper may be: one number, which may change between steps
+else:  # what a setting of a wrapper may be: one number, of Memory a schedule too
     Share = Kind("Share", 0, 1, has_high=True, schedule=False, array=False)
-    Memory = Kind("Memory", 0, 1, schedule=False, array=False)
+    Memory = Kind("Memory", 0, 1, array=False)
     Bound = Kind("Bound", 0, has_low=False, has_high=True, schedule=False, array=False)
     Distance = Kind("Distance", 0, schedule=False, array=False)
     Updates = Kind("Updates", 1, whole=True)
+
+FIXED = ("inner", "mask")  # what makes another wrapper
 
 
 @dataclass(eq=False)
@@ -44,7 +49,10 @@ class Wrapper(Saved):
 
     inner: Any
 
+    rest: ClassVar[tuple[str, ...]] = ("count", "inner")
+
     def __post_init__(self) -> None:
+        self._used: dict[str, float | Array] = {}
         self.count = 0  # of what the wrapper counts, if it does; saved
         self.arrays: dict[str, Array] = {}  # what it holds, flat; saved
 
@@ -56,6 +64,7 @@ class Wrapper(Saved):
     def __setattr__(self, name: str, value: Any) -> None:
         if name in self.__dataclass_fields__:
             self._check(name, value)
+            value = (fixed_copy if name in FIXED else own_copy)(value)
         elif "arrays" in vars(self) and name not in vars(self) and name[0] != "_":
             getattr(self.inner, name)  # raises AttributeError for what nobody has
             setattr(self.inner, name, value)
@@ -64,14 +73,20 @@ class Wrapper(Saved):
 
     def _check(self, name: str, value: Any) -> None:
         """Raise an error for what a setting may not be."""
-        if name in ("inner", "mask") and name in vars(self):
+        if name in FIXED and name in vars(self):
             raise AttributeError(f"{name} is fixed; build another wrapper to change it.")
         if name == "inner":
             check_optimizer(value, f"inner of {type(self).__name__}")
         kind = kinds(type(self))[name]
         if isinstance(kind, Kind) and kind.name != "Number":
-            kind.check_form(name, value, value)
-            kind.check(name, value, value)
+            check_setting(type(self).__name__, name, value, kind)
+
+    @property
+    def used(self) -> dict[str, Any]:
+        """The settings as the last step had them: those of the inner, and the wrapper's own that
+        may be schedules."""
+        used: dict[str, Any] = self.inner.used
+        return used | self._used
 
     @property
     def rules(self) -> tuple[Any, ...]:
@@ -124,14 +139,17 @@ class Wrapper(Saved):
         return self.arrays
 
     def _own_settings(self) -> dict[str, Any]:
-        return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "inner"}
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in FIXED}
 
     def _rest(self) -> dict[str, Any]:
         return {"count": self.count, "inner": self.inner.state_dict()}
 
-    def _load_rest(self, saved: dict[str, Any]) -> None:
-        self.inner.load_state_dict(saved["inner"])  # changes nothing if it raises
-        self.count = saved["count"]
+    def _load_rest(self, saved: dict[str, Any]) -> Writes:
+        count = check_count(saved, "count")
+        return [*self.inner._load(saved["inner"]), partial(self._go_on, count)]
+
+    def _go_on(self, count: int) -> None:
+        self.count, self._used = count, {}
 
 
 def check_optimizer(value: Any, what: str) -> None:

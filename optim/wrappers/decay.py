@@ -28,9 +28,10 @@ class WeightDecay(Wrapper):
     def __post_init__(self) -> None:
         super().__post_init__()
         refuse_closures(self.inner, type(self).__name__)
-        names, self._scalars, _ = signature_of(self.kernel)
-        scalars = dict.fromkeys(self._scalars, 0)
-        self._decay = FlatPass(self.kernel, names, scalars, beside(self.params), self.params)
+        names, scalars, _ = signature_of(self.kernel)
+        self._decay = FlatPass(
+            self.kernel, names, dict.fromkeys(scalars, 0), beside(self.params), self.params
+        )
 
     def _check(self, name: str, value: Any) -> None:
         if name != "weight_decay":
@@ -43,9 +44,14 @@ class WeightDecay(Wrapper):
 
     def check_step(self) -> None:
         super().check_step()
-        given = {name: getattr(self, name) for name in self._scalars}
-        settings = Settings(given, dict.fromkeys(given, RATE), self.params.size)
-        self._values = settings.at(self.t + 1)
+        own = Settings(
+            {"weight_decay": self.weight_decay}, {"weight_decay": RATE}, self.params.size
+        )
+        self._values = own.at(self.t + 1)
+
+    def _apply_decay(self) -> None:
+        self.run(self._decay, self._values)
+        self._used = {"weight_decay": self._values["weight_decay"]}
 
 
 @dataclass(eq=False)
@@ -75,13 +81,15 @@ class DecoupledDecay(WeightDecay):
     def check_step(self) -> None:
         if self.due:
             super().check_step()
+            (rule,) = self.rules
+            self._values["lr"] = rule._next["lr"]
 
     def move(self, loss: Tensor | None, closure: Closure | None) -> bool:
         """Decay, and let the inner move."""
         if self.due:
             self.mark_half_way()
             self.params.mark_changed()
-            self.run(self._decay, self._values)
+            self._apply_decay()
         return super().move(loss, closure)
 
 
@@ -99,4 +107,4 @@ class L2Decay(WeightDecay):
 
     def edit(self) -> None:
         self.params.materialize_grads()
-        self.run(self._decay, self._values)
+        self._apply_decay()

@@ -7,7 +7,8 @@ from typing import Any
 from minigrad.arena import Parameters
 from minigrad.backend import Array, xp
 from minigrad.tensor import Tensor
-from optim.engine.saving import check_keys
+from optim.engine.on_disk import Writes
+from optim.engine.saving import check_keys, check_names
 from optim.engine.stepping import Closure, Stepping
 from optim.wrappers.base import check_optimizer, refuse_closures
 
@@ -143,20 +144,11 @@ class Groups(Stepping):
     def load_state_dict(self, saved: dict[str, Any]) -> None:
         """Continue from a state; raises ValueError, and changes nothing, where it does not fit."""
         with self.loading():
-            self._load(saved)
+            for write in self._load(saved):
+                write()
 
-    def _load(self, saved: dict[str, Any]) -> None:
+    def _load(self, saved: dict[str, Any]) -> Writes:
         check_keys(saved, "Groups", ("rule", "groups"))
-        groups, before = saved["groups"], self.state_dict()["groups"]
-        if set(groups) != set(before):
-            raise ValueError(
-                f"the saved state has the groups {sorted(groups)}, not {sorted(before)}; "
-                "build the groups that were saved."
-            )
-        try:
-            for i, one in enumerate(self):
-                one.load_state_dict(groups[str(i)])
-        except Exception:
-            for i, one in enumerate(self):
-                one.load_state_dict(before[str(i)])
-            raise
+        groups = {str(i): one for i, one in enumerate(self)}
+        check_names(saved["groups"], groups, "state of Groups")
+        return [write for i, one in groups.items() for write in one._load(saved["groups"][i])]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import optim
-from minigrad import Parameters, Tensor
+from minigrad import Parameters, Tensor, to_host
 from optim.engine.kinds import kinds
 from optim.engine.meant import MEANT
 from optim.engine.settings import leaves
@@ -26,8 +26,9 @@ BAD = [  # rule, argument, value, error, what else the message says
     ("sgd", "lr", "0.1", TypeError, "lr='0.1' is not a number"),
     ("sgd", "lr", None, TypeError, "lr=None is not a number"),
     ("sgd", "lr", 0.1j, TypeError, "lr=0.1j is not a number"),
-    ("sgd", "lr", [0.1] * SIZE, TypeError, "lr=[0.1, 0.1"),
-    ("sgd", "lr", (0.1, 0.1), TypeError, "lr=(0.1, 0.1)"),
+    ("sgd", "lr", [0.1] * SIZE, TypeError, "a schedule or an array; give one, as 0.1, optim.sch"),
+    ("sgd", "lr", (0.1, 0.1), TypeError, "lr=(0.1, 0.1): lr is one value; give one."),
+    ("sgd", "lr", Constant, TypeError, "lr=Constant is a class; build one, with its arguments."),
     ("sgd", "lr", Constant(-0.1), ValueError, "lr=Constant(value=-0.1) is outside"),
     ("sgd", "lr", Constant("x"), TypeError, "lr='x' at step 1 is not a number"),
     ("sgd", "lr", ONE_NEGATIVE, ValueError, "lr=array("),
@@ -48,7 +49,7 @@ BAD = [  # rule, argument, value, error, what else the message says
     ("adam", "betas", (0.9, NAN), ValueError, "betas=(0.9, nan) is outside"),
     ("adam", "betas", (0.9, Constant(1.0)), ValueError, "Constant(value=1.0)) is outside"),
     ("adam", "betas", (0.9, MANY[1:]), ValueError, "betas is an array of shape (47,)"),
-    ("adam", "betas", 0.9, TypeError, "betas=0.9: betas is a tuple of two"),
+    ("adam", "betas", 0.9, TypeError, "betas=0.9: betas is a tuple of two; give one."),
     ("adam", "betas", [0.9, 0.9], TypeError, "betas=[0.9, 0.9]: betas is a tuple of two"),
     ("adam", "betas", (0.9,), TypeError, "betas=(0.9,): betas is a tuple of two"),
     ("adam", "betas", (0.9, 0.9, 0.9), TypeError, "betas=(0.9, 0.9, 0.9): betas"),
@@ -147,6 +148,55 @@ def test_an_array_is_copied_before_the_first_step_and_for_good():
         lr[:], beta[:] = 9, 0
         np.testing.assert_array_equal(drive(opt, rows), drive(twin, rows))
         opt.weight_decay = twin.weight_decay = 0.1  # after which all are read again
+
+
+def test_what_is_written_to_an_array_counts_from_the_next_step_on():
+    opt = optim.AdamW(tensors(start()), lr=np.full(SIZE, 0.1), betas=(np.full(SIZE, 0.5), 0.9))
+    twin = optim.AdamW(tensors(start()), lr=np.full(SIZE, 0.1), betas=(np.full(SIZE, 0.5), 0.9))
+    drive(opt, GRADS[:2])
+    drive(twin, GRADS[:2])
+    opt.lr *= 0.1
+    opt.betas[0][7] = 0.75
+    np.testing.assert_array_equal(to_host(opt.used["lr"]), 0.1)  # as it was in the last step
+    twin.lr = np.full(SIZE, 0.1) * 0.1
+    twin.betas = (np.where(np.arange(SIZE) == 7, 0.75, 0.5), 0.9)
+    np.testing.assert_array_equal(drive(opt, GRADS[2:4]), drive(twin, GRADS[2:4]))
+    opt.lr[:] = twin.lr[:] = 0.3
+    np.testing.assert_array_equal(to_host(opt.play(GRADS)), to_host(twin.play(GRADS)))
+    np.testing.assert_array_equal(to_host(opt.used["lr"]), 0.3)
+
+
+def test_what_is_written_to_the_array_of_a_wrapper_counts_too():
+    opt = optim.DecoupledDecay(optim.SGD(tensors(start()), lr=0.5), np.zeros(SIZE))
+    opt.weight_decay[7] = 1.0
+    rows = drive(opt, np.zeros((2, SIZE)))
+    np.testing.assert_array_equal(rows[-1], start() * np.where(np.arange(SIZE) == 7, 0.25, 1))
+
+
+@host_only  # a device would have to be waited for
+@pytest.mark.parametrize("value, said", ((-1.0, "is -1"), (np.nan, "is NaN"), (np.inf, "is inf")))
+def test_what_is_written_to_an_array_must_be_in_its_range(value, said):
+    opt = optim.SGD(tensors(start()), lr=np.full(SIZE, 0.1))
+    rows = drive(opt, GRADS[:1])
+    opt.lr[3] = value
+    said = re.escape(f"lr {said} at step 2, outside [0, inf); set values that are inside.")
+    with pytest.raises(ValueError, match=said):
+        drive(opt, GRADS[1:2])
+    with pytest.raises(ValueError, match=said):
+        opt.play(GRADS[1:])
+    np.testing.assert_array_equal(end(opt)["p"], rows[0])
+    opt.lr[3] = 0.1
+    drive(opt, GRADS[1:2])
+
+
+@host_only
+def test_a_box_keeps_its_ends():
+    low = np.full(SIZE, -0.5)
+    box = optim.Box(low, 0.5)
+    low[:] = 9
+    assert np.all(box.lo == -0.5)
+    with pytest.raises(ValueError, match="read-only"):
+        box.lo[0] = 0
 
 
 @pytest.mark.parametrize("value", (None, "0.1", [0.1], (0.1,), b"x", 0.1j), ids=repr)

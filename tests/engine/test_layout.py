@@ -202,7 +202,8 @@ def test_setting_a_hyperparameter_acts_from_the_next_step_on(rule):
         changed = rule(tensors(start()), **{name: old})
         drive(changed, GRADS[:3])
         fresh = rule(tensors(end(changed)["p"]), **{name: new})
-        fresh.load_state_dict(changed.state_dict())
+        settings = fresh.state_dict()["settings"]
+        fresh.load_state_dict({**changed.state_dict(), "settings": settings})
         setattr(changed, name, new)
         np.testing.assert_array_equal(drive(changed, GRADS[3:]), drive(fresh, GRADS[3:]))
         assert getattr(changed, name) == new

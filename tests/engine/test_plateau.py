@@ -6,8 +6,10 @@ import pytest
 
 import minigrad
 import optim
-from optim.schedules import Constant, Cosine, ReduceOnPlateau, WarmUp
+from optim.engine import on_disk
+from optim.schedules import Cosine, ReduceOnPlateau, Sequence, WarmUp
 from tests.driving import SIZE, assert_identical, drive, end, gradients, start, tensors
+from tests.wrappers.cases import assert_same
 
 with np.load(Path(__file__).parents[1] / "oracles" / "schedules.npz") as file:
     RECORDED = dict(file)
@@ -74,26 +76,22 @@ def plateau(value):
     return ReduceOnPlateau(value, factor=0.5, patience=1, cooldown=2)
 
 
-def inner(schedule):
-    return schedule.schedule if isinstance(schedule, WarmUp) else schedule
-
-
-STATEFUL = {  # hyperparameters, and where in them there is state
-    "lr": (lambda: {"lr": plateau(0.1)}, ["lr"]),
-    "an array": (lambda: {"lr": plateau(np.linspace(0.01, 0.1, SIZE))}, ["lr"]),
-    "after a warm-up": (lambda: {"lr": WarmUp(12, plateau(0.1))}, ["lr"]),
-    "a beta": (lambda: {"lr": Cosine(0.1, 0, 9), "betas": (0.9, plateau(0.99))}, ["betas[1]"]),
-    "all": (
-        lambda: {"lr": plateau(0.1), "betas": (plateau(0.9), WarmUp(3, plateau(0.99)))},
-        ["betas[0]", "betas[1]", "lr"],
-    ),
+STATEFUL = {  # hyperparameters with something that is fed
+    "lr": lambda: {"lr": plateau(0.1)},
+    "an array": lambda: {"lr": plateau(np.linspace(0.01, 0.1, SIZE))},
+    "after a warm-up": lambda: {"lr": WarmUp(12, plateau(0.1))},
+    "around another": lambda: {"lr": plateau(WarmUp(3, Cosine(0.1, 0.01, 15)))},
+    "times another": lambda: {"lr": Cosine(0.1, 0.01, 15) * plateau(1.0)},
+    "one after another": lambda: {"lr": Sequence((plateau(0.1), plateau(0.05)), (8,))},
+    "deep inside": lambda: {"lr": WarmUp(2, 0.5 * Sequence((plateau(plateau(0.1)),), ()))},
+    "a beta": lambda: {"lr": Cosine(0.1, 0, 9), "betas": (0.9, plateau(0.99))},
+    "all": lambda: {"lr": plateau(0.1), "betas": (plateau(0.9), WarmUp(3, plateau(0.99)))},
 }
-stateful = pytest.mark.parametrize("settings, places", STATEFUL.values(), ids=STATEFUL)
+stateful = pytest.mark.parametrize("settings", STATEFUL.values(), ids=STATEFUL)
 
 
 def plateaus(opt):
-    every = (inner(one) for one in (opt.lr, *opt.betas))
-    return [one for one in every if isinstance(one, ReduceOnPlateau)]
+    return on_disk.stateful((opt.lr, opt.betas))
 
 
 def train(opt, grads, losses):
@@ -110,17 +108,20 @@ LOSSES = [3, 2, 2, 2, 2, 2, 2, 1, 1, 1.5, 1, 1, 1, 1, 0.5, 0.5, 0.5, 0.5, 0.5, 0
 
 
 @stateful
-def test_an_optimizer_saves_its_schedules_and_continues_bit_for_bit(settings, places, tmp_path):
+@pytest.mark.parametrize("built", (True, False), ids=("built the same", "built with numbers"))
+def test_an_optimizer_saves_its_schedules_and_continues_bit_for_bit(settings, built, tmp_path):
     opt = optim.AMSGrad(tensors(start()), **settings())
     train(opt, GRADS[:10], LOSSES[:10])
     minigrad.save(tmp_path / "state.npz", params=opt.params, opt=opt)
     half_way = [one.state_dict() for one in plateaus(opt)]
     rows = train(opt, GRADS[10:], LOSSES[10:])
     saved = minigrad.load(tmp_path / "state.npz")
-    assert sorted(saved["opt"]["schedules"]) == places
-    fresh = optim.AMSGrad(tensors(np.zeros(SIZE)), **settings())
+    fresh = optim.AMSGrad(tensors(np.zeros(SIZE)), **(settings() if built else {}))
+    held = plateaus(fresh)
     fresh.params.load_state_dict(saved["params"])
     fresh.load_state_dict(saved["opt"])
+    if built:  # whoever holds one may go on feeding it
+        assert all(a is b for a, b in zip(held, plateaus(fresh), strict=True))
     assert [one.state_dict() for one in plateaus(fresh)] == half_way
     assert all(state["scale"] < 1 for state in half_way)
     np.testing.assert_array_equal(train(fresh, GRADS[10:], LOSSES[10:]), rows, strict=True)
@@ -129,16 +130,11 @@ def test_an_optimizer_saves_its_schedules_and_continues_bit_for_bit(settings, pl
     assert ends[0] == ends[1] != half_way
 
 
-def test_a_schedule_without_state_leaves_none():
-    for lr in (0.1, Constant(0.1), WarmUp(3, Cosine(0.1, 0, 9)), np.full(SIZE, 0.1)):
-        assert optim.SGD(tensors(start()), lr=lr).state_dict()["schedules"] == {}
-
-
 def test_a_saved_state_of_a_schedule_is_a_copy():
     opt = optim.SGD(tensors(start()), lr=plateau(0.1))
     saved = opt.state_dict()
     scales(opt.lr, [1] * 9)
-    assert saved["schedules"]["lr"] == plateau(0.1).state_dict() != opt.lr.state_dict()
+    assert saved["settings"]["lr"]["state"] == plateau(0.1).state_dict() != opt.lr.state_dict()
 
 
 def test_a_plateau_that_was_never_fed_is_saved_too(tmp_path):
@@ -149,35 +145,69 @@ def test_a_plateau_that_was_never_fed_is_saved_too(tmp_path):
     assert opt.lr.state_dict() == {"scale": 1.0, "best": float("inf"), "bad": 0, "resting": 0}
 
 
+def test_the_settings_of_a_saved_plateau_win_and_whoever_holds_it_feeds_on():
+    opt = optim.SGD(tensors(start()), lr=ReduceOnPlateau(0.1, factor=0.5, patience=0))
+    opt.lr.feed(1.0)
+    held = ReduceOnPlateau(0.3, patience=7)
+    fresh = optim.SGD(tensors(start()), lr=held)
+    fresh.load_state_dict(opt.state_dict())
+    assert fresh.lr is held and repr(held) == repr(opt.lr)
+    assert scales(held, [2.0, 0.5, 0.6]) == [0.05, 0.05, 0.025]
+
+
 GOOD = plateau(0.1).state_dict()
+
+
+def form(**state):
+    return {**on_disk.held(plateau(0.1)), "state": {**GOOD, **state}}
+
+
+LACKS = {name: value for name, value in form().items() if name != "state"}
 UNFIT = {
-    "none": ({}, r"lacks the schedules \['betas\[0\]', 'lr'\] and has \[\] too many; build"),
-    "one": ({"lr": GOOD}, r"lacks the schedules \['betas\[0\]'\] and has \[\]"),
-    "another": (
-        {"lr": GOOD, "momentum": GOOD},
-        r"lacks the schedules \['betas\[0\]'\] and has \['momentum'\]",
+    "none": ({}, r"settings of Adam lacks \['betas', 'eps', 'lr'\] and has \[\] too many"),
+    "no settings": (3, "the saved settings of Adam is 3; load what state_dict"),
+    "a number": ({"lr": 0.3}, r"lr was 0.3 when .*, and is ReduceOnPlateau.*lose hold; set it to"),
+    "not what it gave": (
+        {"betas": {"0": LACKS, "1": 0.9}},
+        r"betas\[0\]: ReduceOnPlateau with the state None; load what it gave",
     ),
-    "one too many": (
-        {"lr": GOOD, "betas[0]": GOOD, "betas[1]": GOOD},
-        r"lacks the schedules \[\] and has \['betas\[1\]'\]",
+    "no state": ({"lr": {**form(), "state": 0.5}}, "lr=.*: the state has 0.5; give one with"),
+    "nor the other": ({"lr": form(u=1)}, r"'resting', 'u'\]; give"),
+    "an unknown one": (
+        {"lr": {"class": "Sundial", "fields": {}}},
+        "lr was the schedule Sundial, which is unknown here; import what defines it",
     ),
-    "not what it gave": ({"lr": GOOD, "betas[0]": {"scale": 0.5}}, r"has \['scale'\]; give"),
-    "no state": ({"lr": GOOD, "betas[0]": 0.5}, "has no attribute 'keys'"),
-    "nor the other": ({"lr": {**GOOD, "u": 1}, "betas[0]": GOOD}, r"'resting', 'u'\]; give"),
+    "no text": ({"lr": form(scale="1")}, "the state has scale='1'; give one that it gave"),
+    "NaN": ({"lr": form(scale=float("nan"))}, "the state has scale=nan; give one that it gave"),
+    "a function": (
+        {"lr": {"class": "function"}},
+        "lr was a function, which no file holds, and is ReduceOnPlateau.*; set it to what it was",
+    ),
+    "out of range": ({"eps": -1.0}, "eps=-1.0 of the saved state of Adam: .* outside"),
+    "a part too many": ({"betas": {"0": form(), "1": 0.9, "2": 0.9}}, "betas is a tuple of two"),
 }
 
 
 @pytest.mark.parametrize("given, said", UNFIT.values(), ids=UNFIT)
-def test_schedules_that_do_not_fit_change_nothing(given, said):
+def test_settings_that_do_not_fit_change_nothing(given, said):
     opts = [
         optim.Adam(tensors(start()), lr=plateau(0.1), betas=(plateau(0.9), 0.99)) for _ in range(3)
     ]
     for opt, n in zip(opts, (5, 5, 9), strict=True):
         train(opt, GRADS[:n], LOSSES[:n])
-    before = opts[0].state_dict()["schedules"]
-    with pytest.raises((ValueError, AttributeError), match=said):
-        opts[0].load_state_dict({**opts[2].state_dict(), "schedules": given})
-    assert opts[0].t == 5 and opts[0].state_dict()["schedules"] == before
+    before, saved = opts[0].state_dict(), opts[2].state_dict()
+    settings = {**saved["settings"], **given} if given and isinstance(given, dict) else given
+    with pytest.raises(ValueError, match=said):
+        opts[0].load_state_dict({**saved, "settings": settings})
+    assert_same(opts[0].state_dict(), before)
     assert_identical(end(opts[0]), end(opts[1]))
     again = [train(opt, GRADS[5:], LOSSES[5:]) for opt in opts[:2]]
     np.testing.assert_array_equal(*again)
+
+
+def test_a_plateau_takes_a_threshold_of_its_own_size_and_more():
+    for threshold, fall, same in ((1.0, 3, 1.9), (2.0, 4, 2.9)):
+        schedule = ReduceOnPlateau(1.0, factor=0.5, patience=0, threshold=threshold)
+        losses = [-float(fall**k) for k in range(6)]
+        assert scales(schedule, losses) == [1] * 6 and schedule.best == losses[-1]
+        assert scales(schedule, [same * losses[-1]]) == [0.5]

@@ -11,9 +11,10 @@ import pytest
 import minigrad
 import optim
 from minigrad import to_host
-from optim.schedules import InverseSqrt
+from optim.schedules import Cosine, InverseSqrt, Linear, MultiStep, WarmUp
 from tests.driving import SIZE, assert_identical, both_dtypes, drive, end, gradients, start, tensors
 from tests.rules.table import TABLE, every_rule
+from tests.wrappers.cases import assert_same
 
 GRADS = gradients(20)
 BETAS = np.linspace(0.5, 0.9, SIZE)
@@ -210,5 +211,139 @@ def test_the_state_holds_what_continuing_needs():
     saved = opt.state_dict()
     assert saved["rule"] == "AMSGradOptax" and saved["t"] == 2
     assert saved["state"]["beta1_t"] == 0.25 and saved["state"]["beta2_t"] == 0.5625
-    assert set(saved) == {"rule", "shapes", "t", "state", "schedules"}
+    assert set(saved) == {"rule", "shapes", "t", "state", "settings"}
+    assert saved["settings"] == {"lr": 1e-3, "betas": {"0": 0.5, "1": 0.75}, "eps": 1e-8}
     assert_identical({"p": end(opt)["p"], **saved["state"]}, end(opt))
+
+
+# Settings
+
+DECAY = np.linspace(0, 0.1, SIZE)
+ASSIGNED = {  # whatever is set between steps is there again
+    "a number": {"lr": 0.03},
+    "NumPy's": {"lr": np.float32(0.03), "eps": np.float64(1e-4)},
+    "0-d": {"lr": np.array(0.03)},
+    "an array": {"lr": DECAY, "betas": (BETAS, 0.9)},
+    "a schedule": {"lr": Cosine(0.1, 0.01, 15)},
+    "schedules": {"betas": (Linear(0.5, 0.9, 15), 0.99), "weight_decay": InverseSqrt(DECAY)},
+    "composed": {"lr": WarmUp(12, MultiStep(0.1, 0.5, (3, 5))) * InverseSqrt(1.0)},
+}
+
+
+@pytest.mark.parametrize("settings", ASSIGNED.values(), ids=ASSIGNED)
+def test_what_was_set_after_construction_continues_bit_for_bit(settings, tmp_path):
+    def build(x0):
+        return optim.AdamW(tensors(x0), lr=0.05)
+
+    opt = build(start())
+    drive(opt, GRADS[:5])
+    for name, value in settings.items():
+        setattr(opt, name, value)
+    drive(opt, GRADS[5:10])
+    minigrad.save(tmp_path / "state.npz", params=opt.params, opt=opt)
+    rows = drive(opt, GRADS[10:])
+    for assigned in (False, True):
+        fresh = build(np.zeros(SIZE))
+        for name, value in settings.items() if assigned else ():
+            setattr(fresh, name, value)
+        saved = minigrad.load(tmp_path / "state.npz")
+        fresh.params.load_state_dict(saved["params"])
+        fresh.load_state_dict(saved["opt"])
+        np.testing.assert_array_equal(drive(fresh, GRADS[10:]), rows, strict=True)
+        assert_same(fresh.state_dict(), opt.state_dict())
+
+
+def test_the_saved_settings_win_until_others_are_set():
+    opt = optim.Adam(tensors(start()), lr=0.5)
+    fresh = optim.Adam(tensors(start()), lr=Cosine(0.1, 0, 9), betas=(BETAS, 0.5), eps=1e-3)
+    fresh.load_state_dict(opt.state_dict())
+    assert (fresh.lr, fresh.betas, fresh.eps) == (0.5, (0.9, 0.999), 1e-8)
+    fresh.lr = 0.25
+    drive(fresh, GRADS[:1])
+    assert fresh.used["lr"] == 0.25
+
+
+def test_of_a_function_the_state_knows_that_it_was_one():
+    def rate(t):
+        return 0.1 / t
+
+    def build(lr):
+        return optim.SGD(tensors(start()), lr=lr)
+
+    saved = build(rate).state_dict()
+    assert saved["settings"]["lr"] == {"class": "function"}
+    other = build(lambda t: 0.2)
+    kept = other.lr
+    other.load_state_dict(saved)
+    assert other.lr is kept
+    for lr in (0.1, InverseSqrt(0.1), BETAS):
+        with pytest.raises(ValueError, match=r"lr=.*: lr was a function, which no file holds, and"):
+            build(lr).load_state_dict(saved)
+    drive(other, GRADS[:1])
+    other.load_state_dict(build(0.3).state_dict())
+    assert other.lr == 0.3
+
+
+class Counted:
+    """A schedule of somebody's own, with a state that JSON holds."""
+
+    def __init__(self):
+        self.calls = 0
+
+    def __call__(self, t):
+        self.calls += 1
+        return 0.1 / self.calls
+
+    def state_dict(self):
+        return {"calls": self.calls}
+
+    def load_state_dict(self, saved):
+        self.calls = saved["calls"]
+        if self.calls < 0:
+            raise ValueError("calls that never were")
+
+
+def test_a_schedule_of_ones_own_may_have_a_state():
+    opt, fresh = (optim.SGD(tensors(start()), lr=Counted()) for _ in range(2))
+    drive(opt, GRADS[:5])
+    saved = opt.state_dict()
+    assert saved["settings"]["lr"] == {"class": "Counted", "state": {"calls": opt.lr.calls}}
+    fresh.params.load_state_dict(opt.params.state_dict())
+    fresh.load_state_dict(saved)
+    np.testing.assert_array_equal(drive(fresh, GRADS[5:]), drive(opt, GRADS[5:]))
+    calls = fresh.lr.calls
+    saved["settings"]["lr"]["state"]["calls"] = -1
+    with pytest.raises(ValueError, match=r"lr=.* calls that never were"):
+        fresh.load_state_dict(saved)
+    assert fresh.lr.calls == calls
+
+
+def test_a_setting_that_is_fixed_must_be_the_saved_one():
+    saved = optim.Prodigy(tensors(start()), d0=1e-3).state_dict()
+    optim.Prodigy(tensors(start()), d0=1e-3).load_state_dict(saved)
+    with pytest.raises(ValueError, match=r"d0=0.001 of the saved state of Prodigy: d0 is fixed;"):
+        optim.Prodigy(tensors(start())).load_state_dict(saved)
+
+
+@pytest.mark.parametrize("path", ("run.npz", Path("run.npz"), b"run.npz", None), ids=repr)
+def test_a_path_in_place_of_a_state_is_told_of_load(path):
+    opt = optim.SGD(tensors(start()))
+    for one in (opt, optim.ClipNorm(opt, 1.0), optim.Groups([opt])):
+        with pytest.raises(TypeError, match=r"give what state_dict\(\) gave, .* minigrad.load\("):
+            one.load_state_dict(path)
+
+
+def test_a_whole_checkpoint_in_place_of_a_state_is_told_what_it_has():
+    opt = optim.SGD(tensors(start()))
+    with pytest.raises(ValueError, match=r"lacks \['rule', .*\] and has \['params', 'opt'\]"):
+        opt.load_state_dict({"params": opt.params.state_dict(), "opt": opt.state_dict()})
+
+
+@pytest.mark.parametrize("t", (-1, 2.5, "3", None, True, [1]), ids=repr)
+def test_a_step_that_is_none_changes_nothing(t):
+    opt = optim.Adam(tensors(start()))
+    drive(opt, GRADS[:2])
+    before = opt.state_dict()
+    with pytest.raises(ValueError, match=r"t=.* of the saved state is not an integer from 0"):
+        opt.load_state_dict({**before, "t": t})
+    assert_same(opt.state_dict(), before)

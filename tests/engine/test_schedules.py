@@ -24,13 +24,15 @@ from optim.schedules import (
     OneMinusInverse,
     Polynomial,
     Power,
+    Product,
     ReduceOnPlateau,
+    Sequence,
     Step,
     WarmUp,
     WarmUpStableDecay,
 )
 from optim.schedules.base import CheckedSchedule
-from tests.driving import SIZE, drive, gradients, start, tensors
+from tests.driving import SIZE, drive, end, gradients, host_only, start, tensors
 
 EVERY = {getattr(schedules, name) for name in schedules.__all__}
 EVERY -= {MemoryWarmUp}  # of numbers alone: see test_identities_adam.py
@@ -79,6 +81,17 @@ TABLE = [  # schedule, its text, its values at t = 1, 4, 9
         WarmUpStableDecay(0.8, 4, 2, 4, 0.4),
         "WarmUpStableDecay(value=0.8, warm_up=4, stable=2, decay=4, end=0.4)",
         (0.2, 0.8, 0.6),
+    ),
+    (
+        Product(Inverse(0.8), 0.5),
+        "Product(first=Inverse(value=0.8), second=0.5)",
+        (0.4, 0.1, 0.4 / 9),
+    ),
+    (
+        Sequence((Inverse(0.8), Constant(0.3), Inverse(0.6)), (3, 6)),
+        "Sequence(schedules=(Inverse(value=0.8), Constant(value=0.3), Inverse(value=0.6)), "
+        "milestones=(3, 6))",
+        (0.8, 0.3, 0.2),
     ),
     (
         ReduceOnPlateau(0.8, patience=2),
@@ -135,7 +148,7 @@ def test_says_what_it_is_and_is_equal_by_value(schedule, text, values):
 def test_an_array_of_values_gives_each_its_own(schedule, text, values):
     many = np.array([0.25, 0.5, 3.0])
     names = {one.name for one in fields(schedule)} & VALUES
-    assert names or type(schedule) in (OneMinusInverse, WarmUp)
+    assert names or type(schedule) in (OneMinusInverse, WarmUp, Product, Sequence)
     for name in names:
         sweep = replace(schedule, **{name: many})
         for t in (1, 2, 5, 10, 30):
@@ -185,6 +198,52 @@ def test_one_minus_inverse_makes_a_running_mean_an_average():
     assert mean == pytest.approx(5)
 
 
+# Schedules of schedules
+
+
+@pytest.mark.parametrize("schedule", (Cosine(0.3, 0.1, 7), Linear(0.1, 0.02, 5)), ids=repr)
+def test_no_steps_at_all_are_none(schedule):
+    for t in (1, 2, 9):
+        assert WarmUp(0, schedule)(t) == Sequence((Constant(9), schedule), (0,))(t) == schedule(t)
+        assert replace(schedule, steps=0)(t) == schedule.end
+        assert OneCycle(0.2, schedule.start, schedule.end, 0, schedule.steps)(1) == schedule.start
+    assert [OneCycle(0.2, 0.8, 0.1, 3, 0)(t) for t in (1, 3, 4, 9)] == [0.2, 0.65, 0.1, 0.1]
+    assert [WarmUpStableDecay(0.8, 0, 2, 0, 0.1)(t) for t in (1, 2, 3, 9)] == [0.8, 0.8, 0.1, 0.1]
+    assert MemoryWarmUp(0.9, 0.99, 0)(1) == 0.99
+
+
+def test_a_product_is_written_as_one():
+    many = np.array([0.1, 0.2])
+    half = Product(Cosine(0.1, 0, 9), 0.5)
+    assert Cosine(0.1, 0, 9) * 0.5 == half and 0.5 * Cosine(0.1, 0, 9) == replace(
+        half, first=half.second, second=half.first
+    )
+    for swept in (many * Inverse(0.5), Inverse(0.5) * many):
+        assert type(swept) is Product
+        np.testing.assert_array_equal(swept(2), many / 4)
+    assert (Inverse(0.6) * Step(1.0, 0.5, 2) * ReduceOnPlateau(3.0))(3) == 0.3
+    with pytest.raises(
+        ValueError, match="second='x'; it must be finite and not negative, or a sch"
+    ):
+        Inverse(0.6) * "x"
+
+
+def test_arrays_are_copied_compared_and_hashed_by_value():
+    many = np.array([0.1, 0.2])
+    one, other = WarmUp(2, Constant(many)), WarmUp(2, Constant(many.copy()))
+    assert one == other and hash(one) == hash(other) and len({one, other}) == 1
+    many[0] = 9
+    assert one == other != WarmUp(2, Constant(many))
+    np.testing.assert_array_equal(one(3), [0.1, 0.2])
+    assert Constant(np.full(2, 0.1)) != Constant(np.full((2, 1), 0.1)) != Constant(0.1)
+
+
+@host_only
+def test_an_array_in_a_schedule_cannot_be_written_to():
+    with pytest.raises(ValueError, match="read-only"):
+        Constant(np.full(2, 0.1)).value[0] = 9
+
+
 # What is refused
 
 CHECKED = [schedule for schedule, _, _ in TABLE if isinstance(schedule, CheckedSchedule)]
@@ -199,7 +258,7 @@ def refused(name, value, schedule, **changes):
 @pytest.mark.parametrize("schedule", CHECKED, ids=repr)
 def test_refuses_what_makes_no_sense(schedule):
     for one in fields(schedule):
-        if one.init and one.name not in ("schedule", "milestones"):
+        if one.init and one.name not in ("schedule", "schedules", "milestones"):
             for bad in (-1, float("nan"), float("inf"), None, "1"):
                 refused(one.name, bad, schedule)
             kind = kinds(type(schedule))[one.name]
@@ -221,6 +280,18 @@ def test_refuses_to_warm_up_what_is_no_schedule():
     refused("schedule", 0.1, WarmUp(2, Constant(0.1)))
 
 
+def test_refuses_a_sequence_that_is_none():
+    two = Sequence((Constant(0.1), Constant(0.2)), (5,))
+    for bad in (0.1, (), (0.1, 0.2), [Constant(0.1), Constant(0.2)], (Constant(0.1), None)):
+        refused("schedules", bad, two)
+    for bad in ((), (5, 6), (-1,), (2.5,), [5], 5, None):
+        refused("milestones", bad, two)
+    with pytest.raises(
+        ValueError, match=r"milestones=\(5, 3\); it must be a tuple of 2, one fewer"
+    ):
+        Sequence((Constant(0.1), Constant(0.2), Constant(0.3)), (5, 3))
+
+
 @pytest.mark.parametrize("name", ("factor", "min_scale"))
 def test_refuses_a_plateau_that_raises(name):
     refused(name, 1.5, ReduceOnPlateau(0.1))
@@ -239,6 +310,16 @@ def test_works_as_the_lr_of_an_optimizer(schedule, text, values):
     for t, g in enumerate(GRADS, 1):
         by_hand.lr = schedule(t)
         np.testing.assert_array_equal(drive(by_schedule, [g]), drive(by_hand, [g]))
+
+
+@pytest.mark.parametrize("grow", (Exponential(1e-7, 1.1), lambda t: 1e-7 * 1.1 ** (t - 1)))
+def test_one_that_overflows_is_named_with_its_step_and_changes_nothing(grow):
+    opt = optim.SGD(tensors(start()), lr=grow)
+    opt.t = 7500
+    with pytest.raises(ValueError, match=r"lr=(Exp|<func).* overflows at step 7501; mend the sch"):
+        drive(opt, GRADS[:1])
+    np.testing.assert_array_equal(end(opt)["p"], start())
+    assert opt.t == 7500
 
 
 @each

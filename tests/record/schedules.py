@@ -49,6 +49,14 @@ def in_turn(lr, milestones, *parts):
     return "torch SequentialLR of " + ", ".join(make.__name__ for make, _ in parts), kept
 
 
+def multiplied(lr, *parts):
+    """Several schedulers of torch at once."""
+    opt = fresh(lr)
+    each = [make(opt, **settings) for make, settings in parts]
+    kept = list(rates(opt, by.ChainedScheduler(each)))
+    return "torch ChainedScheduler of " + ", ".join(make.__name__ for make, _ in parts), kept
+
+
 def optax_(schedule, name):
     return f"optax {name}", [float(schedule(count)) for count in range(STEPS)]
 
@@ -201,6 +209,33 @@ def cases():
     yield (
         "WarmUpStableDecay(0.1, 5, 9, 25, 0.01)",
         optax_(optax.join_schedules(joined, [5, 14]), "join_schedules"),
+    )
+
+    yield (
+        "Product(Exponential(0.3, 0.95), Step(1.0, 0.5, 7))",
+        multiplied(
+            0.3,
+            (by.ExponentialLR, {"gamma": 0.95}),
+            (by.StepLR, {"step_size": 7, "gamma": 0.5}),
+        ),
+    )
+    yield (
+        "Sequence((Exponential(0.1, 0.9), Step(0.1, 0.5, 10)), (12,))",
+        in_turn(
+            0.1,
+            [12],
+            (by.ExponentialLR, {"gamma": 0.9}),
+            (by.StepLR, {"step_size": 10, "gamma": 0.5}),
+        ),
+    )
+    joined = [
+        optax.linear_schedule(0.0, 0.1, 4),
+        optax.cosine_decay_schedule(0.1, 30, 0.2),
+        optax.constant_schedule(0.03),
+    ]
+    yield (
+        "Sequence((Linear(0, 0.1, 4), Cosine(0.1, 0.02, 30), Constant(0.03)), (4, 25))",
+        optax_(optax.join_schedules(joined, [4, 25]), "join_schedules"),
     )
 
 

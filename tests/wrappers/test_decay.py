@@ -85,7 +85,7 @@ def test_a_schedule_of_the_wrapper_continues():
         other.load_state_dict({**saved, "inner": {**saved["inner"], "rule": "AdaGrad"}})
     assert other.weight_decay(1) == 0.5
     with pytest.raises(ValueError, match="weight_decay"):
-        other.load_state_dict({**saved, "schedules": {}})
+        other.load_state_dict({**saved, "settings": {}})
 
 
 def test_l2_around_sgd_is_decoupled_decay():

@@ -6,7 +6,7 @@ import pytest
 import optim
 from minigrad import to_host
 from optim import DecoupledDecay, ExponentialAverage, Frozen, Lookahead
-from tests.driving import SIZE, drive, end, flat, start, tensors
+from tests.driving import SIZE, drive, end, flat, host_only, start, tensors
 from tests.wrappers.cases import GRADS, MASK, adam, heavy_ball
 
 
@@ -58,3 +58,14 @@ def test_the_frozen_are_restored_when_the_inner_fails():
     with pytest.raises(ValueError, match="NaN"):
         opt.step()
     np.testing.assert_array_equal(flat(opt.params)[MASK], start()[MASK])
+
+
+@host_only
+def test_a_mask_is_a_copy_that_cannot_be_written_to():
+    mask = np.zeros(SIZE, bool)
+    opt = Frozen(adam(tensors(start())), mask)
+    mask[:] = True
+    assert not opt.mask.any()
+    with pytest.raises(ValueError, match="read-only"):
+        opt.mask[0] = True
+    assert not np.array_equal(drive(opt, GRADS[:1])[0], start())
