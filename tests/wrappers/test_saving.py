@@ -101,6 +101,8 @@ SETTINGS = {  # every setting of a wrapper, and another value of it
     "clip norm": {"norm": np.float64(1.5)},
     "accumulate": {"every": np.int64(2)},
     "decay": {"weight_decay": InverseSqrt(np.linspace(0.1, 0.5, SIZE))},
+    "l2": {"weight_decay": InverseSqrt(np.linspace(0.1, 0.5, SIZE))},
+    "maximize": {},
     "frozen": {},
     "ema": {"decay": Linear(0.1, 0.9, 6), "start": 1, "every": 2},
     "polyak": {"start": 1, "every": 3},
