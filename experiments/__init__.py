@@ -7,7 +7,7 @@ Each experiment is a declaration in a file of its own: settings, trials, a figur
 of it is a directory; a trial is a part of a run that advances by itself, such as one rule.
 
 A module knows those below it, and none above: problems, record; data, loops; experiment; paper;
-registry; runner; cli.
+registry; workers; runner; cli.
 """
 
 from importlib.util import find_spec
