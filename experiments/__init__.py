@@ -7,23 +7,31 @@ Each experiment is a declaration in a file of its own: settings, trials, a figur
 of it is a directory; a trial is a part of a run that advances by itself, such as one rule.
 
 A module knows those below it, and none above: problems, record; data, loops; experiment; paper;
-registry; runner; cli.
+registry; workers; runner; cli.
 """
 
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
 
-def _refuse_other_models() -> None:
-    """Raise ImportError where a folder or file `models` in the working directory hides ours."""
-    ours, spec = Path(__file__).parent.with_name("models"), find_spec("models")
-    if spec is not None:
-        (found, *_) = spec.submodule_search_locations or [str(spec.origin)]
-        if Path(found).resolve() != ours.resolve():
-            raise ImportError(
-                f"{found} hides the package `models` of this project, {ours}; rename it, or start "
-                "in another directory."
-            )
+def _refuse_other_packages() -> None:
+    """Raise ImportError where a folder or file on the way hides a package of this project.
+
+    A command, which has the name -m as long as its module is looked for, ends with the sentence.
+    """
+    for name in ("minigrad", "optim", "models"):
+        ours, spec = Path(__file__).parent.with_name(name), find_spec(name)
+        if spec is not None:
+            (found, *_) = spec.submodule_search_locations or [str(spec.origin)]
+            if Path(found).resolve() != ours.resolve():
+                hides = (
+                    f"{found} hides the package `{name}` of this project, {ours}; rename it, or "
+                    "start in another directory."
+                )
+                if sys.argv[:1] == ["-m"]:
+                    sys.exit(f"experiments: {hides}")
+                raise ImportError(hides)
 
 
-_refuse_other_models()
+_refuse_other_packages()

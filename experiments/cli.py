@@ -18,6 +18,7 @@ from experiments.experiment import Experiment
 from experiments.problems import images
 from experiments.record.directory import RunDirectory
 from experiments.registry import EXPERIMENTS
+from experiments.workers import Run, check_process
 from minigrad.backend import Backend, current, make, temporarily
 from minigrad.console import lasting_output
 from minigrad.doctor import report
@@ -53,11 +54,11 @@ def _run(options: argparse.Namespace) -> int:
     names = dict.fromkeys(options.names) or EXPERIMENTS  # each once
     experiments = [_find(name) for name in names]
     backend, settled = _settled(experiments, options)
-    runs: list[runner.Run] = []
+    runs: list[Run] = []
     try:
         for experiment, settings in settled:
             directory = RunDirectory.create(options.out, experiment.name, settings)
-            runs.append(runner.Run(experiment, settings, directory))
+            runs.append(Run(experiment, settings, directory))
     except BaseException:
         for run in runs:
             run.directory.discard()
@@ -115,11 +116,11 @@ def _resume(options: argparse.Namespace) -> int:
 
 def _backend(name: str | None) -> Backend:
     """That of the workers; raises, before anything is written, where there can be none."""
-    runner.check_process()
+    check_process()
     return make(name) if name else current()
 
 
-def _execute(runs: list[runner.Run], backend: Backend, options: argparse.Namespace) -> int:
+def _execute(runs: list[Run], backend: Backend, options: argparse.Namespace) -> int:
     workers = options.workers or (os.cpu_count() if backend.on_host else WORKERS_ON_DEVICE)
     try:
         return 0 if runner.execute(runs, backend.name, workers) else 1

@@ -425,5 +425,7 @@ def test_a_backend_that_is_not_installed_says_how_to(monkeypatch):
     from minigrad import backend
 
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(RuntimeError, match=r"numba is not installed; install .*, or use the numpy"):
+    with pytest.raises(
+        RuntimeError, match=r"numba is not installed; pip install .*, or use the numpy"
+    ):
         backend.make("numba")

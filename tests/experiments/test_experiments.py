@@ -22,7 +22,7 @@ import numpy as np
 import pytest
 
 import minigrad
-from experiments import runner
+from experiments import runner, workers
 from experiments.cli import main
 from experiments.paper import classification
 from experiments.problems.images import DataError
@@ -212,9 +212,9 @@ def test_an_interrupted_run_resumes_to_the_same_numbers(
     settings = experiment.prepare(experiment.configured(changes))
     directory = RunDirectory.create(tmp_path, experiment.name, settings)
     first, *_ = experiment.trials(settings)
-    monkeypatch.setattr(runner, "_stop", StopAt(1 + pieces))
-    with pytest.raises(runner.Interrupted):
-        runner._advance_to_end(name, settings, first, directory.path, "numpy")
+    monkeypatch.setattr(workers, "_stop", StopAt(1 + pieces))
+    with pytest.raises(workers.Interrupted):
+        workers.advance_to_end(name, settings, first, directory.path, "numpy")
     assert directory.checkpoint_path(first).exists()
     directory.unlock()
 
@@ -232,13 +232,13 @@ def test_the_seconds_of_a_run_are_those_of_all_its_parts(tmp_path, monkeypatch):
     settings = experiment.configured({"steps": 9000})
     directory = RunDirectory.create(tmp_path, experiment.name, settings)
     directory.write_manifest(seconds={"PaperAdam": 12.5})
-    run = runner.Run(experiment, settings, directory)
+    run = workers.Run(experiment, settings, directory)
     with directory.traces_path("PaperAdam").open("wb") as file:
         np.savez(file, t=np.arange(3))  # done before
-    advance = partial(runner._advance_to_end, "theorem-1", settings)
+    advance = partial(workers.advance_to_end, "theorem-1", settings)
     assert advance("PaperAdam", directory.path, "numpy") == 0
-    monkeypatch.setattr(runner, "_stop", StopAt(2))
-    with pytest.raises(runner.Interrupted):
+    monkeypatch.setattr(workers, "_stop", StopAt(2))
+    with pytest.raises(workers.Interrupted):
         advance("AMSGrad", directory.path, "numpy")
     checkpoint = directory.checkpoint_path("AMSGrad")
     kept = minigrad.load(checkpoint)
@@ -253,7 +253,7 @@ def test_the_seconds_of_a_run_are_those_of_all_its_parts(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("error", "status", "advice"),
     [
-        (runner.Interrupted("a"), "interrupted", "continue with"),
+        (workers.Interrupted("a"), "interrupted", "continue with"),
         (BrokenProcessPool("dead"), "failed: a worker was killed", "continue with"),
         (MemoryError("no room"), "failed: no room", "continue with"),
         (RuntimeError("of a device"), "failed: of a device", "continue with"),
@@ -283,9 +283,9 @@ def test_a_failure_goes_before_an_interruption(tmp_path, capsys):
     theorem_1 = EXPERIMENTS["theorem-1"]
     directory = RunDirectory.create(tmp_path, theorem_1.name, theorem_1.settings)
     ended = {label: Future() for label in "ab"}
-    ended["a"].set_exception(runner.Interrupted("a"))
+    ended["a"].set_exception(workers.Interrupted("a"))
     ended["b"].set_exception(OSError("full"))
-    assert not runner._conclude(runner.Run(theorem_1, theorem_1.settings, directory), ended)
+    assert not runner._conclude(workers.Run(theorem_1, theorem_1.settings, directory), ended)
     assert directory.manifest["status"] == "failed: full"
 
 
@@ -556,6 +556,7 @@ STOREYS = (
     ("experiment",),
     ("paper",),
     ("registry",),
+    ("workers",),
     ("runner",),
     ("cli",),
     ("__main__",),

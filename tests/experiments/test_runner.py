@@ -353,5 +353,7 @@ def test_a_folder_that_hides_a_package_is_named(tmp_path, hiding):
     done = python(tmp_path, "-m", "experiments", "list")
     assert done.returncode == 1 and not done.stdout
     named = tmp_path / hiding.removesuffix("/__init__.py")
-    assert done.stderr.startswith(f"experiments: {named} hides the package")
+    assert done.stderr.startswith(f"experiments: {named} hides the package `")
     assert len(done.stderr.splitlines()) == 1
+    done = python(tmp_path, "-c", "import experiments")
+    assert f"ImportError: {named} hides the package `" in done.stderr

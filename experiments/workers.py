@@ -1,0 +1,188 @@
+"""The processes that advance trials, from where they are started and in them.
+
+All use one BLAS thread, which makes resuming exact. After each piece of a trial the process looks
+whether to stop, and every few seconds it writes a checkpoint. The process that starts them may be a
+script, a thread of one, or a notebook.
+"""
+
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+import minigrad
+from experiments.experiment import Experiment
+from experiments.record.directory import RunDirectory
+from experiments.registry import EXPERIMENTS
+from minigrad.checkpoint import atomic_write
+
+CHECKPOINT_SECONDS = 10.0
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+TWICE_SECONDS = 1.0  # a shell that ends, and `timeout`, send a signal twice and mean it once
+STOP, LEAVE = 1, 2  # what workers are told: to save and stop, and then to end as well
+WATCH_SECONDS = 0.2
+_stop: Any = SimpleNamespace(value=0)  # in a worker, shared with the process that started it
+_busy = threading.Lock()  # in a worker, while it may have something to save
+
+
+class Interrupted(Exception):
+    """The trial was asked to stop, and has kept what continuing needs."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One experiment with its settings and its directory."""
+
+    experiment: Experiment
+    settings: Any
+    directory: RunDirectory
+
+
+def check_process() -> None:
+    """Raise RuntimeError where this process may start no others."""
+    if multiprocessing.current_process().daemon:
+        raise RuntimeError(
+            "this process is a daemon, such as a worker of multiprocessing.Pool, and may start no "
+            "others; run experiments outside, or in a concurrent.futures.ProcessPoolExecutor."
+        )
+
+
+@contextmanager
+def submitted(
+    jobs: list[tuple[Run, str]], backend: str, workers: int
+) -> Iterator[dict[Future[float], tuple[Run, str]]]:
+    """Submit the trials to worker processes, and give them by future.
+
+    At the first signal to stop, each worker stops after its present piece; one that comes later
+    ends this process at once. A signal that is ignored, as SIGHUP is under nohup, stays so. Python
+    handles signals in its main thread only: a run in another thread is not stopped by any.
+    """
+    context = multiprocessing.get_context("spawn")
+    stop = context.RawValue("b")  # no lock, which a signal or a kill could leave taken
+    before: dict[Any, Any] = {}
+    first = 0.0
+
+    def ask(number: int, _: object) -> None:
+        nonlocal first
+        if not stop.value:
+            stop.value, first = STOP, time.monotonic()
+            print("\nstopping; what was recorded is kept ...", file=sys.stderr, flush=True)
+        elif time.monotonic() - first > TWICE_SECONDS:
+            restore()
+            signal.raise_signal(number)
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    # Whatever is started meanwhile never sees a signal that a terminal sends to all processes
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    try:
+        if threading.current_thread() is threading.main_thread():
+            for number in STOP_SIGNALS:
+                if signal.getsignal(number) not in (signal.SIG_IGN, None):
+                    before[number] = signal.signal(number, ask)
+        with ProcessPoolExecutor(workers, context, _start_worker, (stop,)) as pool:
+            signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)  # Python has unblocked some
+            futures = {}
+            with _no_main():
+                for run, label in jobs:
+                    what = run.experiment.name, run.settings, label, run.directory.path, backend
+                    futures[pool.submit(advance_to_end, *what)] = run, label
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+            try:
+                yield futures
+            finally:
+                stop.value = LEAVE
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        restore()
+
+
+@contextmanager
+def _no_main() -> Iterator[None]:
+    """Inside, processes that are started do not run the user's script, which they need nothing of.
+
+    It may have no guard for that, or no file: it may come from a pipe.
+    """
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
+
+
+def advance_to_end(name: str, settings: Any, label: str, path: Path, backend: str) -> float:
+    """In a worker: advance one trial to its end, from its checkpoint if there is one.
+
+    Returns the seconds that it took, those before the checkpoint included; 0 if it had ended.
+    """
+    with _busy:
+        return _advance(name, settings, label, path, backend)
+
+
+def _advance(name: str, settings: Any, label: str, path: Path, backend: str) -> float:
+    directory, began = RunDirectory(path), time.monotonic()
+    if directory.traces_path(label).exists():
+        return 0.0
+    if _stop.value:
+        raise Interrupted(label)
+    minigrad.use(backend)
+    trial = EXPERIMENTS[name].trials(settings)[label]()
+    checkpoint = directory.checkpoint_path(label)
+    if checkpoint.exists():
+        kept = minigrad.load(checkpoint)
+        trial.load_state_dict(kept["trial"])
+        began -= kept["seconds"]
+    saved = time.monotonic()
+    while not trial.done:
+        stop = _stop.value
+        if stop or time.monotonic() - saved > CHECKPOINT_SECONDS:
+            saved = time.monotonic()
+            minigrad.save(checkpoint, trial=trial, seconds=saved - began)
+        if stop:
+            raise Interrupted(label)
+        try:
+            trial.advance()
+        except FloatingPointError as error:
+            with atomic_write(path / f"{label}.failed.npz") as file:
+                np.savez(file, **trial.traces())
+            raise FloatingPointError(f"{label}: {error}") from error
+    minigrad.save(directory.traces_path(label), traces=trial.traces())
+    checkpoint.unlink(missing_ok=True)
+    return time.monotonic() - began
+
+
+def _start_worker(stop: Any) -> None:
+    global _stop
+    _stop = stop
+    parent = multiprocessing.parent_process()
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    threadpool_limits(1)  # for the BLAS, which read the environment when it was loaded
+    os.environ["OMP_NUM_THREADS"] = "1"  # for the optimizers
+
+
+def _end_with(parent: Any) -> None:
+    """End this process with its parent, which may be killed, or when it is no longer needed.
+
+    The pool cannot end it where another worker was killed in the middle of taking a task, since
+    then no task reaches this one, and signals are blocked.
+    """
+    while parent.is_alive() and _stop.value != LEAVE:
+        parent.join(WATCH_SECONDS)
+    if parent.is_alive():
+        _busy.acquire()
+    os._exit(1)
