@@ -18,8 +18,18 @@ class Axis(NamedTuple):
     kernel: int
     stride: int
     before: int  # zeros
-    padded: int  # length with the zeros on both sides
+    after: int
     positions: int  # of the kernel
+
+    @property
+    def padded(self) -> int:
+        """The length with the zeros on both sides."""
+        return self.before + self.length + self.after
+
+    @property
+    def circle(self) -> int:
+        """The length of a circle on which the zeros before are also those behind."""
+        return self.length + max(self.before, self.after)
 
 
 Axes = tuple[Axis, Axis]
@@ -43,14 +53,13 @@ def axes_of(image: Any, kernel: Any, stride: Any, padding: Any) -> Axes:
                 before, after = pair(padding[i], "padding", 0)
             case _:
                 before = after = pair(padding, "padding", 0)[i]
-        padded = before + length + after
-        if not 0 < size <= padded:
+        if not 0 < size <= before + length + after:
             raise ValueError(
                 f"windows of {tuple(kernel[:2])} do not fit into images of {tuple(image[1:3])} "
                 f"with padding={padding!r}; make them smaller, or give larger images."
             )
-        positions = (padded - size) // step + 1
-        made.append(Axis(length, size, step, before, padded, positions))
+        positions = (before + length + after - size) // step + 1
+        made.append(Axis(length, size, step, before, after, positions))
     return made[0], made[1]
 
 
@@ -86,12 +95,12 @@ def multiplications(axes: Axes, n: int, c: int, d: int) -> dict[Way, int]:
     """How many each way takes, for n images of c channels and kernels to d channels.
 
     Patches: c d at each position for each place of the kernel. DFT: of the H W real numbers of a
-    padded channel H W / 2 complex frequencies matter, to which h x w numbers get by H h w along
+    channel on its circles H W / 2 complex frequencies matter, to which h x w numbers get by H h w along
     columns and H W 2 w along rows of (Re, Im). So do n c channels of images and c d of kernels,
     and n d channels back; a complex product of c by d channels at each frequency takes 4 c d.
     """
     rows, columns = axes
-    high, wide = rows.padded, columns.padded
+    high, wide = rows.circle, columns.circle
 
     def dft(h: int, w: int) -> int:
         return high * h * w + high * wide * 2 * w
@@ -106,14 +115,14 @@ def multiplications(axes: Axes, n: int, c: int, d: int) -> dict[Way, int]:
 
 
 def by_dft(x: Array, w: Array, axes: Axes) -> tuple[Array, Pullback, Pullback]:
-    """On a circle of the padded length, which no kernel goes round, a correlation is at each
-    frequency the product of the DFT of x and the conjugate DFT of w. Stride and padding only say at
-    which places the DFTs are taken. Pullbacks are adjoints.
+    """On a circle where a kernel that leaves the image meets enough zeros before it comes back, a
+    correlation is at each frequency the product of the DFT of x and the conjugate DFT of w. Stride
+    and padding only say at which places the DFTs are taken. Pullbacks are adjoints.
     """
     (rows, columns), (c, d) = axes, w.shape[2:]
-    at_x = _dft(*((a.padded, a.length, a.before, 1) for a in axes), False, x.dtype.str)
-    at_w = _dft(*((a.padded, a.kernel, 0, -1) for a in axes), False, x.dtype.str)
-    at_y = _dft(*((a.padded, a.positions, 0, a.stride) for a in axes), True, x.dtype.str)
+    at_x = _dft(*((a.circle, a.length, a.before, 1) for a in axes), False, x.dtype.str)
+    at_w = _dft(*((a.circle, a.kernel, 0, -1) for a in axes), False, x.dtype.str)
+    at_y = _dft(*((a.circle, a.positions, 0, a.stride) for a in axes), True, x.dtype.str)
     fx = _spectrum(x, at_x)
     # a complex factor u + iv as the real matrix that takes (Re, Im) to (Re, Im)
     kernels = w.reshape(1, rows.kernel, columns.kernel, c * d)
@@ -176,25 +185,25 @@ def by_patches(x: Array, w: Array, axes: Axes) -> tuple[Array, Pullback, Pullbac
     )
     padded = xp.zeros((n, rows.padded, columns.padded, c), x.dtype)
     padded[inside] = x
-    kernels = w.reshape(-1, d)
-    window, values = (rows.kernel, columns.kernel * c), (rows.positions, columns.positions, d)
-    flat = padded.reshape(n, rows.padded, columns.padded * c)
-    windows = xp.lib.stride_tricks.sliding_window_view(flat, window, (1, 2))
-    windows = windows[:, :: rows.stride, :: columns.stride * c]
-    limit = current().block_bytes
-    of_image = prod(values[:2]) * len(kernels) * x.itemsize
+    kernels, windows = w.reshape(-1, d), _windows(padded, axes)
+    limit, of_image = current().block_bytes, prod(windows.shape[1:]) * x.itemsize
     some = max(1, limit // of_image) if limit else max(1, n)
     chunks = [slice(i, i + some) for i in range(0, n, some)]
+    # windows so far apart on a row have nothing in common
+    apart = -(-columns.kernel // columns.stride)
 
     def patches(chunk: slice) -> Array:
         return windows[chunk].reshape(-1, len(kernels))
 
     def dx(g: Array) -> Array:
         total = xp.zeros_like(padded)
+        sums = _windows(total, axes)
         for chunk in chunks:
-            parts = (g[chunk].reshape(-1, d) @ kernels.T).reshape(-1, *values[:2], len(kernels))
-            for i, place in enumerate(places(axes)):
-                total[chunk][place] += parts[..., i * c : (i + 1) * c]
+            into = sums[chunk]
+            parts = (g[chunk].reshape(-1, d) @ kernels.T).reshape(into.shape)
+            for row in range(rows.kernel):
+                for first in range(min(apart, columns.positions)):
+                    into[:, :, first::apart, row] += parts[:, :, first::apart, row]
         return total[inside]
 
     def dw(g: Array) -> Array:
@@ -203,10 +212,20 @@ def by_patches(x: Array, w: Array, axes: Axes) -> tuple[Array, Pullback, Pullbac
             total += patches(chunk).T @ g[chunk].reshape(-1, d)
         return total.reshape(w.shape)
 
-    y = xp.empty((n, *values), x.dtype)
+    y = xp.empty((*windows.shape[:3], d), x.dtype)
     for chunk in chunks:
         xp.matmul(patches(chunk), kernels, out=y[chunk].reshape(-1, d))
     return y, dx, dw
+
+
+def _windows(padded: Array, axes: Axes) -> Array:
+    """A view of all windows of images with their zeros: (n, positions on both axes, rows of a
+    window, columns of a window times channels)."""
+    (n, _, _, c), (rows, columns) = padded.shape, axes
+    image, row, column, number = padded.strides
+    shape = n, rows.positions, columns.positions, rows.kernel, columns.kernel * c
+    strides = image, rows.stride * row, columns.stride * column, row, number
+    return xp.lib.stride_tricks.as_strided(padded, shape, strides)
 
 
 def constant(make: Callable[..., tuple[Any, ...]]) -> Callable[..., tuple[Any, ...]]:

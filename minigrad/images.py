@@ -30,7 +30,7 @@ def conv2d(x, w, b=None, stride=1, padding=0):
     y, dx, dw = cheapest(axes, len(x), *w.shape[2:])(x, w, axes)
     if b is not None:
         y += b
-    return y, dx, dw, lambda g, *, out=None: g.sum(axis=(0, 1, 2), out=out)
+    return y, dx, dw, lambda g, *, out=None: g.sum(axis=0).sum(axis=(0, 1), out=out)
 
 
 @op

@@ -187,7 +187,7 @@ def test_what_is_counted_is_what_is_multiplied(
     Counted.multiplications = 0
     way(x, w, axes)
     if way is by_dft:  # a channel has so many frequencies that matter, which are counted as half
-        counts[way] *= (axes[0].padded // 2 + 1) / (axes[0].padded / 2)
+        counts[way] *= (axes[0].circle // 2 + 1) / (axes[0].circle / 2)
     assert Counted.multiplications == counts[way]
 
 

@@ -89,11 +89,9 @@ def asnumpy(a: Any, *_: Any, **__: Any) -> Any:
     return a.get() if isinstance(a, Array) else np.asarray(a)
 
 
-def sliding_window_view(x: Any, window_shape: Any, axis: Any = None) -> Any:
+def as_strided(x: Any, shape: Any = None, strides: Any = None) -> Any:
     """A view, as cupy.lib.stride_tricks has it."""
-    return run(
-        "sliding_window_view", np.lib.stride_tricks.sliding_window_view, x, window_shape, axis
-    )
+    return run("as_strided", np.lib.stride_tricks.as_strided, x, shape, strides)
 
 
 class Generator:
@@ -115,7 +113,7 @@ xp.ndarray, xp.ElementwiseKernel, xp.asnumpy = Array, ElementwiseKernel, asnumpy
 xp.RawKernel = RawKernel
 xp.asarray, xp.array = asarray, make_array
 xp.shape = lambda a: a.shape if isinstance(a, Array) else np.shape(a)
-xp.lib = SimpleNamespace(stride_tricks=SimpleNamespace(sliding_window_view=sliding_window_view))
+xp.lib = SimpleNamespace(stride_tricks=SimpleNamespace(as_strided=as_strided))
 xp.cuda = SimpleNamespace(
     get_current_stream=lambda: SimpleNamespace(synchronize=device.synchronize)
 )
