@@ -85,6 +85,13 @@ def places(axes: Axes) -> list[tuple[slice, slice, slice]]:
     return [(slice(None), i, j) for i in along(rows) for j in along(columns)]
 
 
+def chunked(n: int, bytes_of_each: int) -> list[slice]:
+    """n images in chunks that fit the cache; on a device in one."""
+    limit = current().block_bytes
+    some = max(1, limit // max(1, bytes_of_each)) if limit else max(1, n)
+    return [slice(i, i + some) for i in range(0, n, some)]
+
+
 def cheapest(axes: Axes, n: int, c: int, d: int) -> Way:
     """The way with fewer multiplications, those of the DFT being slower, in smaller products."""
     counts = multiplications(axes, n, c, d)
@@ -94,8 +101,8 @@ def cheapest(axes: Axes, n: int, c: int, d: int) -> Way:
 def multiplications(axes: Axes, n: int, c: int, d: int) -> dict[Way, int]:
     """How many each way takes, for n images of c channels and kernels to d channels.
 
-    Patches: c d at each position for each place of the kernel. DFT: of the H W real numbers of a
-    channel on its circles H W / 2 complex frequencies matter, to which h x w numbers get by H h w along
+    Patches: c d at each position for each place of the kernel. DFT: of H W real numbers on circles
+    of these lengths H W / 2 complex frequencies matter, to which h x w numbers get by H h w along
     columns and H W 2 w along rows of (Re, Im). So do n c channels of images and c d of kernels,
     and n d channels back; a complex product of c by d channels at each frequency takes 4 c d.
     """
@@ -186,9 +193,7 @@ def by_patches(x: Array, w: Array, axes: Axes) -> tuple[Array, Pullback, Pullbac
     padded = xp.zeros((n, rows.padded, columns.padded, c), x.dtype)
     padded[inside] = x
     kernels, windows = w.reshape(-1, d), _windows(padded, axes)
-    limit, of_image = current().block_bytes, prod(windows.shape[1:]) * x.itemsize
-    some = max(1, limit // of_image) if limit else max(1, n)
-    chunks = [slice(i, i + some) for i in range(0, n, some)]
+    chunks = chunked(n, prod(windows.shape[1:]) * x.itemsize)
     # windows so far apart on a row have nothing in common
     apart = -(-columns.kernel // columns.stride)
 

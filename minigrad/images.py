@@ -4,10 +4,12 @@ As in minigrad/ops.py, an op is one function that gives its value and its pullba
 and g the gradient of the value.
 """
 
+from math import prod
+
 import numpy as np
 
 from minigrad.backend import xp
-from minigrad.convolution import axes_of, cheapest, constant, pair, places
+from minigrad.convolution import axes_of, cheapest, chunked, constant, pair, places
 from minigrad.tape import op
 
 
@@ -45,12 +47,13 @@ def max_pool2d(x, size=2, stride=None):
         xp.maximum(y, x[part], out=y)
 
     def pullback(g):
-        hits = [(x[part] == y).astype(g.dtype) for part in parts]
-        g = g / sum(hits)
         dx = xp.zeros(x.shape, g.dtype)
-        for part, hit in zip(parts, hits, strict=True):
-            hit *= g
-            dx[part] += hit
+        for chunk in chunked(len(x), prod(x.shape[1:]) * x.itemsize):
+            hits = [(x[chunk][part] == y[chunk]).astype(g.dtype) for part in parts]
+            shares = g[chunk] / sum(hits[1:], hits[0])
+            for part, hit in zip(parts, hits, strict=True):
+                hit *= shares
+                dx[chunk][part] += hit
         return dx
 
     return y, pullback
