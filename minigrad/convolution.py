@@ -204,11 +204,11 @@ def by_patches(x: Array, w: Array, axes: Axes) -> tuple[Array, Pullback, Pullbac
         total = xp.zeros_like(padded)
         sums = _windows(total, axes)
         for chunk in chunks:
-            into = sums[chunk]
-            parts = (g[chunk].reshape(-1, d) @ kernels.T).reshape(into.shape)
+            parts = (g[chunk].reshape(-1, d) @ kernels.T).reshape(sums[chunk].shape)
             for row in range(rows.kernel):
                 for first in range(min(apart, columns.positions)):
-                    into[:, :, first::apart, row] += parts[:, :, first::apart, row]
+                    into = sums[chunk, :, first::apart, row]
+                    into += parts[:, :, first::apart, row]
         return total[inside]
 
     def dw(g: Array) -> Array:

@@ -53,7 +53,8 @@ def max_pool2d(x, size=2, stride=None):
             shares = g[chunk] / sum(hits[1:], hits[0])
             for part, hit in zip(parts, hits, strict=True):
                 hit *= shares
-                dx[chunk][part] += hit
+                into = dx[chunk][part]  # a view: dx[chunk][part] += would copy what it has added
+                into += hit
         return dx
 
     return y, pullback
@@ -68,7 +69,8 @@ def avg_pool2d(x, size=2, stride=None):
         g = g / len(parts)
         dx = xp.zeros(x.shape, g.dtype)
         for part in parts:
-            dx[part] += g
+            into = dx[part]
+            into += g
         return dx
 
     return sum(x[part] for part in parts) / len(parts), pullback
