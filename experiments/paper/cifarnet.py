@@ -32,7 +32,7 @@ SUITABLE = {  # for what the settings leave open, by the data
     images.CIFAR10: {"train_images": 4000, "epochs": 8, "rates": 3, "seeds": 3, "crop": 24},
 }
 CHOICES = (
-    "the paper leaves open, and chosen here are: same padding; conv, pool, ReLU, response norm "
+    "The paper leaves open, and chosen here are: same padding; conv, pool, ReLU, response norm "
     "(9 channels, alpha 0.001, beta 0.75), conv, pool, ReLU, 384, dropout, 192; no weight decay"
 )
 KORZENIOWSKI = (

@@ -76,6 +76,18 @@ def test_a_convolution_is_what_its_definition_says(
 
 
 @each_way
+def test_pullbacks_are_functions_of_the_gradient_alone(way: Any) -> None:
+    rng = np.random.default_rng(3)
+    x, w, g, h = (
+        xp.asarray(rng.normal(size=s)) for s in ((2, 4, 5, 2), (3, 2, 2, 3), *[(2, 2, 4, 3)] * 2)
+    )
+    _, dx, dw = way(x, w, axes_of(x.shape, w.shape, 1, 0))
+    for pullback in (dx, dw):
+        one, other = to_host(pullback(g)), to_host(pullback(h))
+        np.testing.assert_allclose(to_host(pullback(g + h)), one + other, 1e-12, 1e-12)
+
+
+@each_way
 @pytest.mark.parametrize("n", [0, 1])
 def test_a_batch_may_have_one_image_or_none(
     n: int, way: Any, monkeypatch: pytest.MonkeyPatch

@@ -46,13 +46,16 @@ def write(directory: Path, files: Files) -> Path:
     return directory
 
 
-def packed(files: Files, kind: bytes = tarfile.REGTYPE) -> bytes:
-    """The archive, with another file first, as in the official one."""
+def packed(files: Files, link: str = "") -> bytes:
+    """The archive, with another file first, as in the official one; one of its files may be a link
+    to the next."""
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w:gz") as tar:
         for name, content in {"readme.html": b"<html>", **files}.items():
             member = tarfile.TarInfo(f"{FOLDER}/{name}")
-            member.size, member.type = len(content), kind
+            member.size = len(content)
+            if name == link:
+                member.type, member.size, member.linkname = tarfile.SYMTYPE, 0, FILES[1]
             tar.addfile(member, io.BytesIO(content))
     return out.getvalue()
 
@@ -110,6 +113,7 @@ SIZE = f"where 4 records of an image and its label have {4 * 3073:,}: pass the d
         (FILES[2], lambda c: c + b"\0", f"has more bytes {SIZE}"),
         (FILES[2], lambda c: c * 3, f"has more bytes {SIZE}"),
         (FILES[1], lambda c: put(c, 3073, 11), "has the label 11 in record 1, above 9: pass the"),
+        (FILES[1], lambda c: put(c, 3 * 3073, 10), "has the label 10 in record 3, above 9: pass"),
         (FILES[5], lambda c: put(c, 0, 255), "has the label 255 in record 0, above 9: pass the"),
     ],
 )
@@ -158,7 +162,7 @@ def test_what_is_missing_is_named(files: Files, tmp_path: Path) -> None:
 
 
 def test_a_member_that_is_a_link_is_not_followed(files: Files, tmp_path: Path) -> None:
-    write(tmp_path, {ARCHIVE: packed(dict.fromkeys(files, b""), tarfile.SYMTYPE)})
+    write(tmp_path, {ARCHIVE: packed(files, link=FILES[0])})
     with pytest.raises(DataError, match=f"it has no {FOLDER}/{FILES[0]}"):
         load_cifar10(tmp_path)
 
