@@ -59,12 +59,10 @@ class Cifarnet(Classification):
     @property
     def images(self) -> str:
         if self.data == images.DIGITS:
-            return f"{self.train_images:,} 8x8 digits in place of CIFAR-10"
-        whole = all(getattr(self, name) >= value for name, value in WHOLE.items())
-        return (
-            f"CIFAR-10 ({'' if whole else 'reduced to '}{self.train_images:,} images and "
-            f"{self.epochs} epochs, random {self.crop}x{self.crop} squares, mirrored or not)"
-        )
+            return "8x8 digits in place of CIFAR-10"
+        if all(getattr(self, name) >= value for name, value in WHOLE.items()):
+            return "CIFAR-10"
+        return f"CIFAR-10, reduced to {self.train_images:,} images and {self.epochs} epochs"
 
 
 def prepare(s: Cifarnet) -> Cifarnet:
@@ -115,7 +113,10 @@ def _squares(flat: Dataset, shape: tuple[int, int, int]) -> Dataset:
 
 def draw(traces: Traces, s: Cifarnet) -> Sheet:
     """As the other experiments on images; the caption says what the paper does not."""
-    return classification.draw(traces, s, "CIFARNET, constant alpha", CHOICES)
+    side = f"{s.crop}x{s.crop}"
+    squares = f"; random {side} squares, mirrored or not, and in evaluation the middle"
+    note = CHOICES + ("" if s.data == images.DIGITS else squares)
+    return classification.draw(traces, s, "CIFARNET, constant alpha", note)
 
 
 def findings(traces: Traces, s: Cifarnet) -> list[str]:
