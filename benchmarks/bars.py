@@ -43,6 +43,16 @@ PLAYED_BY_A_FUNCTION = {(10**6, 1): 0.5}
 REPLAYED = {10**6: (Bar("jax scan and compile", 1),)}
 REPLAYED_SECONDS = {10**7: {"ours": 3.0}}
 
+CONVOLUTIONS = {  # forward and backward, in one thread
+    "12x12, 6x6, 64 to 64": (Bar("torch", 0.4), Bar("products", 0.35)),
+    "24x24, 6x6, 3 to 64": (Bar("torch", 1.25),),
+    "16x16, 3x3, 64 to 64": (Bar("torch", 0.75),),
+    "16x16, 3x3, 128 to 128": (Bar("torch", 0.75),),
+}
+# a step, with response normalization and without, in one thread and in two
+CIFARNET = {True: (Bar("torch", 0.4),), False: (Bar("torch", 0.55),)}
+CIFARNET_ON_TWO: dict[bool, tuple[Bar, ...]] = {True: (Bar("torch 1x1", 1),), False: ()}
+
 IMPORTS = {"minigrad": Bar("numpy", 1.25), "minigrad, optim, models": Bar("numpy", 1.5)}
 
 

@@ -6,8 +6,9 @@ from functools import partial
 from math import prod
 from typing import Any
 
-from benchmarks import bars, steps, steps_peers, training_peers
+from benchmarks import bars, images_peers, steps, steps_peers, training_peers
 from benchmarks import graphs as graph
+from benchmarks import images as image
 from benchmarks import reddi as online
 from benchmarks import training as train
 from benchmarks.comparison import Contestants, Work
@@ -231,6 +232,46 @@ def _replay(n: int) -> Work:
     )
 
 
+def images(full: bool, quick: bool) -> Subjects:
+    """Convolutions, and steps of CIFARNET, with bars of their own for one thread and for two."""
+    if not full:
+        for name, sizes in image.CONVOLUTIONS.items():
+            if not quick or name == "16x16, 3x3, 64 to 64":
+                yield [_convolution(name, sizes)]
+    if not quick:
+        for side in (24, 32):
+            yield [_cifarnet(side, norm, full) for norm in (True, False)]
+
+
+def _convolution(name: str, sizes: image.Sizes) -> Work:
+    every = {"ours": image.ours, "products": image.products}
+    every |= {"torch": images_peers.torch, "jax": images_peers.jax, "mygrad": images_peers.mygrad}
+    return Work(
+        f"convolution {name}, batch {image.BATCH}",
+        {contestant: partial(make, sizes) for contestant, make in every.items()},
+        bars.CONVOLUTIONS[name],
+        otherwise={"products": "the products of matrices that patches take, and nothing else"},
+        headline=True,
+    )
+
+
+def _cifarnet(side: int, norm: bool, full: bool) -> Work:
+    every = {"ours": partial(image.cifarnet, side, norm)}
+    if norm:
+        every["torch"] = partial(images_peers.torch_cifarnet, side)
+        every["torch 1x1"] = partial(images_peers.torch_cifarnet, side, "1x1")
+        every["jax"] = partial(images_peers.jax_cifarnet, side)
+    else:
+        every["torch"] = partial(images_peers.torch_cifarnet, side, None)
+    without = "" if norm else " without response normalization"
+    return Work(
+        f"CIFARNET {side}x{side}{without}, batch {image.BATCH}",
+        every,
+        (bars.CIFARNET_ON_TWO if full else bars.CIFARNET)[norm],
+        headline=True,
+    )
+
+
 GROUPS = {
     "training": training,
     "optimizers": optimizers,
@@ -238,4 +279,5 @@ GROUPS = {
     "before": before,
     "graphs": graphs,
     "reddi": reddi,
+    "images": images,
 }

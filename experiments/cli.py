@@ -204,7 +204,7 @@ def _parser() -> argparse.ArgumentParser:
         one.add_argument("--seed", type=_integer, help="of every random draw")
         one.add_argument("--seeds", type=_integer, help="how many seeds to repeat over")
         one.add_argument("--steps", type=_integer, help="length of the online problems")
-        one.add_argument("--data", help="directory of MNIST's files, or 'digits' (the embedded)")
+        one.add_argument("--data", help="directory of MNIST's and CIFAR-10's files, or 'digits'")
         one.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help=setting)
         one.add_argument("--quick", action="store_true", help="in seconds, on the digits")
         one.add_argument("--out", type=Path, default=Path("runs"), help="default: %(default)s")

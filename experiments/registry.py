@@ -2,6 +2,7 @@
 
 from experiments.experiment import Experiment
 from experiments.paper import (
+    cifarnet,
     gamma,
     logistic,
     mlp,
@@ -21,5 +22,6 @@ EXPERIMENTS: dict[str, Experiment] = {
         gamma,
         logistic,
         mlp,
+        cifarnet,
     )
 }

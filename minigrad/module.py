@@ -1,7 +1,7 @@
 """Module and the layers that the models are made of."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -15,6 +15,8 @@ from minigrad.tensor import Tensor
 class Module:
     """Something with parameters: attributes that are Tensors or Modules (Sequential for a list)."""
 
+    training = True  # Dropout, say, is something else otherwise
+
     def forward(self, x: Any) -> Tensor:
         raise NotImplementedError(f"{type(self).__name__} has no forward(x); define it.")
 
@@ -25,6 +27,18 @@ class Module:
             x = plain(x)
             x = xp.asarray(x) if hasattr(x, "dtype") else Tensor(x)
         return self.forward(x)
+
+    def train(self, mode: bool = True) -> Self:
+        """Be as in training, with every Module in it; gives the Module back."""
+        self.training = mode
+        for child in self.children().values():
+            if isinstance(child, Module):
+                child.train(mode)
+        return self
+
+    def eval(self) -> Self:
+        """Be as in use, not as in training, with every Module in it; gives the Module back."""
+        return self.train(False)
 
     def children(self) -> dict[str, Any]:
         """What may be or have parameters, by name: the attributes."""

@@ -17,6 +17,11 @@ from numpy.lib.array_utils import normalize_axis_tuple
 
 from minigrad.backend import current, xp
 from minigrad.convert import plain
+from minigrad.images import avg_pool2d as avg_pool2d
+from minigrad.images import conv2d as conv2d
+from minigrad.images import dropout as dropout
+from minigrad.images import local_response_norm as local_response_norm
+from minigrad.images import max_pool2d as max_pool2d
 from minigrad.tape import OPS, op
 from minigrad.tensor import Tensor
 

@@ -5,12 +5,13 @@ from typing import Any
 
 import numpy as np
 
-from experiments.problems.images import Dataset
+from experiments.problems.batches import Batches
+from experiments.problems.dataset import Dataset
 from minigrad import Parameters, no_grad, ops, xp
 from models import Classifier
 from optim import Optimizer
 
-EVALUATION_BATCH = 5_000  # images
+EVALUATION_BATCH = 500  # images: what a network on images makes of them fits in memory
 MEASURES = ("train_loss", "test_loss", "test_accuracy")
 
 
@@ -20,7 +21,8 @@ class RateSearch:
     Each training is from scratch: first those of each rate with each tuning seed, judged by the
     loss on the last `validation` images of the training set; then the final ones, of the best rate
     with each seed. A rate that diverges scores infinity; a final training that diverges raises
-    FloatingPointError.
+    FloatingPointError. The first `images` of the training set are trained on; None: all but the
+    last. `batches` says what the model is given of them.
     """
 
     def __init__(
@@ -36,13 +38,14 @@ class RateSearch:
         tuning_seeds: int,
         seeds: int,
         seed: int,
+        images: int | None = None,
+        batches: Batches | None = None,
     ):
-        x, y = xp.asarray(dataset.train_x), xp.asarray(dataset.train_y)
-        self.train, self.validation = (
-            (x[:-validation], y[:-validation]),
-            (x[-validation:], y[-validation:]),
-        )
-        self.test = xp.asarray(dataset.test_x), xp.asarray(dataset.test_y)
+        x, y = dataset.train_x, dataset.train_y
+        self.train = _moved(x[:-validation][:images], y[:-validation][:images])
+        self.validation = _moved(x[-validation:], y[-validation:])
+        self.test = _moved(dataset.test_x, dataset.test_y)
+        self.batches = batches or Batches()
         self.make_model, self.make_optimizer = model, optimizer
         self.rates, self.epochs, self.batch, self.seed = rates, epochs, batch, seed
         self.results = {
@@ -104,11 +107,12 @@ class RateSearch:
         x, y = self.train
         rng = np.random.default_rng([self.seed + self.seed_index, self.epoch])
         order = xp.asarray(rng.permutation(len(x)))
+        batch_of = self.batches.training(x, rng)
+        self.model.train()
         for start in range(0, len(x), self.batch):
             index = order[start : start + self.batch]
             self.opt.zero_grad()
-            batch = x.take(index, axis=0)  # faster than x[index]
-            self.model.loss(batch, y[index]).backward()
+            self.model.loss(batch_of(index), y[index]).backward()
             self.opt.step()
 
     def _measure(self) -> None:
@@ -120,12 +124,13 @@ class RateSearch:
     def _evaluate(self, x: Any, y: Any) -> tuple[float, float]:
         """Mean loss and accuracy; raises FloatingPointError where the loss is not finite."""
         loss = correct = 0.0
+        self.model.eval()
         with self.opt.averaged():
             for start in range(0, len(x), EVALUATION_BATCH):
                 batch = slice(start, start + EVALUATION_BATCH)
-                images, labels = x[batch], y[batch]
-                logits = self.model(images)
-                loss += len(images) * ops.softmax_cross_entropy(logits, labels).item()
+                labels = y[batch]
+                logits = self.model(self.batches.evaluation(x[batch]))
+                loss += len(labels) * ops.softmax_cross_entropy(logits, labels).item()
                 correct += int((logits.data.argmax(axis=1) == labels).sum())
         if not np.isfinite(loss):
             raise FloatingPointError(f"the loss is {loss}")
@@ -160,3 +165,8 @@ class RateSearch:
             self._begin()
             self.model.load_state_dict(state["model"])
             self.opt.load_state_dict(state["opt"])
+
+
+def _moved(*arrays: Any) -> Any:
+    """The arrays where the backend wants them."""
+    return tuple(map(xp.asarray, arrays))

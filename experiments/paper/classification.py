@@ -16,17 +16,19 @@ import optim
 from experiments.experiment import Experiment
 from experiments.loops.training import RateSearch
 from experiments.problems import images
+from experiments.problems.dataset import Dataset
 from experiments.record.directory import Traces
 from experiments.record.figure import Sheet
 from experiments.record.settings import Settings
 from models import Classifier
 
-VALIDATION = {"mnist": 5_000, images.DIGITS: 300}  # images of the training set
-EPOCHS = {"mnist": 10, images.DIGITS: 30}
+# images of the training set
+VALIDATION = {images.MNIST: 5_000, images.CIFAR10: 5_000, images.DIGITS: 300}
+EPOCHS = {images.MNIST: 10, images.DIGITS: 30}
 BETA2S = (0.99, 0.999)
 WIDEST_GRID = 21  # rates
 HIGHEST_LOSS = 3.0  # that is plotted of the validation losses; guessing has log(10) = 2.3
-_loaded: dict[str | None, images.Dataset] = {}  # by the source asked for, and by the one found
+_loaded: dict[tuple[str, str | None], Dataset] = {}  # by the source asked for, and the one found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +44,7 @@ class Classification(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.rates > WIDEST_GRID:
+        if (self.rates or 0) > WIDEST_GRID:
             raise ValueError(
                 f"rates={self.rates}: give at most {WIDEST_GRID}, which is ten decades."
             )
@@ -59,7 +61,7 @@ class Classification(Settings):
 
 def prepare(s: Classification) -> Classification:
     """Find the data, once for all processes and for resuming."""
-    found = _load(s.data)
+    found = load(s.data)
     return replace(s, data=found.source, note=found.note, epochs=s.epochs or EPOCHS[found.name])
 
 
@@ -109,7 +111,7 @@ def trials(
             settings[f"{rule.__name__} beta2={beta2}"] = (rule, {"betas": (0.9, beta2)})
 
     def search(rule: type[optim.Optimizer], hyperparameters: dict[str, Any]) -> RateSearch:
-        dataset = _load(s.data)
+        dataset = load(s.data)
         return RateSearch(
             dataset,
             VALIDATION[dataset.name],
@@ -128,14 +130,14 @@ def trials(
     return {label: partial(search, *setting) for label, setting in settings.items()}
 
 
-def draw(traces: Traces, s: Classification, title: str) -> Sheet:
+def draw(traces: Traces, s: Classification, title: str, note: str = "") -> Sheet:
     """Losses and accuracy of the best rates, and how the rate mattered."""
     sheet = Sheet(
         f"{title}, on {s.images}: batch {s.batch}, each optimizer at the best rate of its grid; "
         f"mean and range of {s.seeds} seeds",
         rows=2,
         columns=2,
-        note=unranked(traces),
+        note=" ".join(filter(None, (note, unranked(traces)))),
     )
     panels = {
         "train_loss": sheet.panel(0, 0, "training loss", "epoch", "cross-entropy"),
@@ -208,10 +210,11 @@ def at_edge(trace: Mapping[str, np.ndarray]) -> bool:
     return float(trace["best_rate"]) in trace["rates"][[0, -1]]
 
 
-def _load(source: str | None) -> images.Dataset:
-    if source not in _loaded:
-        found = images.load(source)
+def load(source: str | None, wanted: str = images.MNIST) -> Dataset:
+    """What `images.load` gives, read once in a process."""
+    if (wanted, source) not in _loaded:
+        found = images.load(source, wanted)
         if found.note:
             print(found.note)
-        _loaded[source] = _loaded[found.source] = found
-    return _loaded[source]
+        _loaded[wanted, source] = _loaded[wanted, found.source] = found
+    return _loaded[wanted, source]

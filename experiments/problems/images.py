@@ -1,24 +1,24 @@
-"""The data the experiments train on: MNIST, or the small digits that come with the project."""
+"""The data the experiments train on: MNIST, CIFAR-10, or the small digits that come with the
+project."""
 
-import contextlib
 import gzip
 import hashlib
 import math
 import os
 import struct
-import sys
-import tempfile
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from experiments.problems import cifar10
+from experiments.problems.cache import cache, fetch
+from experiments.problems.dataset import DataError, Dataset
 from minigrad.doctor import Row
 
 MIRRORS = (
@@ -35,82 +35,48 @@ SHA256 = {
 }
 
 DIGITS = "digits"  # the source that means the embedded images
+MNIST, CIFAR10 = "mnist", cifar10.NAME
 
 
-class DataError(ValueError):
-    """Data that are missing, damaged or unfit to train on."""
+def load(source: str | None, wanted: str = MNIST) -> Dataset:
+    """What --data means: DIGITS, a directory with MNIST or CIFAR-10, whichever is wanted, or None
+    for the best that can be had.
 
-
-@dataclass(frozen=True, eq=False)
-class Dataset:
-    """Images (n, d), float32 in [0, 1], and labels (n,), int64; raises DataError for unfit ones.
-
-    `load(source)` gives the same again; `note` is empty, or one sentence that says why these are
-    not the data that were asked for.
-    """
-
-    name: str
-    train_x: NDArray[np.float32]
-    train_y: NDArray[np.int64]
-    test_x: NDArray[np.float32]
-    test_y: NDArray[np.int64]
-    source: str = ""
-    note: str = ""
-
-    @property
-    def n_classes(self) -> int:
-        """One more than the largest label of the training set."""
-        return int(self.train_y.max()) + 1
-
-    def __post_init__(self) -> None:
-        splits = ("train", self.train_x, self.train_y), ("test", self.test_x, self.test_y)
-        for split, x, y in splits:
-            width = self.train_x.shape[1:]
-            if x.ndim != 2 or x.size == 0 or x.dtype != np.float32 or x.shape[1:] != width:
-                raise DataError(
-                    f"{split}_x is {x.dtype} of shape {x.shape}: "
-                    "pass float32 images of shape (n, d), n > 0, with one d for train and test."
-                )
-            if y.shape != x.shape[:1] or y.dtype != np.int64:
-                raise DataError(
-                    f"{split}_y is {y.dtype} of shape {y.shape} for {len(x)} images: "
-                    "pass one int64 label for each image."
-                )
-            bad = ~np.isfinite(x).all(axis=1)
-            if bad.any():
-                raise DataError(f"{split}_x[{bad.argmax()}] is not finite: remove such images.")
-            bad = (y < 0) | (y >= self.n_classes)
-            if bad.any():
-                raise DataError(
-                    f"{split}_y[{bad.argmax()}] is {y[bad.argmax()]}: "
-                    f"pass labels from 0 to the largest in train_y, {self.n_classes - 1}."
-                )
-
-
-def load(source: str | None) -> Dataset:
-    """What --data means: DIGITS, a directory with MNIST, or None for the best that can be had.
-
-    None is MINIGRAD_DATA where that is set, else MNIST from the cache or a mirror, else the digits
-    with a note. Raises DataError for a source that was named and is not whole.
+    None is MINIGRAD_DATA where that is set, else what the cache has or a mirror, else the digits
+    with a note; they also stand in where a directory has only the data that are not wanted. Raises
+    DataError for a source that was named and is not whole.
     """
     source = source or os.environ.get("MINIGRAD_DATA")
     if source == DIGITS:
         return load_digits()
+    read, title, is_in = KNOWN[wanted]
+    if source and not is_in(source) and any(of.is_in(source) for of in KNOWN.values()):
+        return _digits_for(title, f"{source} has none of its files.")
     if source:
-        return load_mnist(source)
+        return read(source)
     try:
-        return load_mnist()
+        return read()
     except DataError as error:
-        return replace(load_digits(), note=f"The 8x8 digits stand in for MNIST: {error}")
+        return _digits_for(title, str(error))
+
+
+def _digits_for(title: str, why: str) -> Dataset:
+    return replace(load_digits(), note=f"The 8x8 digits stand in for {title}: {why}")
 
 
 def places() -> Iterator[Row]:
     """For the doctor, where `load` looks and what is there."""
     if named := os.environ.get("MINIGRAD_DATA"):
-        yield _row("MINIGRAD_DATA", named, partial(load, named), "Unset it, or name another.")
-    cache = _cache()
+        for wanted in KNOWN:
+            yield _row(
+                "MINIGRAD_DATA", named, partial(load, named, wanted), "Unset it, or name another."
+            )
+    cached = cache(MNIST)
     cure = "`python -m experiments run mlp` downloads MNIST where there is a network."
-    yield _row("cache", str(cache), partial(load_mnist, cache), cure)
+    yield _row("cache", str(cached), partial(load_mnist, cached), cure)
+    cached = cache(CIFAR10)
+    cure = "`python -m experiments run cifarnet` downloads CIFAR-10 where there is a network."
+    yield _row("cache", str(cached), partial(cifar10.load_cifar10, cached), cure)
     yield _row("digits", "the project", load_digits, "Install the project anew.")
 
 
@@ -141,8 +107,8 @@ def load_mnist(directory: str | os.PathLike[str] | None = None) -> Dataset:
     """
     read = partial(_read, Path(directory)) if directory else _fetch
     train_x, train_y, test_x, test_y = map(read, SHA256)
-    source = Path(directory or _cache()).resolve()
-    return Dataset("mnist", train_x, train_y, test_x, test_y, str(source))
+    source = Path(directory or cache(MNIST)).resolve()
+    return Dataset(MNIST, train_x, train_y, test_x, test_y, str(source))
 
 
 def _read(directory: Path, name: str) -> NDArray[Any]:
@@ -166,48 +132,7 @@ def _names(name: str) -> list[str]:
 
 def _fetch(name: str) -> NDArray[Any]:
     """One IDX file from the cache, or else from the first mirror that serves it whole."""
-    import pooch  # here, since it is slow and seldom needed
-
-    file, cache = f"{name}.gz", _cache()
-    with contextlib.suppress(OSError):  # not cached yet, or a cache that cannot be used
-        try:
-            return _decode((cache / file).read_bytes(), name)
-        except ValueError:
-            (cache / file).unlink()
-
-    download = pooch.HTTPDownloader(progressbar=sys.stderr.isatty(), timeout=(5, 30))
-    failures = []
-    for mirror in MIRRORS:
-        pooch.get_logger().info("Downloading %s", mirror + file)
-        try:
-            cache.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=cache) as scratch:
-                downloaded = Path(scratch, file)
-                download(mirror + file, downloaded, None)
-                array = _decode(downloaded.read_bytes(), name)
-                downloaded.replace(cache / file)  # only now: whatever is in the cache is whole
-            return array
-        except (OSError, ValueError) as error:
-            failures.append(f"{urlsplit(mirror).netloc}: {_reason(error)}")
-    raise DataError(
-        f"no mirror gave {file} ({'; '.join(failures)}), "
-        "so pass a directory that has the files as --data or in MINIGRAD_DATA."
-    )
-
-
-def _cache() -> Path:
-    import pooch
-
-    return Path(pooch.os_cache("minigrad")) / "mnist"
-
-
-def _reason(error: OSError | ValueError) -> str:
-    response = getattr(error, "response", None)
-    if response is not None:
-        return f"HTTP status {response.status_code}"
-    if isinstance(error, OSError) and error.errno is None:
-        return type(error).__name__  # the text of a network error runs to several lines
-    return str(error)
+    return fetch(MNIST, f"{name}.gz", MIRRORS, lambda path: _decode(path.read_bytes(), name))
 
 
 def _decode(content: bytes, name: str) -> NDArray[Any]:
@@ -233,3 +158,23 @@ def _decode(content: bytes, name: str) -> NDArray[Any]:
     if ndim == 1:
         return array.astype(np.int64)
     return np.divide(array.reshape(shape[0], -1), 255, dtype=np.float32)
+
+
+def _is_in(directory: str | os.PathLike[str]) -> bool:
+    """Whether there is anything of MNIST."""
+    here = Path(directory)
+    return any((here / file).exists() for name in SHA256 for file in _names(name))
+
+
+class Known(NamedTuple):
+    """A set of data that a directory may hold."""
+
+    load: Callable[..., Dataset]
+    title: str
+    is_in: Callable[[str], bool]
+
+
+KNOWN = {
+    MNIST: Known(load_mnist, "MNIST", _is_in),
+    CIFAR10: Known(cifar10.load_cifar10, "CIFAR-10", cifar10.is_in),
+}

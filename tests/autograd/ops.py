@@ -172,6 +172,20 @@ def table() -> Iterator[Row]:
     for shape in ((), (4,), (3, 2)):
         yield "mse", [r(*shape), r(*shape)], {}
 
+    yield "conv2d", [r(2, 4, 5, 2), r(2, 3, 2, 3), r(3)], {}
+    yield "conv2d", [r(2, 4, 5, 2), r(3, 2, 2, 3)], {"stride": 2, "padding": "same"}
+    yield "conv2d", [r(1, 8, 8, 4), r(6, 6, 4, 4), r(4)], {"padding": "same"}  # by DFT
+    yield "conv2d", [r(0, 4, 4, 1), r(2, 2, 1, 2), r(2)], {"padding": ((1, 0), (2, 1))}
+    for op, x in (("max_pool2d", apart), ("avg_pool2d", r)):
+        yield op, [x(2, 4, 5, 2)], {}
+        yield op, [x(1, 5, 4, 2)], {"size": (3, 2), "stride": (2, 1)}
+        yield op, [x(0, 4, 4, 1)], {}
+    for size in (1, 2, 3):
+        yield "local_response_norm", [r(2, 2, 3, 4)], {"size": size, "alpha": 0.5, "k": 2.0}
+    yield "local_response_norm", [r(0, 2, 3, 4)], {"size": 3, "beta": 0.6}
+    for shape in ((), (3, 4), (0, 2)):
+        yield "dropout", [r(*shape)], {"p": 0.4, "key": (5, 7)}
+
 
 TABLE = list(table())
 each_row = pytest.mark.parametrize(

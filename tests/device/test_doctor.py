@@ -311,14 +311,14 @@ def places(capsys):
 
 
 def test_the_doctor_of_the_experiments_says_where_data_are(capsys, monkeypatch, tmp_path):
-    monkeypatch.setattr(images, "_cache", lambda: tmp_path)
+    monkeypatch.setattr(images, "cache", tmp_path.joinpath)
     _, found, rest = places(capsys)
     assert found and "has no file" in rest and "downloads MNIST" in rest
     assert "1497 + 300 images of digits in the project" in rest
 
 
 def test_the_directory_that_is_set_is_looked_at(capsys, monkeypatch, tmp_path):
-    monkeypatch.setattr(images, "_cache", lambda: tmp_path)
+    monkeypatch.setattr(images, "cache", tmp_path.joinpath)
     monkeypatch.setenv("MINIGRAD_DATA", "digits")
     assert "MINIGRAD_DATA       1497 + 300 images of digits in digits" in places(capsys)[0]
     monkeypatch.setenv("MINIGRAD_DATA", str(tmp_path / "elsewhere"))

@@ -85,9 +85,12 @@ def put(array: NDArray[Any], at: int, value: float) -> NDArray[Any]:
     [
         ({"train_x": X[:0], "train_y": Y[:0]}, r"train_x is float32 of shape \(0, 4\): .*n > 0"),
         ({"test_x": X[:0], "test_y": Y[:0]}, r"test_x is float32 of shape \(0, 4\): .*n > 0"),
-        ({"train_x": X.reshape(6, 2, 2)}, r"train_x is .*\(6, 2, 2\): .*\(n, d\)"),
-        ({"test_x": X[:, :3]}, r"test_x is .*\(6, 3\): .*one d for train and test"),
-        ({"train_x": X.astype(float)}, "train_x is float64 .*pass float32"),
+        (
+            {"train_x": X.reshape(6, 2, 2)},
+            r"train_x is .*\(6, 2, 2\): .*\(n, d\) or \(n, height, w",
+        ),
+        ({"test_x": X[:, :3]}, r"test_x is .*\(6, 3\): .*one shape for train and test"),
+        ({"train_x": X.astype(float)}, "train_x is float64 .*pass float32 or uint8"),
         ({"train_y": Y[:5]}, r"train_y is int64 of shape \(5,\) for 6 images: .*one int64 label"),
         ({"test_x": X[:2]}, r"test_y is int64 of shape \(6,\) for 2 images: .*one int64 label"),
         ({"train_y": Y.astype(float)}, "train_y is float64 .*pass one int64 label"),
@@ -284,7 +287,7 @@ def test_what_was_loaded_can_be_loaded_again(
     write(tmp_path, files)
     monkeypatch.chdir(tmp_path.parent)
     monkeypatch.setenv("MINIGRAD_DATA", tmp_path.name)
-    monkeypatch.setattr(classification, "_load", load)
+    monkeypatch.setattr(classification, "load", load)
     settings = classification.prepare(classification.Classification())
     assert settings.data == load(None).source == str(tmp_path)
     assert settings.images == "MNIST"

@@ -6,8 +6,10 @@ import pytest
 import minigrad
 import optim
 from experiments.loops.training import RateSearch
-from experiments.problems.images import Dataset, load_digits
-from models import LogisticRegression
+from experiments.problems.batches import Batches, Crops
+from experiments.problems.dataset import Dataset
+from experiments.problems.images import load_digits
+from models import CIFARNET, LogisticRegression
 
 DIGITS = load_digits()
 SMALL = Dataset(
@@ -90,6 +92,51 @@ def test_every_optimizer_starts_from_the_same_weights_and_sees_the_same_batches(
         np.testing.assert_array_equal(first, second)
 
 
+def test_training_and_evaluation_are_modes_of_the_model():
+    seen = []
+
+    class Spy(LogisticRegression):
+        def forward(self, x):
+            seen.append((self.training, len(x)))
+            return super().forward(x)
+
+    run = sweep(rates=(0.1,), tuning_seeds=1, seeds=1, epochs=2)
+    run.make_model = lambda seed: Spy(64, 10, rng=seed)
+    finished(run)
+    trained_on = {n for training, n in seen if training}
+    evaluated_on = {n for training, n in seen if not training}
+    assert trained_on == {64, 300 % 64} and evaluated_on == {300, 100}
+
+
+def test_of_the_training_set_as_many_are_trained_on_as_are_asked_for():
+    run = sweep(images=50)
+    np.testing.assert_array_equal(minigrad.to_host(run.train[0]), SMALL.train_x[:50])
+    np.testing.assert_array_equal(minigrad.to_host(run.train[1]), SMALL.train_y[:50])
+    assert len(run.validation[0]) == 100
+
+
+def test_batches_are_made_as_the_experiment_says():
+    class Doubled(Batches):
+        def training(self, images, rng):
+            assert rng.bit_generator.seed_seq.entropy == [0, 1]
+            return lambda index: 2 * images[index]
+
+        def evaluation(self, images):
+            return 3 * images
+
+    seen = []
+
+    class Spy(LogisticRegression):
+        def forward(self, x):
+            seen.append((self.training, float(x.max())))
+            return super().forward(x)
+
+    run = sweep(rates=(0.1,), tuning_seeds=1, seeds=1, epochs=1, batches=Doubled())
+    run.make_model = lambda seed: Spy(64, 10, rng=seed)
+    run.advance()
+    assert set(seen) == {(True, 2.0), (False, 3.0)}
+
+
 def test_a_rate_that_diverges_is_recorded_and_not_chosen():
     traces = finished(sweep(rates=(0.1, 1e38), rule=optim.SGD))
     assert np.isinf(traces["validation_loss"][1]).all()
@@ -125,5 +172,36 @@ def test_resumes_bit_for_bit(tmp_path, pieces):
     minigrad.save(tmp_path / "run.npz", run=first)
     second = sweep()
     second.load_state_dict(minigrad.load(tmp_path / "run.npz")["run"])
+    for name, values in finished(second).items():
+        np.testing.assert_array_equal(values, whole[name])
+
+
+@pytest.mark.parametrize("pieces", [1, 4])
+def test_crops_and_dropout_resume_bit_for_bit(tmp_path, pieces):
+    rng = np.random.default_rng(0)
+    pixels, labels = rng.integers(256, size=(60, 10, 9, 3), dtype=np.uint8), np.arange(60) % 10
+    data = Dataset("pictures", pixels[:50], labels[:50], pixels[50:], labels[50:])
+
+    def search():
+        return RateSearch(
+            data,
+            10,
+            lambda seed: CIFARNET((8, 8, 3), 10, rng=seed),
+            lambda params, rate: optim.AMSGrad(params, lr=rate),
+            np.array([1e-3]),
+            epochs=3,
+            batch=16,
+            tuning_seeds=1,
+            seeds=1,
+            seed=0,
+            batches=Crops(8),
+        )
+
+    first, second = search(), search()
+    for _ in range(pieces):
+        first.advance()
+    minigrad.save(tmp_path / "run.npz", run=first)
+    second.load_state_dict(minigrad.load(tmp_path / "run.npz")["run"])
+    whole = finished(search())
     for name, values in finished(second).items():
         np.testing.assert_array_equal(values, whole[name])

@@ -7,7 +7,7 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from benchmarks import bandwidth, bars, figure, graphs, reddi, report, steps, training
+from benchmarks import bandwidth, bars, figure, graphs, images, reddi, report, steps, training
 from benchmarks.comparison import CHECKED, Work, compare
 from benchmarks.cores import Cores
 from benchmarks.groups import GROUPS, MODELS
@@ -192,6 +192,23 @@ def test_slopes_of_the_graphs():
     _, *weights = graphs._leaves()
     assert next(graphs.ours(graphs.chain)) == pytest.approx(np.prod(weights, axis=0)[0], rel=1e-4)
     assert next(graphs.ours(graphs.wide)) == pytest.approx(np.sum(weights, axis=0)[0], rel=1e-4)
+
+
+def test_a_convolution_of_the_bench_is_the_sum_that_its_peers_make():
+    x, w, b, g = images.arrays((5, 3, 2, 4))
+    padded = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
+    value = (padded[0, :3, :3, :, None] * w).sum(axis=(0, 1, 2))[0] + b[0]
+    dx = sum(g[0, 1 - i, 1 - j] @ w[i, j, 0] for i in (0, 1) for j in (0, 1))
+    dw = (padded[:, :5, :5, 0] * g[..., 0]).sum()
+    expected = value + dx + dw + g[..., 0].sum()
+    assert float(next(images.ours((5, 3, 2, 4)))) == pytest.approx(expected, rel=1e-4)
+
+
+def test_a_step_of_cifarnet_has_all_its_layers_or_no_response_norm():
+    (whole, *_), (bare, *_) = (
+        [float(loss) for loss in islice(images.cifarnet(8, norm), 2)] for norm in (True, False)
+    )
+    assert whole != bare
 
 
 def test_the_replay_does_what_the_loop_does():

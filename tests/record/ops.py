@@ -7,6 +7,7 @@ record of case 7, with the fields in0, in1, ..., seed, out, grad0, grad1, ...
 """
 
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -120,7 +121,62 @@ ORACLES = {
     "batch_norm": lambda x, w, b, eps=1e-5: functional.batch_norm(
         x.movedim(-1, 1), None, None, w, b, training=True, eps=eps
     ).movedim(1, -1),
+    "conv2d": lambda *arrays, **k: conv2d(*arrays, **k),
+    # torch gives the gradient to one of several that tie: there are none
+    "max_pool2d": lambda x, size=2, stride=None: pool2d(functional.max_pool2d, x, size, stride),
+    "avg_pool2d": lambda x, size=2, stride=None: pool2d(functional.avg_pool2d, x, size, stride),
+    "local_response_norm": lambda x, *a, **k: functional.local_response_norm(
+        nchw(x), *a, **k
+    ).permute(0, 2, 3, 1),
+    "dropout": lambda x, p, key: dropped(x, p, key),
 }
+
+
+def nchw(x):
+    return x.permute(0, 3, 1, 2)
+
+
+def conv2d(x, w, b=None, *, stride=1, padding=0):
+    """With the zeros added first, since torch knows no odd padding, nor "same" with a stride."""
+    stride = (stride, stride) if isinstance(stride, int) else stride
+    sides = zeros_around(padding, x.shape[1:3], w.shape[:2], stride)
+    x = functional.pad(nchw(x), [n for side in reversed(sides) for n in side])
+    y = functional.conv2d(x, w.permute(3, 2, 0, 1).contiguous(), b, tuple(stride))
+    return y.permute(0, 2, 3, 1)
+
+
+def zeros_around(padding, image, kernel, stride):
+    """(before, after) for both axes."""
+    if padding == "valid":
+        padding = 0
+    if padding == "same":
+        both = [
+            max((math.ceil(n / s) - 1) * s + k - n, 0)
+            for n, k, s in zip(image, kernel, stride, strict=True)
+        ]
+        return [(n // 2, n - n // 2) for n in both]
+    pair = (padding, padding) if isinstance(padding, int) else padding
+    return [(side, side) if isinstance(side, int) else side for side in pair]
+
+
+def pool2d(function, x, size, stride):
+    return function(nchw(x), size, stride).permute(0, 2, 3, 1)
+
+
+def dropped(x, p, key):
+    """x by the mask of a hash that is computed in Python's integers."""
+    factors = [(hashed(i, key) >= int(p * 2**32)) / (1 - p) for i in range(x.numel())]
+    return x * torch.tensor(factors, dtype=x.dtype).reshape(x.shape)
+
+
+def hashed(number, key):
+    """lowbias32, of the number and again after each half of the key was added."""
+    for part in (0, *key):
+        number = (number + part) % 2**32
+        number = (number ^ number >> 16) * 0x7FEB352D % 2**32
+        number = (number ^ number >> 15) * 0x846CA68B % 2**32
+        number ^= number >> 16
+    return number
 
 
 def r(*shape):
@@ -433,6 +489,36 @@ def table():
         yield "softmax_cross_entropy", np.float32(r(5, 3)), targets, settings
     logits = f(1e4, -1e4, 0, -1e4, 1e4, 5).reshape(2, 3)
     yield "softmax_cross_entropy", logits, [np.array([1, 1])], {"weights": (2.0, 0.5, 1.0)}
+    # Images
+    for settings in geometries():
+        image, kernel, channels, stride, padding = settings
+        x, w = r(*image, channels[0]), r(*kernel, *channels)
+        yield "conv2d", x, w, r(channels[1]), {"stride": stride, "padding": padding}
+    yield "conv2d", r(2, 5, 6, 3), r(2, 3, 3, 4)
+    yield "conv2d", [r(2, 5, 6, 3)], r(2, 3, 3, 4), r(4)
+    for op in ("max_pool2d", "avg_pool2d"):
+        yield op, r(2, 4, 6, 3)
+        yield op, r(2, 5, 7, 1), {"size": 2}
+        yield op, r(1, 5, 7, 2), {"size": 3, "stride": 2}
+        yield op, r(2, 5, 8, 2), {"size": (2, 3), "stride": (1, 4)}
+    for size in (1, 2, 3, 5, 9):
+        yield "local_response_norm", r(2, 3, 2, 4), {"size": size, "alpha": 0.5}
+    yield "local_response_norm", r(2, 3, 2, 7), {"size": 3, "alpha": 2.0, "beta": 0.6, "k": 1.5}
+    yield "dropout", r(3, 4, 5), {"p": 0.5, "key": (2**32 - 1, 3)}
+    yield "dropout", r(6), {"p": 0.1, "key": (0, 0)}
+    yield "dropout", r(6), {"p": 0.0, "key": (1, 2)}
+    yield "conv2d", np.float32(r(2, 8, 8, 3)), np.float32(r(3, 3, 3, 4)), np.float32(r(4))
+
+
+def geometries():
+    """Image (n, height, width), kernel, channels, stride and padding of 30 random convolutions."""
+    draw = np.random.default_rng(17)
+    for i in range(30):
+        n, *kernel = draw.integers(1, [4, 6, 6]).tolist()
+        image = [size + int(draw.integers(0, 5)) for size in kernel]
+        stride = [1, 2, 3, (2, 1), (1, 3)][draw.integers(5)]
+        padding = ["same", "valid", 1, 2, (2, 0), ((0, 3), (1, 2))][i % 6]
+        yield (n, *image), kernel, draw.integers(1, 5, 2).tolist(), stride, padding
 
 
 def record(op, inputs, settings):

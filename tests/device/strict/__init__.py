@@ -89,6 +89,11 @@ def asnumpy(a: Any, *_: Any, **__: Any) -> Any:
     return a.get() if isinstance(a, Array) else np.asarray(a)
 
 
+def as_strided(x: Any, shape: Any = None, strides: Any = None) -> Any:
+    """A view, as cupy.lib.stride_tricks has it."""
+    return run("as_strided", np.lib.stride_tricks.as_strided, x, shape, strides)
+
+
 class Generator:
     """The methods of cupy.random.Generator, which are fewer than NumPy's."""
 
@@ -108,6 +113,7 @@ xp.ndarray, xp.ElementwiseKernel, xp.asnumpy = Array, ElementwiseKernel, asnumpy
 xp.RawKernel = RawKernel
 xp.asarray, xp.array = asarray, make_array
 xp.shape = lambda a: a.shape if isinstance(a, Array) else np.shape(a)
+xp.lib = SimpleNamespace(stride_tricks=SimpleNamespace(as_strided=as_strided))
 xp.cuda = SimpleNamespace(
     get_current_stream=lambda: SimpleNamespace(synchronize=device.synchronize)
 )

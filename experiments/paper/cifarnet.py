@@ -1,0 +1,158 @@
+"""CIFARNET on CIFAR-10, constant alpha: the third experiment of Section 5 of Reddi, Kale and Kumar
+2018 (Figure 2), Adam and AMSGrad with every rate tuned.
+
+On CIFAR-10 few images and epochs are the default; for what the paper may have done, in days:
+--set train_images=45000 --set epochs=150 --set rates=5 --set seeds=5.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+
+import optim
+from experiments.experiment import Experiment
+from experiments.loops.training import RateSearch
+from experiments.paper import classification
+from experiments.paper.classification import BETA2S, VALIDATION, Classification, at_edge, load
+from experiments.problems import images
+from experiments.problems.batches import Batches, Crops
+from experiments.problems.dataset import Dataset
+from experiments.record.directory import Traces
+from experiments.record.figure import Sheet
+from models import CIFARNET
+
+RULES = (optim.Adam, optim.AMSGrad)
+MIDDLE_RATE = 1e-3  # of every grid
+SIDE = 32  # of the images of CIFAR-10
+WHOLE = {"train_images": 45_000, "epochs": 150}  # of CIFAR-10: less is called reduced
+SUITABLE = {  # for what the settings leave open, by the data
+    images.DIGITS: {"train_images": 1197, "epochs": 15, "rates": 5, "seeds": 5, "crop": 8},
+    images.CIFAR10: {"train_images": 4000, "epochs": 8, "rates": 3, "seeds": 3, "crop": 24},
+}
+CHOICES = (
+    "The paper leaves open, and chosen here are: same padding; conv, pool, ReLU, response norm "
+    "(9 channels, alpha 0.001, beta 0.75), conv, pool, ReLU, 384, dropout, 192; no weight decay"
+)
+KORZENIOWSKI = (
+    "F. Korzeniowski's logs (2017, CIFAR-10, 150 epochs, rates that decay to 0): "
+    "Adam 78.17% +- 0.10%, AMSGrad 78.29% +- 0.17%"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cifarnet(Classification):
+    """What is None becomes what suits the data."""
+
+    train_images: int | None = None  # beside those of the validation split
+    crop: int | None = None  # the side of the squares that are cut from images of CIFAR-10
+    rates: int | None = None
+    seeds: int | None = None
+    tuning_seeds: int = 1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.crop and not 4 <= self.crop <= SIDE:
+            raise ValueError(f"crop={self.crop}: give 4 to {SIDE}, the side of the images.")
+
+    @property
+    def images(self) -> str:
+        if self.data == images.DIGITS:
+            return "8x8 digits in place of CIFAR-10"
+        if all(getattr(self, name) >= value for name, value in WHOLE.items()):
+            return "CIFAR-10"
+        return f"CIFAR-10, reduced to {self.train_images:,} images and {self.epochs} epochs"
+
+
+def prepare(s: Cifarnet) -> Cifarnet:
+    """Find the data, and settle what depends on them, once for all processes and for resuming."""
+    found = load(s.data, images.CIFAR10)
+    settled = {name: getattr(s, name) or value for name, value in SUITABLE[found.name].items()}
+    there = len(found.train_x) - VALIDATION[found.name]
+    settled["train_images"] = min(settled["train_images"], there)
+    return replace(s, data=found.source, note=found.note, **settled)
+
+
+def trials(s: Cifarnet) -> dict[str, Callable[[], RateSearch]]:
+    """A search for each rule and beta2."""
+    return {
+        f"{rule.__name__} beta2={beta2}": partial(_search, s, rule, beta2)
+        for rule in RULES
+        for beta2 in BETA2S
+    }
+
+
+def _search(s: Cifarnet, rule: type[optim.Optimizer], beta2: float) -> RateSearch:
+    dataset, batches, shape = load(s.data, images.CIFAR10), Batches(), (8, 8, 1)
+    if dataset.name == images.DIGITS:
+        dataset = _squares(dataset, shape)
+    else:
+        batches, shape = Crops(s.crop), (s.crop, s.crop, 3)
+    return RateSearch(
+        dataset,
+        VALIDATION[dataset.name],
+        lambda seed: CIFARNET(shape, dataset.n_classes, rng=seed),
+        lambda params, rate: rule(params, lr=rate, betas=(0.9, beta2)),
+        MIDDLE_RATE * 10 ** (0.5 * (np.arange(s.rates) - s.rates // 2)),
+        epochs=s.epochs,
+        batch=s.batch,
+        tuning_seeds=s.tuning_seeds,
+        seeds=s.seeds,
+        seed=s.seed,
+        images=s.train_images,
+        batches=batches,
+    )
+
+
+def _squares(flat: Dataset, shape: tuple[int, int, int]) -> Dataset:
+    """The same, with images (n, height, width, channels)."""
+    train_x, test_x = (x.reshape(-1, *shape) for x in (flat.train_x, flat.test_x))
+    return replace(flat, train_x=train_x, test_x=test_x)
+
+
+def draw(traces: Traces, s: Cifarnet) -> Sheet:
+    """As the other experiments on images; the caption says what the paper does not."""
+    side = f"{s.crop}x{s.crop}"
+    squares = f"; random {side} squares, mirrored or not, and in evaluation the middle"
+    note = CHOICES + ("" if s.data == images.DIGITS else squares)
+    return classification.draw(traces, s, "CIFARNET, constant alpha", note)
+
+
+def findings(traces: Traces, s: Cifarnet) -> list[str]:
+    """One line for each optimizer, one for each beta2, and what somebody else found."""
+    lines = classification.findings(traces, s)
+    for beta2 in BETA2S:
+        adam, amsgrad = (traces[f"{rule.__name__} beta2={beta2}"] for rule in RULES)
+        one, other = (trace["test_accuracy"][:, -1] for trace in (adam, amsgrad))
+        apart = one.max() < other.min() or other.max() < one.min()
+        edge = at_edge(adam) or at_edge(amsgrad)
+        lines.append(
+            f"AMSGrad over Adam at beta2={beta2}: {100 * (other.mean() - one.mean()):+.2f} points "
+            + (
+                "of test accuracy, with a rate at the edge of its grid: no ranking"
+                if edge
+                else "of test accuracy, more than seeds make"
+                if apart
+                else "of test accuracy, within what seeds make: no ranking"
+            )
+        )
+    return lines if s.data == images.DIGITS else [*lines, KORZENIOWSKI]
+
+
+EXPERIMENT = Experiment(
+    name="cifarnet",
+    summary="two convolutions on CIFAR-10 or the digits, constant alpha (Figure 2)",
+    settings=Cifarnet(),
+    quick={
+        "data": images.DIGITS,
+        "train_images": 300,
+        "epochs": 1,
+        "seeds": 2,
+        "rates": 3,
+    },
+    prepare=prepare,
+    trials=trials,
+    draw=draw,
+    findings=findings,
+)

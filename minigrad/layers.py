@@ -1,0 +1,96 @@
+"""Layers for images (n, height, width, channels), and Dropout."""
+
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from minigrad import ops
+from minigrad.convolution import pair
+from minigrad.images import check_dropped
+from minigrad.module import Module
+from minigrad.tensor import Tensor
+
+
+class Conv2d(Module):
+    """Correlation with `channels_out` kernels: W (height, width, channels_in, channels_out) uniform
+    in +-1/sqrt(height width channels_in), and b zero.
+
+    `size` is that of the kernels, an integer or (height, width); `stride` and `padding` are as in
+    `ops.conv2d`.
+    """
+
+    def __init__(
+        self,
+        channels_in: int,
+        channels_out: int,
+        size: Any,
+        stride: Any = 1,
+        padding: Any = 0,
+        *,
+        rng: Any = None,
+        dtype: Any = "float32",
+    ):
+        if channels_in < 1 or channels_out < 1:
+            raise ValueError(
+                f"Conv2d({channels_in}, {channels_out}): both numbers must be at least 1."
+            )
+        shape = (*pair(size, "size", 1), channels_in, channels_out)
+        bound = prod(shape[:3]) ** -0.5
+        weight = np.random.default_rng(rng).uniform(-bound, bound, shape)
+        self.weight = Tensor(weight, requires_grad=True, dtype=dtype)
+        self.bias = Tensor(np.zeros(channels_out), requires_grad=True, dtype=dtype)
+        self.stride, self.padding = stride, padding
+
+    def forward(self, x: Any) -> Tensor:
+        return ops.conv2d(x, self.weight, self.bias, self.stride, self.padding)
+
+
+class MaxPool2d(Module):
+    """The largest of each window, as `ops.max_pool2d`."""
+
+    def __init__(self, size: Any = 2, stride: Any = None):
+        self.size, self.stride = size, stride
+
+    def forward(self, x: Any) -> Tensor:
+        return ops.max_pool2d(x, self.size, self.stride)
+
+
+class LocalResponseNorm(Module):
+    """Each channel divided by a power of its neighbours' mean square, as
+    `ops.local_response_norm`."""
+
+    def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0):
+        self.size, self.alpha, self.beta, self.k = size, alpha, beta, k
+
+    def forward(self, x: Any) -> Tensor:
+        return ops.local_response_norm(x, self.size, self.alpha, self.beta, self.k)
+
+
+class Dropout(Module):
+    """In training each element is dropped with probability p, as by `ops.dropout`; after `eval()`
+    none is.
+
+    Masks depend on `rng` and on how many there were before, which `state_dict()` has: a model that
+    is loaded goes on as the saved one would have.
+    """
+
+    def __init__(self, p: float = 0.5, *, rng: Any = None):
+        check_dropped(p)
+        self.p = p
+        seed = np.random.default_rng(rng).integers(2**32)
+        self.key = Tensor([int(seed), 0], dtype="uint32")  # and the number of masks so far
+
+    def forward(self, x: Any) -> Tensor:
+        if not self.training:
+            return x if isinstance(x, Tensor) else Tensor(x)
+        y = ops.dropout(x, self.p, self.key.data)
+        self.key.data[1:] += 1
+        return y
+
+
+class Flatten(Module):
+    """One row (n, features) for each image or example."""
+
+    def forward(self, x: Any) -> Tensor:
+        return ops.reshape(x, len(x), prod(x.shape[1:]))
