@@ -13,17 +13,29 @@ from minigrad.backend import synchronize, to_host, use, xp
 from minigrad.check import check_grads
 from minigrad.checkpoint import CheckpointError, load, save
 from minigrad.drawing import Graph, graph
-from minigrad.layers import Conv2d, Dropout, Flatten, LocalResponseNorm, MaxPool2d
+from minigrad.layers import (
+    BatchNorm,
+    Conv2d,
+    Dropout,
+    Embedding,
+    Flatten,
+    LayerNorm,
+    LocalResponseNorm,
+    MaxPool2d,
+)
 from minigrad.module import Linear, Module, ReLU, Sequential, Sigmoid, Tanh
 from minigrad.recording import anomaly, no_grad
 from minigrad.tensor import Tensor
 
 __all__ = [
+    "BatchNorm",
     "CheckpointError",
     "Conv2d",
     "Dropout",
+    "Embedding",
     "Flatten",
     "Graph",
+    "LayerNorm",
     "Linear",
     "LocalResponseNorm",
     "MaxPool2d",

@@ -1,4 +1,4 @@
-"""Layers for images (n, height, width, channels), and Dropout."""
+"""Layers for images (n, height, width, channels), normalization, Dropout, and Embedding."""
 
 from math import prod
 from typing import Any
@@ -94,3 +94,56 @@ class Flatten(Module):
 
     def forward(self, x: Any) -> Tensor:
         return ops.reshape(x, len(x), prod(x.shape[1:]))
+
+
+class BatchNorm(Module):
+    """In training `ops.batch_norm`, each feature (the last axis) over the batch; after `eval()` by
+    running means and variances, which `state_dict()` has.
+
+    A batch moves them by the share `momentum` towards its own, of which the variance is that of a
+    sample, as in PyTorch.
+    """
+
+    def __init__(
+        self, features: int, momentum: float = 0.1, eps: float = 1e-5, *, dtype: Any = "float32"
+    ):
+        if not 0 <= momentum <= 1:
+            raise ValueError(f"BatchNorm: momentum={momentum}; give one in [0, 1].")
+        self.weight = Tensor(np.ones(features), requires_grad=True, dtype=dtype)
+        self.bias = Tensor(np.zeros(features), requires_grad=True, dtype=dtype)
+        self.mean = Tensor(np.zeros(features), dtype=dtype)
+        self.var = Tensor(np.ones(features), dtype=dtype)
+        self.momentum, self.eps = momentum, eps
+
+    def forward(self, x: Any) -> Tensor:
+        x = x if isinstance(x, Tensor) else Tensor(x)
+        if not self.training:
+            return (x - self.mean) * (self.weight / (self.var + self.eps).sqrt()) + self.bias
+        y = ops.batch_norm(x, self.weight, self.bias, self.eps)
+        batch = tuple(range(x.ndim - 1))
+        self.mean.data += self.momentum * (x.data.mean(batch) - self.mean.data)
+        self.var.data += self.momentum * (x.data.var(batch, ddof=1) - self.var.data)
+        return y
+
+
+class LayerNorm(Module):
+    """Each row of the last axis normalized, as by `ops.layer_norm`."""
+
+    def __init__(self, features: int, eps: float = 1e-5, *, dtype: Any = "float32"):
+        self.weight = Tensor(np.ones(features), requires_grad=True, dtype=dtype)
+        self.bias = Tensor(np.zeros(features), requires_grad=True, dtype=dtype)
+        self.eps = eps
+
+    def forward(self, x: Any) -> Tensor:
+        return ops.layer_norm(x, self.weight, self.bias, self.eps)
+
+
+class Embedding(Module):
+    """A row of standard normal weights (n, features) for each integer below n."""
+
+    def __init__(self, n: int, features: int, *, rng: Any = None, dtype: Any = "float32"):
+        weight = np.random.default_rng(rng).standard_normal((n, features))
+        self.weight = Tensor(weight, requires_grad=True, dtype=dtype)
+
+    def forward(self, index: Any) -> Tensor:
+        return ops.embedding(self.weight, index)

@@ -1,5 +1,6 @@
 """Layers on images, Dropout, and what train() and eval() change."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,9 +9,12 @@ import pytest
 import minigrad
 import optim
 from minigrad import (
+    BatchNorm,
     Conv2d,
     Dropout,
+    Embedding,
     Flatten,
+    LayerNorm,
     Linear,
     LocalResponseNorm,
     MaxPool2d,
@@ -173,3 +177,51 @@ def test_cifarnet_is_deterministic_from_rng_and_learns() -> None:
 
     assert losses(0) == losses(np.random.default_rng(0)) != losses(1)
     assert losses(0)[-1] < losses(0)[0] / 2
+
+
+def test_batch_norm_keeps_running_statistics_for_eval(tmp_path: Path) -> None:
+    """As PyTorch: biased variances in the value, and those of a sample kept."""
+    rng = np.random.default_rng(0)
+    batches = rng.normal(2, 3, (5, 4, 6, 3))
+    layer = BatchNorm(3, momentum=0.2, dtype="float64")
+    mean, var = np.zeros(3), np.ones(3)
+    for x in batches:
+        y = to_host(layer(x).data)
+        np.testing.assert_allclose(y.mean((0, 1)), 0, atol=1e-12)
+        np.testing.assert_allclose(y.var((0, 1)), x.var((0, 1)) / (x.var((0, 1)) + 1e-5))
+        mean += 0.2 * (x.mean((0, 1)) - mean)
+        var += 0.2 * (x.var((0, 1), ddof=1) - var)
+    assert layer.parameters().names == ("weight", "bias")
+    minigrad.save(tmp_path / "model.npz", model=layer)
+    other = BatchNorm(3, dtype="float64")
+    other.load_state_dict(minigrad.load(tmp_path / "model.npz")["model"])
+    for one in (layer.eval(), other.eval()):
+        y = to_host(one(batches[0]).data)
+        np.testing.assert_allclose(y, (batches[0] - mean) / np.sqrt(var + 1e-5), rtol=1e-12)
+        np.testing.assert_allclose(to_host(one.mean.data), mean, rtol=1e-12)
+
+
+def test_gradients_of_batch_norm_in_eval_go_through_neither_mean_nor_variance() -> None:
+    layer = BatchNorm(2, dtype="float64").eval()
+    layer.var.data = [3.0, 8.0]
+    x = Tensor(np.ones((4, 2)), requires_grad=True)
+    layer(x).sum().backward()
+    np.testing.assert_allclose(to_host(x.grad)[0], np.array([3.0, 8.0]) ** -0.5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("momentum", [-0.1, 1.5, np.nan])
+def test_batch_norm_refuses_a_momentum_out_of_range(momentum: float) -> None:
+    with pytest.raises(ValueError, match="momentum"):
+        BatchNorm(2, momentum)
+
+
+def test_layer_norm_and_embedding_are_their_ops() -> None:
+    norm, table = LayerNorm(3), Embedding(5, 3, rng=0)
+    rows = table(np.array([4, 0, 4]))
+    np.testing.assert_array_equal(to_host(rows.data), to_host(table.weight.data)[[4, 0, 4]])
+    y = norm(rows)
+    y.backward(np.ones((3, 3), "float32"))
+    np.testing.assert_allclose(to_host(y.data).mean(1), 0, atol=1e-6)
+    assert set(np.flatnonzero(to_host(norm.bias.grad))) == {0, 1, 2}
+    assert table.parameters().names == ("weight",) and norm.parameters().names == ("weight", "bias")
+    assert abs(float(to_host(Embedding(200, 50, rng=1).weight.data).std()) - 1) < 0.02
