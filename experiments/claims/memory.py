@@ -22,7 +22,7 @@ from experiments.record.wording import listed, number
 
 SWEEP = "LeakyAMSGrad by rho"  # the label of the trial
 BEFORE = 1000  # steps before the outlier
-RHOS = 0.99, 0.995, 0.998, 0.999, 0.9995, 0.9996, 0.9998, 0.9999, 0.99999, 1.0
+RHOS = 0.99, 0.995, 0.998, 0.999, 0.9995, 0.9996, 0.9999, 0.99999, 1.0
 RECOVERED = 2.0  # by what a rate may still be smaller than before the outlier
 
 
@@ -176,8 +176,7 @@ def draw(traces, s):
         style = {"marker": "^" if up else "v", "color": "#D55E00" if up else "#0072B2"}
         trade.points(f"rho = {rho:g}", *([one] for one in place), markersize=6, **style)
         if rho < 1:
-            above = place[1] > 0 or len(trade.curves) % 2
-            trade.tag(f"{rho:g}", *place, (4, 2) if above else (-4, -4), **({} if above else BELOW))
+            trade.tag(f"{rho:g}", *place)
         else:
             trade.tag("AMSGrad, 1: never", *place, (4, -6), va="top", ha="right")
     trade.axes.set_xscale("log")
