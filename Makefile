@@ -5,10 +5,14 @@ CUDA ?= cuda12
 TESTS ?= tests
 python := $(VENV)/bin/python
 
-.PHONY: run test strict numba cuda-check gpu gpu-driver lint types bench clean
+.PHONY: run gallery test strict numba cuda-check gpu gpu-driver lint types bench clean
 
 run: $(VENV)/run
 	$(python) -m experiments all --data $(DATA) --force
+
+# All experiments, the long ones ten times as long
+gallery: $(VENV)/numba
+	$(python) -m experiments gallery --backend numba --data $(DATA) --force
 
 test: $(VENV)/test
 	OPENBLAS_NUM_THREADS=1 $(python) -m pytest --numprocesses auto --dist loadgroup $(TESTS)

@@ -3,16 +3,24 @@
     python -m experiments list
     python -m experiments run synthetic-online
 
-Each experiment is a declaration in a file of its own: settings, trials, a figure, findings. A run
-of it is a directory; a trial is a part of a run that advances by itself, such as one rule.
+    import experiments
+    result = experiments.run("why", c=3)  # its settings, traces, findings, figure
+    result = experiments.load("runs/why")  # the same of a run on disk
+
+Each experiment is a declaration in a file of its own: settings, trials, a figure, and what is said
+of it. A run of it is a directory; a trial is a part of a run that advances by itself, such as one
+rule.
 
 A module knows those below it, and none above: problems, record; data, loops; experiment; paper;
-registry; workers; runner; cli.
+claims; result; registry; interactive, workers; runner; cli.
 """
 
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
+
+__all__ = ["load", "run"]
 
 
 def _refuse_other_packages() -> None:
@@ -35,3 +43,12 @@ def _refuse_other_packages() -> None:
 
 
 _refuse_other_packages()
+
+
+def __getattr__(name: str) -> Any:
+    """Import `run` and `load` when they are asked for: the command line looks around first."""
+    if name not in __all__:
+        raise AttributeError(f"module 'experiments' has no attribute {name!r}")
+    from experiments import interactive
+
+    return getattr(interactive, name)

@@ -1,4 +1,4 @@
-"""python -m experiments list | run NAME... | all | plot DIR | resume DIR | doctor.
+"""python -m experiments list | run NAME... | all | gallery | plot DIR | resume DIR | doctor.
 
 Exit status: 0 on success, 1 on a run that failed or was interrupted, 2 on bad arguments.
 """
@@ -8,16 +8,17 @@ import ast
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from experiments import runner
 from experiments.experiment import Experiment
+from experiments.interactive import load
 from experiments.problems import images
 from experiments.record.directory import RunDirectory
-from experiments.registry import EXPERIMENTS
+from experiments.registry import EXPERIMENTS, PAPER, find
 from experiments.workers import Run, check_process
 from minigrad.backend import Backend, current, make, temporarily
 from minigrad.console import lasting_output
@@ -51,8 +52,8 @@ def _list(options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    names = dict.fromkeys(options.names) or EXPERIMENTS  # each once
-    experiments = [_find(name) for name in names]
+    names = dict.fromkeys(options.names)  # each once
+    experiments = [find(name) for name in names]
     backend, settled = _settled(experiments, options)
     runs: list[Run] = []
     try:
@@ -89,7 +90,8 @@ def _settled(
             settings = experiment.configured(mine, options.quick)
             if wrong and settings.may_download:
                 continue
-            settings = experiment.prepare(settings)
+            with temporarily(backend):  # how long a run is depends on it
+                settings = experiment.prepare(settings)
             with temporarily(Backend()):  # a device is for the workers
                 for make_trial in experiment.trials(settings).values():
                     make_trial()  # raises for bad settings
@@ -131,10 +133,7 @@ def _execute(runs: list[Run], backend: Backend, options: argparse.Namespace) -> 
 
 def _plot(options: argparse.Namespace) -> int:
     directory = RunDirectory(options.directory)
-    manifest = directory.manifest
-    experiment = _find(manifest["experiment"])
-    settings = experiment.configured(manifest["settings"])
-    for path in experiment.plot(directory.traces(), settings, directory.path):
+    for path in load(directory.path).save(directory.path):
         print(path)
     directory.write_checksums()
     return 0
@@ -142,12 +141,6 @@ def _plot(options: argparse.Namespace) -> int:
 
 def _doctor(options: argparse.Namespace) -> int:
     return report(images.places(), options.backend)
-
-
-def _find(name: str) -> Experiment:
-    if name not in EXPERIMENTS:
-        raise ValueError(f"experiment {name!r} is unknown; {nearest(name, EXPERIMENTS)}")
-    return EXPERIMENTS[name]
 
 
 def _changes(options: argparse.Namespace, experiments: list[Experiment]) -> dict[str, Any]:
@@ -171,11 +164,13 @@ def _changes(options: argparse.Namespace, experiments: list[Experiment]) -> dict
 
 
 def _integer(text: str) -> int:
-    try:
+    with suppress(ValueError):
         return int(text)
-    except ValueError:
-        message = f"{text!r} is not a whole number; write its digits, as in 100000"
-        raise argparse.ArgumentTypeError(message) from None
+    with suppress(ValueError, OverflowError):
+        if (number := float(text)).is_integer():
+            return int(number)
+    message = f"{text!r} is not a whole number; write it as in 100000 or 1e5"
+    raise argparse.ArgumentTypeError(message)
 
 
 def _positive(text: str) -> int:
@@ -196,11 +191,13 @@ def _parser() -> argparse.ArgumentParser:
     command("list", _list, "name the experiments, and their settings")
     run = command("run", _run, "run the named experiments")
     run.add_argument("names", nargs="+", metavar="NAME")
-    every = command("all", _run, "run all experiments")
-    every.set_defaults(names=[])
+    every = command("all", _run, "run the experiments of the paper")
+    every.set_defaults(names=PAPER)
+    gallery = command("gallery", _run, "run all experiments")
+    gallery.set_defaults(names=EXPERIMENTS)
     setting = "a setting of the experiment, by its name in `list`; may be repeated"
     resume = command("resume", _resume, "continue an interrupted run, to the same numbers")
-    for one in (run, every):
+    for one in (run, every, gallery):
         one.add_argument("--seed", type=_integer, help="of every random draw")
         one.add_argument("--seeds", type=_integer, help="how many seeds to repeat over")
         one.add_argument("--steps", type=_integer, help="length of the online problems")
@@ -209,7 +206,7 @@ def _parser() -> argparse.ArgumentParser:
         one.add_argument("--quick", action="store_true", help="in seconds, on the digits")
         one.add_argument("--out", type=Path, default=Path("runs"), help="default: %(default)s")
         one.add_argument("--force", action="store_true", help="replace an earlier run")
-    for one in (run, every, resume):
+    for one in (run, every, gallery, resume):
         help_ = "numpy, numba or cupy; default: MINIGRAD_BACKEND, or numpy"
         one.add_argument("--backend", help=help_)
         help_ = f"processes; default: as many as cores, on a device {WORKERS_ON_DEVICE}"

@@ -2,13 +2,12 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
 from experiments.record.directory import Traces
-from experiments.record.figure import Sheet, own_style
+from experiments.record.figure import Sheet
 from experiments.record.settings import Settings
 
 
@@ -16,6 +15,7 @@ class Trial(Protocol):
     """One label's part of an experiment: it advances in short pieces, and can resume after each."""
 
     done: bool
+    progress: float  # the share of its work that is done
 
     def advance(self) -> None: ...
 
@@ -27,11 +27,26 @@ class Trial(Protocol):
 
 
 @dataclass(frozen=True)
+class Finding:
+    """A sentence on one part of a run, and the numbers in it by name.
+
+    `stated` has those of the literature by the same names, where it has any.
+    """
+
+    text: str
+    numbers: Mapping[str, float] = field(default_factory=dict)
+    stated: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Experiment:
     """One figure: how to compute its traces, draw them, and say what they show.
 
     `trials` gives a function per label that makes the trial; trials are independent of each other.
-    `prepare` settles, once and before anything runs, what depends on the machine.
+    `prepare` settles, once and before anything runs, what depends on the machine. What is said of
+    the traces is computed from them and the settings, so that it is true whatever these are: the
+    `verdict`, one sentence, which is the title of the figure too; the `caption`, what is to be seen
+    where; and the `findings`, a sentence with its numbers for each trial.
     """
 
     name: str
@@ -40,7 +55,9 @@ class Experiment:
     quick: Mapping[str, Any]
     trials: Callable[[Any], Mapping[str, Callable[[], Trial]]]
     draw: Callable[[Traces, Any], Sheet]
-    findings: Callable[[Traces, Any], list[str]]
+    verdict: Callable[[Traces, Any], str]
+    caption: Callable[[Traces, Any], str]
+    findings: Callable[[Traces, Any], list[Finding]]
     prepare: Callable[[Any], Any] = field(default=lambda settings: settings)
 
     def configured(self, changes: Mapping[str, Any], quick: bool = False) -> Any:
@@ -54,11 +71,3 @@ class Experiment:
             return ""
         cut = ", ".join(f"{name}={getattr(settings, name)}" for name in self.quick)
         return f"A quick run ({cut}): it shows that everything works, and ranks nothing."
-
-    def plot(self, traces: Traces, settings: Any, directory: Path) -> list[Path]:
-        """Draw the figure into the directory: the same bytes each time, whatever the user's
-        matplotlibrc says."""
-        with own_style():
-            sheet = self.draw(traces, settings)
-            sheet.remark(self.caveat(settings))
-            return sheet.save(directory)

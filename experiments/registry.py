@@ -1,5 +1,6 @@
-"""Every experiment by name, in the order of the paper."""
+"""Every experiment by name: those of the paper in its order, and those of what came after it."""
 
+from experiments.claims import memory, ways, why
 from experiments.experiment import Experiment
 from experiments.paper import (
     cifarnet,
@@ -11,17 +12,26 @@ from experiments.paper import (
     synthetic_stochastic,
     theorem_1,
 )
+from minigrad.errors import nearest
 
-EXPERIMENTS: dict[str, Experiment] = {
-    module.EXPERIMENT.name: module.EXPERIMENT
-    for module in (
-        synthetic_online,
-        synthetic_stochastic,
-        theorem_1,
-        phase_diagram,
-        gamma,
-        logistic,
-        mlp,
-        cifarnet,
-    )
-}
+_PAPER = (
+    synthetic_online,
+    synthetic_stochastic,
+    theorem_1,
+    phase_diagram,
+    gamma,
+    logistic,
+    mlp,
+    cifarnet,
+)
+_CLAIMS = (why, memory, ways)
+
+PAPER: dict[str, Experiment] = {m.EXPERIMENT.name: m.EXPERIMENT for m in _PAPER}
+EXPERIMENTS = PAPER | {m.EXPERIMENT.name: m.EXPERIMENT for m in _CLAIMS}
+
+
+def find(name: str) -> Experiment:
+    """The experiment of that name; raises ValueError, with the nearest, for no name."""
+    if name not in EXPERIMENTS:
+        raise ValueError(f"experiment {name!r} is unknown; {nearest(name, EXPERIMENTS)}")
+    return EXPERIMENTS[name]

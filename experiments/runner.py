@@ -1,17 +1,23 @@
 """Runs experiments in parallel processes, so that each can be interrupted and resumed."""
 
 import shlex
-from concurrent.futures import Future, as_completed
+from collections.abc import Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
 from experiments.record.directory import PARTIAL, RunDirectory, RunDirectoryError
 from experiments.record.environment import environment
+from experiments.record.wording import BAR
 from experiments.registry import EXPERIMENTS
+from experiments.result import Result
 from experiments.workers import Interrupted, Run, submitted
+
+LOOK_SECONDS = 0.5  # between two looks at the progress
 
 
 def execute(runs: list[Run], backend: str, workers: int) -> bool:
@@ -23,10 +29,10 @@ def execute(runs: list[Run], backend: str, workers: int) -> bool:
         run.directory.write_manifest(**environment(backend))
     whole = True
     with (
-        submitted(jobs, backend, workers) as futures,
-        tqdm(as_completed(futures), total=len(futures), unit="trial", disable=None) as bar,
+        submitted(jobs, backend, workers) as (futures, progress),
+        tqdm(total=len(jobs), bar_format=BAR, smoothing=0, disable=None) as bar,
     ):
-        for future in bar:
+        for future in _ended(futures, progress, bar):
             run, label = futures[future]
             trials = ended[run.experiment.name]
             trials[label] = future
@@ -35,6 +41,18 @@ def execute(runs: list[Run], backend: str, workers: int) -> bool:
                     whole &= _conclude(run, trials)
                 run.directory.unlock()
     return whole
+
+
+def _ended(
+    futures: Iterable[Future[float]], progress: Iterable[float], bar: Any
+) -> Iterator[Future[float]]:
+    """The futures as they end; meanwhile the bar shows how far all trials are."""
+    running = set(futures)
+    while running:
+        ended, running = wait(running, LOOK_SECONDS, FIRST_COMPLETED)
+        bar.n = sum(progress)
+        bar.refresh()
+        yield from ended
 
 
 def _conclude(run: Run, ended: dict[str, Future[float]]) -> bool:
@@ -51,7 +69,8 @@ def _conclude(run: Run, ended: dict[str, Future[float]]) -> bool:
         directory.write_manifest(seconds=seconds)
         if not errors:
             traces = directory.gather(list(experiment.trials(run.settings)))
-            experiment.plot(traces, run.settings, directory.path)
+            result = Result(experiment, run.settings, traces)
+            result.save(directory.path)
             directory.finish()
     except Exception as error:
         errors.append(error)
@@ -61,8 +80,9 @@ def _conclude(run: Run, ended: dict[str, Future[float]]) -> bool:
         return False
     if caveat := experiment.caveat(run.settings):
         print(f"  {caveat}")
-    for line in experiment.findings(traces, run.settings):
-        print(f"  {line}")
+    print(f"  {result.verdict}")
+    for finding in result.findings:
+        print(f"  {finding.text}")
     print(f"  figure: {directory.path / 'figure.png'} (and .svg, .csv)", flush=True)
     return True
 

@@ -34,6 +34,7 @@ TWICE_SECONDS = 1.0  # a shell that ends, and `timeout`, send a signal twice and
 STOP, LEAVE = 1, 2  # what workers are told: to save and stop, and then to end as well
 WATCH_SECONDS = 0.2
 _stop: Any = SimpleNamespace(value=0)  # in a worker, shared with the process that started it
+_progress: Any = [0.0]  # likewise, the share of each trial that is done
 _busy = threading.Lock()  # in a worker, while it may have something to save
 
 
@@ -62,8 +63,8 @@ def check_process() -> None:
 @contextmanager
 def submitted(
     jobs: list[tuple[Run, str]], backend: str, workers: int
-) -> Iterator[dict[Future[float], tuple[Run, str]]]:
-    """Submit the trials to worker processes, and give them by future.
+) -> Iterator[tuple[dict[Future[float], tuple[Run, str]], Any]]:
+    """Submit the trials to worker processes; give them by future, and the progress of each.
 
     At the first signal to stop, each worker stops after its present piece; one that comes later
     ends this process at once. A signal that is ignored, as SIGHUP is under nohup, stays so. Python
@@ -71,6 +72,7 @@ def submitted(
     """
     context = multiprocessing.get_context("spawn")
     stop = context.RawValue("b")  # no lock, which a signal or a kill could leave taken
+    progress = context.RawArray("d", len(jobs))
     before: dict[Any, Any] = {}
     first = 0.0
 
@@ -94,16 +96,16 @@ def submitted(
             for number in STOP_SIGNALS:
                 if signal.getsignal(number) not in (signal.SIG_IGN, None):
                     before[number] = signal.signal(number, ask)
-        with ProcessPoolExecutor(workers, context, _start_worker, (stop,)) as pool:
+        with ProcessPoolExecutor(workers, context, _start_worker, (stop, progress)) as pool:
             signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)  # Python has unblocked some
             futures = {}
             with _no_main():
-                for run, label in jobs:
+                for place, (run, label) in enumerate(jobs):
                     what = run.experiment.name, run.settings, label, run.directory.path, backend
-                    futures[pool.submit(advance_to_end, *what)] = run, label
+                    futures[pool.submit(advance_to_end, *what, place)] = run, label
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             try:
-                yield futures
+                yield futures, progress
             finally:
                 stop.value = LEAVE
     finally:
@@ -125,18 +127,21 @@ def _no_main() -> Iterator[None]:
         sys.modules["__main__"] = main
 
 
-def advance_to_end(name: str, settings: Any, label: str, path: Path, backend: str) -> float:
+def advance_to_end(
+    name: str, settings: Any, label: str, path: Path, backend: str, place: int = 0
+) -> float:
     """In a worker: advance one trial to its end, from its checkpoint if there is one.
 
     Returns the seconds that it took, those before the checkpoint included; 0 if it had ended.
     """
     with _busy:
-        return _advance(name, settings, label, path, backend)
+        return _advance(name, settings, label, path, backend, place)
 
 
-def _advance(name: str, settings: Any, label: str, path: Path, backend: str) -> float:
+def _advance(name: str, settings: Any, label: str, path: Path, backend: str, place: int) -> float:
     directory, began = RunDirectory(path), time.monotonic()
     if directory.traces_path(label).exists():
+        _progress[place] = 1.0
         return 0.0
     if _stop.value:
         raise Interrupted(label)
@@ -155,20 +160,22 @@ def _advance(name: str, settings: Any, label: str, path: Path, backend: str) -> 
             minigrad.save(checkpoint, trial=trial, seconds=saved - began)
         if stop:
             raise Interrupted(label)
+        _progress[place] = trial.progress
         try:
             trial.advance()
         except FloatingPointError as error:
             with atomic_write(path / f"{label}.failed.npz") as file:
                 np.savez(file, **trial.traces())
             raise FloatingPointError(f"{label}: {error}") from error
+    _progress[place] = 1.0
     minigrad.save(directory.traces_path(label), traces=trial.traces())
     checkpoint.unlink(missing_ok=True)
     return time.monotonic() - began
 
 
-def _start_worker(stop: Any) -> None:
-    global _stop
-    _stop = stop
+def _start_worker(stop: Any, progress: Any) -> None:
+    global _stop, _progress
+    _stop, _progress = stop, progress
     parent = multiprocessing.parent_process()
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     threadpool_limits(1)  # for the BLAS, which read the environment when it was loaded

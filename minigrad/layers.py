@@ -118,7 +118,8 @@ class BatchNorm(Module):
     def forward(self, x: Any) -> Tensor:
         x = x if isinstance(x, Tensor) else Tensor(x)
         if not self.training:
-            return (x - self.mean) * (self.weight / (self.var + self.eps).sqrt()) + self.bias
+            scale = self.weight / (self.var + self.eps).sqrt()
+            return scale.mul(x - self.mean) + self.bias
         y = ops.batch_norm(x, self.weight, self.bias, self.eps)
         batch = tuple(range(x.ndim - 1))
         self.mean.data += self.momentum * (x.data.mean(batch) - self.mean.data)

@@ -2,46 +2,122 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import inf
+from functools import partial
+from math import ceil, inf
 from typing import Any
 
 import numpy as np
 
+from experiments.loops.compared import hyperparameters, rule_named
+from experiments.problems.linear import Periodic
 from experiments.record.settings import Settings
 from minigrad import Parameters, Tensor, to_host, xp
+from minigrad.backend import current
 from optim import Box, Optimizer
 
-STRETCH = 2000  # steps between two looks at the clock, and the unit of resuming
+STRETCH = 2000  # steps between two looks at the clock, and the unit of resuming; fewer if
+VALUES = 2**20  # steps times copies of a stretch would be more than these
 POINTS = 400  # recorded steps, evenly spaced in log t
+LONG, LONGER = 10**6, 10**7  # steps; the second where a whole run is one compiled loop
 
 
 @dataclass(frozen=True, kw_only=True)
 class OnlineSettings(Settings):
     """What the experiments on the online problems share."""
 
-    steps: int
-    lr: float = 0.5  # alpha_t is lr / sqrt(t); gamma also holds it constant at lr
-    x1: float = 0.0
+    rules: tuple[str, ...]
+    lr: float = 0.5  # alpha_t is lr / sqrt(t)
+    start: float = 0.0  # x_1
+    scale: float = 10.0  # all slopes are multiples of it
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 0 < self.lr < inf:
-            raise ValueError(f"lr={self.lr}: give a positive number.")
-        if not -1 <= self.x1 <= 1:
-            raise ValueError(f"x1={self.x1} is not a point to play; give one in [-1, 1].")
+        for name in self.rules:
+            if rule_named(name).needs_closure:
+                raise ValueError(f"rules: {name} asks for a closure, so it cannot be played.")
+        for name in ("lr", "scale"):
+            if not 0 < (value := getattr(self, name)) < inf:
+                raise ValueError(f"{name}={value}: give a positive number.")
+        if not -1 <= self.start <= 1:
+            raise ValueError(f"start={self.start} is not a point to play; give one in [-1, 1].")
 
 
-def recorded_times(steps: int) -> np.ndarray:
-    """The steps of which a trial records the point played and the average regret."""
-    return np.unique(np.geomspace(1, steps, POINTS).round().astype(int))
+@dataclass(frozen=True, kw_only=True)
+class PeriodicSettings(OnlineSettings):
+    """Settings of an experiment on f_t(x) = c x if t mod period = spike, else -x, times scale."""
+
+    betas: tuple[float, float] = (0.9, 0.99)
+    c: float = 101.0
+    period: int | None = None  # None: c rounded up, as in the paper's Theorem 2
+    spike: int = 1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 1 < self.c < inf:
+            raise ValueError(f"c={self.c}: give a number above 1.")
+        check_slopes(self.problem)
+        period = self.problem.period
+        if self.spike > period:
+            raise ValueError(f"spike={self.spike}: give a step of the period, 1 to {period}.")
+        if self.problem.mean <= 0:
+            raise ValueError(
+                f"period={period} is too long for c={self.c:g}: the mean slope is not positive, so "
+                f"-1 is not the best point; give at most {ceil(self.c)}."
+            )
+
+    @property
+    def problem(self) -> Periodic:
+        """What is played."""
+        period = ceil(self.c) if self.period is None else self.period
+        return Periodic(self.c * self.scale, self.scale, period, self.spike)
+
+
+def check_slopes(problem: Any) -> None:
+    """Raise ValueError where the squares of the slopes overflow."""
+    with np.errstate(over="ignore"):
+        if not np.all(np.isfinite(problem.rms)):
+            raise ValueError("c times scale is too large: its square overflows; give smaller ones.")
+
+
+def long_run() -> int:
+    """How many steps a long run has by default on the backend in force."""
+    return LONGER if current().compiles or not current().on_host else LONG
+
+
+def trials_of_rules(
+    s: Any, exponent: Any = -0.5, **options: Any
+) -> dict[str, Callable[[], "OnlineTrial"]]:
+    """A trial by the name of each rule of these settings, which have the problem and betas too."""
+    rules = [rule_named(name) for name in s.rules]
+    return {
+        rule.__name__: partial(
+            OnlineTrial,
+            s.problem,
+            rule,
+            steps=s.steps,
+            x1=s.start,
+            **hyperparameters(rule, s.lr, s.betas, s.problem, exponent) | options,
+        )
+        for rule in rules
+    }
+
+
+def recorded_times(steps: int, period: int = 1) -> np.ndarray:
+    """The steps of which a trial records the point played and the average regret: the last of a
+    period, lest what repeats with it show as noise; some in the first period; and the last."""
+    first = np.geomspace(1, min(period, steps), POINTS // 4)
+    whole = period * np.geomspace(1, max(steps // period, 1), POINTS).round()
+    times = np.unique(np.concatenate([first.round(), whole, [steps]])).astype(int)
+    return times[times <= steps]
 
 
 class OnlineTrial:
     """One rule on all copies of a problem, in float64, each copy a coordinate of one arena.
 
-    Records x_t before the step and the average regret R_t / t, both (times, copies). With
-    `watch_metric`, also the smallest and largest Gamma_t since the last recorded time, and how
-    many of them were negative.
+    Records at `times`, by default those of the problem's period, x_t before the step and the
+    average regret R_t / t, both (times, copies). With `watch_metric`, also the metric after the
+    step, and of Gamma_t since the last recorded time how many were negative, and the first and the
+    last t that were, NaN for none.
     """
 
     def __init__(
@@ -52,20 +128,36 @@ class OnlineTrial:
         steps: int,
         x1: float,
         copies: int = 1,
+        times: np.ndarray | None = None,
+        projected: bool = True,
         watch_metric: bool = False,
         **hyperparameters: Any,
     ):
         self.problem, self.steps, self.watch_metric = problem, steps, watch_metric
         x = Tensor(np.full(copies, x1), requires_grad=True)
         self.params = Parameters.of([x])
-        self.opt = rule(self.params, projection=Box(-1, 1), **hyperparameters)
-        self.times = recorded_times(steps)
+        box = Box(-1, 1) if projected else None
+        self.opt = rule(self.params, projection=box, **hyperparameters)
+        if copies > 1 and (self.opt.writes_state or self.opt.per_tensor):
+            raise ValueError(
+                f"rules: {type(self.opt).__name__} looks at all coordinates at once, but here each "
+                "is a run of its own; leave it out."
+            )
+        period = getattr(problem, "period", 1)
+        self.times = recorded_times(steps, period) if times is None else times
+        self.stretch = max(1, min(STRETCH, VALUES // copies))
         self.regret = np.zeros(copies)
         self.metric = np.full(copies, np.nan)  # after the last step; NaN before any
         self.recorded: dict[str, Any] = {"x": [], "average_regret": []}
         if watch_metric:
-            self.recorded |= {"gamma_min": [], "gamma_max": [], "gamma_negative": []}
+            self.recorded |= {"metric": [], "gamma_negative": []}
+            self.recorded |= {"gamma_first": [], "gamma_last": []}
         self.gammas = np.empty((0, copies))  # since the last recorded time
+
+    @property
+    def progress(self) -> float:
+        """The share of the steps that are taken."""
+        return self.opt.t / self.steps
 
     @property
     def done(self) -> bool:
@@ -74,7 +166,7 @@ class OnlineTrial:
     def advance(self) -> None:
         """Play one stretch."""
         start = self.opt.t + 1
-        stop = min(start + STRETCH, self.steps + 1)
+        stop = min(start + self.stretch, self.steps + 1)
         slopes = self.problem.slopes(start, stop)
         played = self.opt.play(xp.asarray(slopes), metric=self.watch_metric)
         x, metrics = map(to_host, played if self.watch_metric else (played, played))
@@ -85,18 +177,24 @@ class OnlineTrial:
         self.recorded["x"] += list(x[recorded - start])
         self.recorded["average_regret"] += list(regret[recorded - start] / recorded[:, None])
         if self.watch_metric:
-            self._record_gamma(metrics, recorded - start)
+            self.recorded["metric"] += list(metrics[recorded - start])
+            self._record_gamma(metrics, start, recorded - start)
 
-    def _record_gamma(self, metrics: np.ndarray, recorded: np.ndarray) -> None:
+    def _record_gamma(self, metrics: np.ndarray, start: int, recorded: np.ndarray) -> None:
         """Record each window of Gamma_t that ends at an index in `recorded`, and keep the rest."""
+        first = start - len(self.gammas)
         gammas = np.vstack([self.gammas, np.diff(np.vstack([self.metric, metrics]), axis=0)])
         self.metric = metrics[-1]
-        *windows, self.gammas = np.split(gammas, len(self.gammas) + recorded + 1)
+        negative = gammas < 0  # Gamma_1 has no predecessor and is NaN
+        t = np.where(negative, first + np.arange(len(gammas))[:, None], np.nan)
+        ends = len(self.gammas) + recorded + 1
+        *windows, _ = np.split(t, ends)
         for window in windows:
-            # Gamma_1 has no predecessor and is NaN, which fmin and fmax pass over
-            self.recorded["gamma_min"].append(np.fmin.reduce(window))
-            self.recorded["gamma_max"].append(np.fmax.reduce(window))
-            self.recorded["gamma_negative"].append((window < 0).sum(axis=0))
+            self.recorded["gamma_negative"].append(np.isfinite(window).sum(axis=0))
+            # these two pass over NaN
+            self.recorded["gamma_first"].append(np.fmin.reduce(window))
+            self.recorded["gamma_last"].append(np.fmax.reduce(window))
+        self.gammas = gammas[ends[-1] if len(ends) else 0 :]
 
     def traces(self) -> dict[str, np.ndarray]:
         """What was recorded so far, with the times `t`."""

@@ -122,7 +122,8 @@ class Replay:
     ):
         self.problem, self.rule, self.steps, self.lr = problem, rule, steps, lr
         self.box, self.settings = box, settings
-        self.times = recorded_times(steps) if times is None else times
+        period = getattr(problem, "period", 1)
+        self.times = recorded_times(steps, period) if times is None else times
         self.stretches = max(1, VALUES // (STRETCH * copies))
         self.t = 0
         self.filters = FilterState(x=np.full(copies, x1), regret=np.zeros(copies))

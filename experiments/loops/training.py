@@ -55,9 +55,14 @@ class RateSearch:
         self.training_index = self.epoch = 0
 
     @property
+    def progress(self) -> float:
+        """The share of the epochs of all trainings that are over."""
+        trainings = self.results["validation_loss"].size + len(self.results["test_loss"])
+        return (self.training_index + self.epoch / self.epochs) / trainings
+
+    @property
     def done(self) -> bool:
-        tuning, final = self.results["validation_loss"].size, len(self.results["test_loss"])
-        return self.training_index == tuning + final
+        return self.progress == 1
 
     @property
     def best_rate(self) -> float:

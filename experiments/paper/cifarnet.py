@@ -12,10 +12,10 @@ from functools import partial
 import numpy as np
 
 import optim
-from experiments.experiment import Experiment
+from experiments.experiment import Experiment, Finding
 from experiments.loops.training import RateSearch
-from experiments.paper import classification
-from experiments.paper.classification import BETA2S, VALIDATION, Classification, at_edge, load
+from experiments.paper import classification_report
+from experiments.paper.classification import BETA2S, VALIDATION, Classification, load
 from experiments.problems import images
 from experiments.problems.batches import Batches, Crops
 from experiments.problems.dataset import Dataset
@@ -35,10 +35,11 @@ CHOICES = (
     "The paper leaves open, and chosen here are: same padding; conv, pool, ReLU, response norm "
     "(9 channels, alpha 0.001, beta 0.75), conv, pool, ReLU, 384, dropout, 192; no weight decay"
 )
-KORZENIOWSKI = (
+KORZENIOWSKI = Finding(
     "F. Korzeniowski's logs (2017, CIFAR-10, 150 epochs, rates that decay to 0): "
-    "Adam 78.17% +- 0.10%, AMSGrad 78.29% +- 0.17%"
+    "Adam 78.17% +- 0.10%, AMSGrad 78.29% +- 0.17%."
 )
+TITLE = "CIFARNET, constant alpha"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,33 +112,48 @@ def _squares(flat: Dataset, shape: tuple[int, int, int]) -> Dataset:
     return replace(flat, train_x=train_x, test_x=test_x)
 
 
-def draw(traces: Traces, s: Cifarnet) -> Sheet:
-    """As the other experiments on images; the caption says what the paper does not."""
+def choices(s: Cifarnet) -> str:
+    """What the paper leaves open, and is chosen here."""
     side = f"{s.crop}x{s.crop}"
     squares = f"; random {side} squares, mirrored or not, and in evaluation the middle"
-    note = CHOICES + ("" if s.data == images.DIGITS else squares)
-    return classification.draw(traces, s, "CIFARNET, constant alpha", note)
+    return CHOICES + ("" if s.data == images.DIGITS else squares)
 
 
-def findings(traces: Traces, s: Cifarnet) -> list[str]:
-    """One line for each optimizer, one for each beta2, and what somebody else found."""
-    lines = classification.findings(traces, s)
+def draw(traces: Traces, s: Cifarnet) -> Sheet:
+    """As the other experiments on images."""
+    return classification_report.draw(traces, s, TITLE, choices(s) + ".")
+
+
+def caption(traces: Traces, s: Cifarnet) -> str:
+    """As of the other experiments on images; and what the paper leaves open."""
+    said = [finding.text for finding in compared(traces, s)]
+    return " ".join([classification_report.caption(traces, s, TITLE), *said, f"{choices(s)}."])
+
+
+def findings(traces: Traces, s: Cifarnet) -> list[Finding]:
+    """One for each optimizer, one for each beta2, and what somebody else found."""
+    found = [*classification_report.findings(traces, s), *compared(traces, s)]
+    return found if s.data == images.DIGITS else [*found, KORZENIOWSKI]
+
+
+def compared(traces: Traces, s: Cifarnet) -> list[Finding]:
+    """How far AMSGrad is above Adam for each beta2, and whether that means anything."""
+    found = []
     for beta2 in BETA2S:
-        adam, amsgrad = (traces[f"{rule.__name__} beta2={beta2}"] for rule in RULES)
-        one, other = (trace["test_accuracy"][:, -1] for trace in (adam, amsgrad))
-        apart = one.max() < other.min() or other.max() < one.min()
-        edge = at_edge(adam) or at_edge(amsgrad)
-        lines.append(
-            f"AMSGrad over Adam at beta2={beta2}: {100 * (other.mean() - one.mean()):+.2f} points "
-            + (
-                "of test accuracy, with a rate at the edge of its grid: no ranking"
-                if edge
-                else "of test accuracy, more than seeds make"
-                if apart
-                else "of test accuracy, within what seeds make: no ranking"
-            )
+        both = {k: traces[k] for k in (f"{rule.__name__} beta2={beta2}" for rule in RULES)}
+        one, other = classification_report.measured(both, "test_accuracy").values()
+        points = 100 * (other.mean() - one.mean())
+        if classification_report.unranked(both):
+            meaning = "with a rate at the edge of its grid: no ranking"
+        elif one.max() < other.min() or other.max() < one.min():
+            meaning = "more than seeds make"
+        else:
+            meaning = "within what seeds make: no ranking"
+        text = (
+            f"AMSGrad over Adam at beta2={beta2}: {points:+.2f} points of test accuracy, {meaning}."
         )
-    return lines if s.data == images.DIGITS else [*lines, KORZENIOWSKI]
+        found.append(Finding(text, {f"points at beta2={beta2}": float(points)}))
+    return found
 
 
 EXPERIMENT = Experiment(
@@ -154,5 +170,7 @@ EXPERIMENT = Experiment(
     prepare=prepare,
     trials=trials,
     draw=draw,
+    verdict=classification_report.verdict,
+    caption=caption,
     findings=findings,
 )

@@ -6,102 +6,145 @@ from functools import partial
 
 import numpy as np
 
-import optim
-from experiments.experiment import Experiment
-from experiments.loops.online import OnlineSettings, OnlineTrial
-from experiments.problems.linear import REDDI
+from experiments.experiment import Experiment, Finding
+from experiments.loops.compared import rule_named
+from experiments.loops.online import PeriodicSettings, trials_of_rules
 from experiments.record.figure import Sheet
-from optim.schedules import Power
+from experiments.record.wording import listed, number
 
-RULES = (
-    optim.Adam,
-    optim.AMSGrad,
-    optim.AMSGradTorch,
-    optim.AMSGradKeras,
-    optim.AMSGradOptax,
-    optim.LeakyAMSGrad,
-)
 # One copy each: alpha_t = alpha t^exponent
-SCHEDULES = ("constant alpha", "alpha / sqrt(t)")
-EXPONENTS = np.array([0, -0.5])
+SCHEDULES = ("alpha / sqrt(t)", "constant alpha")
+EXPONENTS = np.array([-0.5, 0])
+LOOKS = (
+    {"color": "#D55E00", "linestyle": "-", "marker": "o"},
+    {"color": "#0072B2", "linestyle": "--", "marker": "s"},
+)
+COLUMNS = 3
 
 
 @dataclass(frozen=True, kw_only=True)
-class Gamma(OnlineSettings):
-    steps: int = 300_000
-    betas: tuple[float, float] = (0.9, 0.99)
+class Gamma(PeriodicSettings):
+    rules: tuple[str, ...] = (
+        "Adam",
+        "AMSGrad",
+        "LeakyAMSGrad",
+        "AMSGradTorch",
+        "AMSGradKeras",
+        "AMSGradOptax",
+    )
+    steps: int = 100_000
     rho: float = 0.9999  # of LeakyAMSGrad
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.steps < 2:
             raise ValueError(f"steps={self.steps}: give at least 2, since Gamma_t is a change.")
+        for name in self.rules:
+            if rule_named(name).diagonal is None:
+                raise ValueError(f"rules: {name} has no diagonal, so no Gamma_t; leave it out.")
 
 
 def trials(s):
-    makers = {}
-    for rule in RULES:
-        extra = {"rho": s.rho} if rule is optim.LeakyAMSGrad else {}
-        makers[rule.__name__] = partial(
-            OnlineTrial,
-            REDDI,
-            rule,
-            steps=s.steps,
-            x1=s.x1,
-            copies=len(SCHEDULES),
-            watch_metric=True,
-            lr=Power(s.lr, EXPONENTS),
-            betas=s.betas,
-            **extra,
-        )
+    makers = trials_of_rules(s, EXPONENTS, copies=len(SCHEDULES), watch_metric=True)
+    if "LeakyAMSGrad" in makers:
+        makers["LeakyAMSGrad"] = partial(makers["LeakyAMSGrad"], rho=s.rho)
     return makers
 
 
-def share_negative(trace):
-    """The share of the increments Gamma_2, ..., Gamma_T that are negative, for each schedule."""
-    return trace["gamma_negative"].sum(axis=0) / (trace["t"][-1] - 1)
+def negative(trace):
+    """For each schedule: how many of Gamma_2, ..., Gamma_T are negative, the first t, the last."""
+    counts = trace["gamma_negative"].sum(axis=0)
+    first, last = np.fmin.reduce(trace["gamma_first"]), np.fmax.reduce(trace["gamma_last"])
+    return list(zip(counts.tolist(), first.tolist(), last.tolist(), strict=True))
+
+
+def places(trace, s):
+    """For each schedule, where Gamma_t is negative, in words that no larger T would change."""
+    period, t, found = s.problem.period, trace["t"], []
+    late = (t > s.steps / 2) & (t % period == 0)
+    late[-1] |= not late.any()
+    steps = np.diff(t, prepend=0)[late].sum()
+    late = trace["gamma_negative"][late].sum(axis=0) / steps * period
+    for (count, first, last), of_period in zip(negative(trace), late, strict=True):
+        if not count:
+            found.append("never")
+        elif last > s.steps - period:
+            found.append(f"on {of_period:.4g} of {period} steps, from t = {first:,.0f} on")
+        else:
+            found.append(f"{count:,} times, from t = {first:,.0f} to {last:,.0f}")
+    return found
+
+
+def verdict(traces, s):
+    def rules(schedule, wanted):
+        return [label for label, t in traces.items() if wanted(negative(t)[schedule][0])]
+
+    falls, never = rules(0, lambda n: n > 0), rules(0, lambda n: n == 0)
+    late = [label for label in rules(1, lambda n: n > 0) if label in never]
+    parts = []
+    if falls:
+        parts.append(f"Gamma_t is negative again and again under {listed(falls)}")
+    if kept := [label for label in never if label not in late]:
+        parts.append(f"never under {listed(kept)}")
+    if late:
+        parts.append(f"only at constant alpha under {listed(late)}")
+    text = "; ".join(parts)
+    return text if falls else f"Gamma_t is negative {text}"
 
 
 def draw(traces, s):
+    rows = -(-len(traces) // COLUMNS)
     sheet = Sheet(
-        f"Gamma_t on f_t(x) = {REDDI}: its range between recorded steps",
-        rows=len(SCHEDULES),
-        columns=len(RULES),
-        note=f"Orange: below 0; above each panel, on what share of {s.steps - 1:,} increments. "
-        f"alpha = {s.lr:g}, beta = {s.betas}, rho = {s.rho:g}.",
-        size=(2.7, 2.6),
+        verdict(traces, s),
+        r"$\Gamma_t = \sqrt{V_t}/\alpha_t - \sqrt{V_{t-1}}/\alpha_{t-1}$;   " + s.problem.mathtext,
+        rf"$\alpha = {s.lr:g}$,  $\beta = {s.betas}$,  $\rho = {s.rho:g}$ (LeakyAMSGrad),  "
+        rf"$x_1 = {s.start:g}$,  $T = {number(s.steps)}$;  nothing is random",
+        rows=rows,
+        columns=min(COLUMNS, len(traces)),
+        size=(4.6, 3.1),
     )
-    for row, schedule in enumerate(SCHEDULES):
-        peak = 2 * max(np.abs(t["gamma_max"][1:, row]).max() for t in traces.values())
-        for column, (label, trace) in enumerate(traces.items()):
-            share = share_negative(trace)[row]
-            title = f"{label}\n{schedule}: {share:.2%}"
-            panel = sheet.panel(row, column, title, "t", "" if column else "Gamma_t")
-            low, high = trace["gamma_min"][:, row], trace["gamma_max"][:, row]
-            panel.line(label, trace["t"], high)
-            panel.line(f"{label}, least", trace["t"], low, style=label)
-            panel.axes.fill_between(trace["t"], low, high, color="0.85")
-            panel.axes.fill_between(trace["t"], np.minimum(low, 0), 0, color="#D55E00", alpha=0.4)
-            panel.axes.axhline(0, color="black", linewidth=0.6)
-            panel.axes.set_xscale("log")
-            panel.axes.set_yscale("symlog", linthresh=1e-2)
-            panel.axes.set_ylim(-peak, peak)
-            panel.axes.set_yticks([-1e3, -1e1, -1e-1, 0, 1e-1, 1e1, 1e3])
-            panel.axes.minorticks_off()
-            if column:
-                panel.axes.set_yticklabels([])
+    period = s.problem.period
+    for place, (label, trace) in enumerate(traces.items()):
+        row, column = divmod(place, COLUMNS)
+        y = "" if column else f"steps of {period} with $\\Gamma_t < 0$"
+        panel = sheet.panel(row, column, f"{label}\n\n", "$t$" if row == rows - 1 else "", y)
+        steps = np.diff(trace["t"], prepend=0)
+        shown = (trace["t"] % period == 0) | (trace["t"] < period)  # not the rest of a period
+        where = places(trace, s)
+        for schedule, (name, style) in enumerate(zip(SCHEDULES, LOOKS, strict=True)):
+            share = trace["gamma_negative"][:, schedule] / steps * period
+            panel.line(name, trace["t"][shown], share[shown], end="", **style)
+            panel.note(
+                f"{name}: {where[schedule]}", 0, 1.13 - 0.08 * schedule, color=style["color"]
+            )
+        panel.axes.set(xscale="log", ylim=(-0.04 * period, 1.08 * period))
     return sheet
 
 
+def caption(traces, s):
+    return (
+        "How often Gamma_t, the change of sqrt(V_t) / alpha_t in a step, is negative, under "
+        f"{listed(traces)} on f_t(x) = {s.problem}. alpha_t is {s.lr:g}/sqrt(t) (solid, circles) "
+        f"or {s.lr:g} (dashed, squares), beta = {s.betas}; {s.steps:,} steps from x_1 = "
+        f"{s.start:g}, in float64. alpha_t includes the bias corrections of a rule that has them. "
+        f"Up: on how many steps of a period of {s.problem.period} it is; above each panel, how "
+        "often, and from which step on. "
+        + " ".join(finding.text for finding in findings(traces, s))
+    )
+
+
 def findings(traces, s):
-    return [
-        f"{label}: of {s.steps - 1:,} increments, Gamma_t < 0 on "
-        + " and ".join(
-            f"{share:.2%} under {schedule}"
-            for schedule, share in zip(SCHEDULES, share_negative(trace), strict=True)
+    found = []
+    for label, trace in traces.items():
+        each, where = negative(trace), places(trace, s)
+        parts = [f"{text} (at {name})" for text, name in zip(where, SCHEDULES, strict=True)]
+        found.append(
+            Finding(
+                f"{label}: Gamma_t < 0 {' and '.join(parts)}.",
+                {f"Gamma_t < 0, {name}": one[0] for one, name in zip(each, SCHEDULES, strict=True)},
+            )
         )
-        for label, trace in traces.items()
-    ]
+    return found
 
 
 EXPERIMENT = Experiment(
@@ -111,5 +154,7 @@ EXPERIMENT = Experiment(
     quick={"steps": 5_000},
     trials=trials,
     draw=draw,
+    verdict=verdict,
+    caption=caption,
     findings=findings,
 )

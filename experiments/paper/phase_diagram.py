@@ -1,5 +1,5 @@
 """Which (beta1, beta2) take Adam to the worst point: by the drift of a period, known in closed
-form, and by a million steps of each.
+form, and by playing.
 
 Theorem 2 of Reddi, Kale and Kumar 2018 has a bad problem for every beta1 < sqrt(beta2); any one
 problem is bad for only some of them, as Zhang et al. 2022 point out.
@@ -10,55 +10,55 @@ from functools import partial
 
 import numpy as np
 
-from experiments.experiment import Experiment
-from experiments.loops import replay
-from experiments.loops.online import OnlineSettings
-from experiments.loops.replay import Replay
-from experiments.problems.linear import REDDI, Periodic
+from experiments.experiment import Experiment, Finding
+from experiments.loops.compared import rule_named
+from experiments.loops.ending import KEPT
+from experiments.loops.online import OnlineTrial, PeriodicSettings
+from experiments.problems.drift import drift, drifts
+from experiments.problems.linear import Periodic
+from experiments.record.curves import DASHES
 from experiments.record.figure import Sheet
-from optim.schedules import InverseSqrt
+from experiments.record.wording import number
 
-BETA1 = 1 - np.geomspace(1, 1e-4, 121)
-BETA2 = 1 - np.geomspace(1, 1e-6, 181)
+CELLS = 1000  # of the map, a side
+PLAYED = 40  # runs, a side
+LEAST = 1e-4, 1e-6  # 1 - beta1 and 1 - beta2, at most 1
 TO_BEST, TO_WORST = "#0072B2", "#D55E00"  # the colours of AMSGrad and Adam
+MARKED = (0.9, 0.999), (0.9, 0.99)  # betas: the defaults of everyone, and those of the paper
+TICKS = 0, 0.9, 0.99, 0.999, 0.9999, 0.99999, 0.999999
 
 
 @dataclass(frozen=True, kw_only=True)
-class Phase(OnlineSettings):
-    steps: int = 1_000_000
-    lr: float = 5.0  # a small drift takes long to show
-    beta1: tuple[float, ...] = (0.0, 0.5, 0.9, 0.99, 0.997, 0.999)
-    # 1 - beta2 falls by a factor of sqrt(10) each time
-    beta2: tuple[float, ...] = (0.0, 0.684, 0.9, 0.968, 0.99, 0.9968, 0.999, 0.99968, 0.9999)
+class Phase(PeriodicSettings):
+    rules: tuple[str, ...] = ("PaperAdam", "AMSGrad")
+    steps: int = 101_000  # of each run that is played
+    lr: float = 1.0  # constant, and without the interval: the drift is in units of it
+    betas: tuple[float, float] = MARKED[0]  # a point to mark, beside those of the paper
     periods: tuple[int, ...] = (4, 10, 30, 100, 300)  # of Theorem 2's problem
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("beta1", "beta2"):
-            if not all(0 <= beta < 1 for beta in getattr(self, name)):
-                raise ValueError(f"{name}={getattr(self, name)}: give numbers in [0, 1).")
+        for name in self.rules:
+            if rule_named(name).__name__ not in KEPT:
+                known = ", ".join(KEPT)
+                raise ValueError(f"rules: no closed form is known for {name}; give of {known}.")
         if not all(3 <= period <= 1000 for period in self.periods):
             raise ValueError(f"periods={self.periods}: give numbers from 3 to 1000.")
+        if not all(0 <= beta < 1 for beta in self.betas):
+            raise ValueError(f"betas={self.betas}: give numbers in [0, 1).")
+        if self.steps <= 2 * self.problem.period:
+            raise ValueError(f"steps={self.steps}: give more than two periods.")
 
 
-def drift(problem, betas, rho=0.0):
-    """How far x moves in a period once the moments are periodic too, in units of alpha.
+def axis(least, cells):
+    """Betas from 0 on, of which 1 - beta falls by the same factor each time."""
+    return 1 - np.geomspace(1, least, cells)
 
-    This is for LeakyAMSGrad: rho = 0 is Adam (with bias correction or without), rho = 1 AMSGrad.
-    As alpha falls, x goes to +1 where the drift is positive and to -1 where it is negative. The
-    betas may be arrays.
-    """
-    beta1, beta2 = (np.asarray(beta, dtype=float)[..., None] for beta in betas)
-    large, small = problem.large, problem.small
-    age = np.arange(problem.period)  # steps since the spike
 
-    def mean(beta, usual, spike):
-        """The running mean of a sequence that is `usual` except at spikes."""
-        return usual + (spike - usual) * (1 - beta) * beta**age / (1 - beta**problem.period)
-
-    m, v = mean(beta1, -small, large), mean(beta2, small**2, large**2)
-    v_max = np.maximum(rho**age * v[..., :1], v)
-    return -np.sum(m / np.sqrt(v_max), axis=-1)
+def grid(cells=PLAYED):
+    """The betas of all copies: each beta1 with each beta2."""
+    beta1, beta2 = (axis(least, cells) for least in LEAST)
+    return tuple(beta.ravel() for beta in np.meshgrid(beta1, beta2))
 
 
 def theorem_2(period):
@@ -66,89 +66,167 @@ def theorem_2(period):
     return Periodic(large=period, small=1, period=period)
 
 
-def grid(s):
-    """The betas of all copies: each beta1 with each beta2."""
-    return tuple(beta.ravel() for beta in np.meshgrid(s.beta1, s.beta2))
-
-
 def trials(s):
-    betas = grid(s)
+    betas, period = grid(), s.problem.period
     return {
-        label: partial(
-            Replay,
-            REDDI,
+        (rule := rule_named(name)).__name__: partial(
+            OnlineTrial,
+            s.problem,
             rule,
             steps=s.steps,
-            x1=s.x1,
+            x1=s.start,
             copies=len(betas[0]),
-            lr=InverseSqrt(s.lr),
+            times=np.array([s.steps - period, s.steps]),
+            projected=False,
+            lr=s.lr,
             betas=betas,
         )
-        for label, rule in {"PaperAdam": replay.paper_adam, "AMSGrad": replay.amsgrad}.items()
+        for name in s.rules
     }
 
 
+def played_drift(trace, s):
+    """By how much the last period moved x, in units of alpha."""
+    return (trace["x"][-1] - trace["x"][-2]) / s.lr
+
+
+def agreeing(label, trace, s):
+    """Whether each played run moves as the closed form says."""
+    return np.sign(played_drift(trace, s)) == np.sign(drift(s.problem, grid(), KEPT[label]))
+
+
+def verdict(traces, s):
+    (first, trace), *_ = traces.items()
+    ends = {betas: drift(s.problem, betas, KEPT[first]) for betas in MARKED}
+    way = {betas: "the worst" if moved > 0 else "the best" for betas, moved in ends.items()}
+    (one, to_one), (two, to_two) = way.items()
+    if to_one == to_two:
+        text = f"{first} drifts to {to_one} point at {one} and at {two}"
+    else:
+        text = f"{first} drifts to {to_one} point at {one}, to {to_two} at {two}"
+    agree = agreeing(first, trace, s)
+    return f"{text}; {agree.sum():,} of {agree.size:,} played runs go where the closed form says"
+
+
 def draw(traces, s):
+    first, trace = next(iter(traces.items()))
     sheet = Sheet(
-        "Where Adam drifts to: inside to +1, the worst point; outside to -1, the best",
+        verdict(traces, s),
+        s.problem.mathtext,
+        rf"$\alpha = {s.lr:g}$, constant, no projection,  $x_1 = {s.start:g}$,  "
+        rf"$T = {number(s.steps)}$ of each dot;  nothing is random",
         rows=1,
         columns=2,
-        note=f"Dots: after {s.steps:,} steps of {s.lr:g}/sqrt(t), x is above 0.9 (orange), below "
-        "-0.9 (blue), between (white). AMSGrad drifts to -1 at any betas.",
-        size=(4.8, 4.0),
+        size=(5.6, 4.6),
     )
-    one = sheet.panel(0, 0, str(REDDI), "1 - beta1", "1 - beta2")
-    family = sheet.panel(0, 1, "Cx if t mod C = 1, else -x", "1 - beta1", "1 - beta2")
-    signs = drift(REDDI, (BETA1, BETA2[:, None]))
-    one.axes.contourf(
-        1 - BETA1, 1 - BETA2, signs, [-np.inf, 0, np.inf], colors=[TO_BEST, TO_WORST], alpha=0.2
-    )
-    boundary(one, "drift 0", REDDI, color="black")
-    x = traces["PaperAdam"]["x"][-1]
-    ends = {"to +1": (x > 0.9, TO_WORST), "to -1": (x < -0.9, TO_BEST)}
-    ends["between"] = (np.abs(x) <= 0.9, "white")
-    for label, (there, color) in ends.items():
-        points = (1 - beta[there] for beta in grid(s))
-        marker = {"marker": "o", "markerfacecolor": color, "markeredgecolor": "black"}
-        one.line(label, *points, style="PaperAdam", linestyle="none", markersize=5, **marker)
-    for i, period in enumerate(s.periods):
-        shade = str(0.75 * (1 - i / len(s.periods)))
-        boundary(family, f"C = {period}", theorem_2(period), color=shade)
+    title = f"{first}: to +1, the worst point (orange, dots), or to -1 (blue, dashes)"
+    one = sheet.panel(0, 0, title, "$\\beta_1$", "$\\beta_2$")
+    title = "where the drift is 0, if f_t(x) = Cx for t mod C = 1, else -x"
+    family = sheet.panel(0, 1, title, "$\\beta_1$", "$\\beta_2$")
+    beta1, beta2 = (axis(least, CELLS) for least in LEAST)
+    ground = drifts(s.problem, beta1, beta2, KEPT[first])
+    one.signs(beta1, beta2, ground, [TO_BEST, TO_WORST])
+    boundary(one, "drift 0", beta1, beta2, ground, color="black")
+    moved = played_drift(trace, s)
+    for label, there, color, marker in (
+        ("a run that goes to +1", moved > 0, TO_WORST, "o"),
+        ("a run that goes to -1", moved < 0, TO_BEST, "_"),
+    ):
+        points = (beta[there] for beta in grid())
+        one.points(label, *points, color=color, marker=marker, markersize=2.2)
+    for betas in dict.fromkeys((*MARKED, s.betas)):
+        look = {"marker": "o", "markersize": 8, "markerfacecolor": "none", "color": "black"}
+        text = f"({betas[0]:g}, {betas[1]:g})"
+        one.points(text, betas[:1], betas[1:], end=text, **look)
+    for place, period in enumerate(s.periods):
+        shade = 0, 0, 0, 1 - 0.5 * place / len(s.periods)
+        ground = drifts(theorem_2(period), beta1, beta2)
+        look = {"color": shade, "linestyle": DASHES[place % len(DASHES)]}
+        boundary(family, f"C = {period}", beta1, beta2, ground, **look)
+    root = axis(LEAST[1], CELLS)
+    label = "beta1 = sqrt(beta2)"
+    family.line(label, np.sqrt(root), root, color="#009E73", linestyle=":", linewidth=1.0, end="")
+    family.note("Theorem 2: for any betas above\nthe green line some C is bad", 0.03, 0.95)
     for panel in (one, family):
-        label = "beta1 = sqrt(beta2); Theorem 2 takes any betas above"
-        panel.line(label, 1 - np.sqrt(BETA2), 1 - BETA2, style="AdamNC", linewidth=1.0)
-        panel.axes.set(xscale="log", yscale="log", xlim=(1.3, 1e-4), ylim=(1.5, 1e-6))
-    sheet.legend(family)
+        panel.axes.set_xscale("function", functions=(depth, undone))
+        panel.axes.set_yscale("function", functions=(depth, undone))
+        for set_limits, set_ticks, least in (
+            (panel.axes.set_xlim, panel.axes.set_xticks, LEAST[0]),
+            (panel.axes.set_ylim, panel.axes.set_yticks, LEAST[1]),
+        ):
+            set_limits(0, 1 - least)
+            ticks = [tick for tick in TICKS if tick <= 1 - least]
+            set_ticks(ticks, [f"{tick:g}" for tick in ticks])
+        panel.axes.minorticks_off()
     return sheet
 
 
-def boundary(panel, label, problem, color):
+def depth(beta):
+    """Where beta stands on its axis: 0 at 0, 1 at 0.9, 2 at 0.99, and so on."""
+    with np.errstate(all="ignore"):
+        return -np.log10(1 - np.asarray(beta, dtype=float))
+
+
+def undone(depth):
+    return 1 - 10.0 ** -np.asarray(depth, dtype=float)
+
+
+def boundary(panel, label, beta1, beta2, ground, **style):
     """Where the drift is 0."""
-    values = drift(problem, (BETA1, BETA2[:, None]))
-    contour = panel.axes.contour(1 - BETA1, 1 - BETA2, values, [0])
+    contour = panel.axes.contour(beta1, beta2, ground, [0])
     contour.remove()  # the panel draws it, so that it gets into the table
     segments = [np.vstack([line, [np.nan] * 2]) for line in contour.allsegs[0]]  # NaN: a gap
-    panel.line(label, *np.vstack(segments).T, style="Adam", color=color, linewidth=1.2)
+    if segments:
+        x, y = np.vstack(segments).T
+        panel.line(label, x, y, end="", marker="", **style)
+        highest = np.nanargmax(y)
+        panel.tag(label, x[highest], y[highest], color=style["color"])
+
+
+def caption(traces, s):
+    first = next(iter(traces))
+    return (
+        f"f_t(x) = {s.problem}. Left: where {first} drifts, over beta1 (from 0 to "
+        f"{1 - LEAST[0]:g}) and beta2 (0 to {1 - LEAST[1]:g}), both on axes of -log(1 - beta). The "
+        f"ground is the sign of the drift of a period in closed form at {CELLS} x {CELLS} betas, "
+        "and the black line where it is 0: on the side of large beta2 x goes to -1, the best "
+        f"point, on the other to +1, the worst. Each of the {PLAYED} x {PLAYED} marks is a run of "
+        f"{s.steps:,} steps at a constant alpha, without the interval, read at its last period: a "
+        "dot where that moves x up, a dash where it moves it down. Right: the line of drift 0 for "
+        f"other problems, f_t(x) = Cx if t mod C = 1, else -x, with C = "
+        f"{', '.join(map(str, s.periods))}; a larger C needs a larger beta2. Theorem 2 has for any "
+        "betas above the green, dotted line, beta1 = sqrt(beta2), a C that is bad. "
+        + " ".join(finding.text for finding in findings(traces, s))
+    )
 
 
 def findings(traces, s):
-    betas, lines = grid(s), []
-    for label, rho in {"PaperAdam": 0.0, "AMSGrad": 1.0}.items():
-        x, sign = traces[label]["x"][-1], np.sign(drift(REDDI, betas, rho))
-        lines.append(
-            f"{label} drifts to +1 at {(sign > 0).sum()} of {len(x)} pairs of betas; run for "
-            f"{s.steps:,} steps, {(x * sign > 0.9).sum()} are where they drift to, "
-            f"{(x * sign < -0.9).sum()} are at the other end"
+    found = []
+    beta1, beta2 = (axis(least, CELLS) for least in LEAST)
+    for label, trace in traces.items():
+        share = float((drifts(s.problem, beta1, beta2, KEPT[label]) > 0).mean())
+        agree = agreeing(label, trace, s)
+        marked = {betas: float(drift(s.problem, betas, KEPT[label])) for betas in MARKED}
+        by = ", ".join(f"{moved:+.4g} at {betas}" for betas, moved in marked.items())
+        found.append(
+            Finding(
+                f"{label} drifts to +1 on {share:.1%} of the map, by {by} (alpha a period); "
+                f"{agree.sum():,} of {agree.size:,} runs agree.",
+                {f"drift at {betas}": moved for betas, moved in marked.items()}
+                | {"runs that agree": int(agree.sum())},
+            )
         )
-    return lines
+    return found
 
 
 EXPERIMENT = Experiment(
     name="phase-diagram",
-    summary="which betas take Adam to the worst point, in closed form and by replay (Theorem 2)",
+    summary="which betas take Adam to the worst point, in closed form and by playing (Theorem 2)",
     settings=Phase(),
-    quick={"steps": 20_000},
+    quick={"steps": 20_200},
     trials=trials,
     draw=draw,
+    verdict=verdict,
+    caption=caption,
     findings=findings,
 )

@@ -1,87 +1,103 @@
 """Figure 1, left and centre, of Reddi, Kale and Kumar 2018: Adam climbs to the worst point of an
 online convex problem, and AMSGrad descends to the best one."""
 
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 
-import optim
-from experiments.experiment import Experiment
-from experiments.loops.online import OnlineSettings, OnlineTrial
-from experiments.problems.linear import REDDI
+from experiments.experiment import Experiment, Finding
+from experiments.loops.compared import exceptions
+from experiments.loops.ending import Ending, grouped
+from experiments.loops.online import PeriodicSettings, long_run, trials_of_rules
+from experiments.record.curves import looks
 from experiments.record.figure import Sheet
-from optim.schedules import InverseSqrt
-
-WORST = 20 / 101  # the average regret of staying at x = +1: twice the mean slope, 10/101
+from experiments.record.wording import listed, number
 
 
 @dataclass(frozen=True, kw_only=True)
-class Online(OnlineSettings):
-    steps: int = 300_000
-    sgd_lr: float = 0.005  # at 0.5 the regret of SGD leaves the plot
-    betas: tuple[float, float] = (0.9, 0.99)
+class Online(PeriodicSettings):
+    rules: tuple[str, ...] = ("Adam", "AMSGrad", "AdamNC", "AdaGrad", "SGD")
+    steps: int | None = None  # None: as many as suit the backend
+
+
+def prepare(s):
+    return replace(s, steps=s.steps or long_run())
 
 
 def trials(s):
-    lr = InverseSqrt(s.lr)
-    adam = {"lr": lr, "betas": s.betas}
-    rules = {
-        "SGD": (optim.SGD, {"lr": InverseSqrt(s.sgd_lr)}),
-        # dividing by the root of a sum, not of the paper's mean, makes a constant lr fall so too
-        "AdaGrad": (optim.AdaGrad, {"lr": s.lr}),
-        "Adam": (optim.Adam, adam),
-        "PaperAdam": (optim.PaperAdam, adam),
-        "AMSGrad": (optim.AMSGrad, adam),
-        "AdamNC": (optim.AdamNC, {"lr": lr, "betas": (s.betas[0], optim.AdamNC.betas[1])}),
-    }
-    return {
-        label: partial(OnlineTrial, REDDI, rule, steps=s.steps, x1=s.x1, **hyperparameters)
-        for label, (rule, hyperparameters) in rules.items()
-    }
+    return trials_of_rules(s)
+
+
+def endings(traces, s):
+    return {label: Ending.of(label, trace, s) for label, trace in traces.items()}
+
+
+def verdict(traces, s):
+    return grouped(endings(traces, s))
 
 
 def draw(traces, s):
     sheet = Sheet(
-        f"f_t(x) = {REDDI}, on [-1, 1]",
+        verdict(traces, s),
+        s.problem.mathtext,
+        rf"$\alpha_t = {s.lr:g}/\sqrt{{t}}$,  $\beta = {s.betas}$,  $x_1 = {s.start:g}$,  "
+        rf"$T = {number(s.steps)}$;  nothing is random",
         rows=1,
         columns=2,
-        note=f"alpha_t = {s.lr:g}/sqrt(t), for SGD {s.sgd_lr:g}/sqrt(t); beta = {s.betas}",
     )
-    regret = sheet.panel(0, 0, "average regret R_t / t", "t", "R_t / t")
-    played = sheet.panel(0, 1, "the point played, x_t", "t", "x_t")
-    for label, trace in traces.items():
-        regret.line(label, trace["t"], trace["average_regret"][:, 0])
-        played.line(label, trace["t"], trace["x"][:, 0])
-    regret.limit(0, "0: no regret")
-    regret.limit(WORST, "20/101: staying at x = +1")
+    regret = sheet.panel(0, 0, "average regret, at the end of each period", "$t$", "$R_t\\,/\\,t$")
+    played = sheet.panel(0, 1, "the point played, at the end of each period", "$t$", "$x_t$")
+    styles = looks(traces)
+    for place, (label, trace) in enumerate(traces.items()):
+        # the first two are what the figure is about
+        options = styles[label] | {"linewidth": 1.8 if place < 2 else 1.0}
+        t, x, average = trace["t"], trace["x"][:, 0], trace["average_regret"][:, 0]
+        whole = t % s.problem.period == 0
+        shown = whole & (average > 0)
+        regret.line(label, t[shown], average[shown], **options)
+        shown = whole | (t < s.problem.period)
+        played.line(label, t[shown], x[shown], **options)
+    worst, period = 2 * s.problem.mean, s.problem.period
+    regret.limit(worst, f"{worst * period:.4g}/{period}: staying at x = +1")
+    regret.axes.set(xscale="log", yscale="log")
     played.limit(-1, "the best point, -1")
     played.limit(1, "the worst point, +1")
-    for panel in (regret, played):
-        panel.axes.set_xscale("log")
-    played.axes.set_ylim(-1.15, 1.15)
-    regret.axes.set_ylim(-0.05, 1)
-    # f_1 has slope 1010, which keeps every average off the plot for so long
-    regret.axes.set_xlim(left=min(2000, s.steps / 2))
-    sheet.legend(regret)
+    played.axes.set(xscale="log", ylim=(-1.15, 1.15))
     return sheet
 
 
-def findings(traces, s):
-    def verdict(x):
-        return "near the worst point" if x > 0.9 else "near the best" if x < -0.9 else "between"
+def caption(traces, s):
+    worst, period = 2 * s.problem.mean, s.problem.period
+    return (
+        f"f_t(x) = {s.problem}, on [-1, 1], under {listed(traces)}: {s.steps:,} steps of alpha_t = "
+        f"{s.lr:g}/sqrt(t) from x_1 = {s.start:g}, beta = {s.betas}.{exceptions(traces)} Left: "
+        "R_t/t, the mean of f_s(x_s) - f_s(-1) over s = 1 to t, on logarithmic axes, where it is "
+        f"positive; staying at +1 costs {worst * period:.4g}/{period} = {worst:.4g} a step, twice "
+        "the mean slope. Right: x_t; -1 is the best point, +1 the worst. Both are read at the ends "
+        f"of periods of {period} steps, x_t in the first period also between. "
+        + " ".join(ending.text for ending in endings(traces, s).values())
+    )
 
-    return [
-        f"{label} ends at x = {(x := trace['x'][-1, 0]):+.3f}, {verdict(x)}; "
-        f"R_T/T = {trace['average_regret'][-1, 0]:.3f}"
-        for label, trace in traces.items()
-    ]
+
+def findings(traces, s):
+    found = []
+    for label, ending in endings(traces, s).items():
+        average = float(traces[label]["average_regret"][-1, 0])
+        text = f"{ending.text} R_T/T = {average:.4f}."
+        numbers = {"x_T": ending.x, "R_T/T": average}
+        if ending.drift is not None:
+            numbers["drift"] = ending.drift
+        found.append(Finding(text, numbers))
+    return found
 
 
 EXPERIMENT = Experiment(
     name="synthetic-online",
-    summary="regret and the point played, under six rules (Figure 1, online)",
+    summary="regret and the point played, under any rules (Figure 1, online)",
     settings=Online(),
     quick={"steps": 5_000},
+    prepare=prepare,
     trials=trials,
     draw=draw,
+    verdict=verdict,
+    caption=caption,
     findings=findings,
 )

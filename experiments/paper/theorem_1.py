@@ -1,8 +1,7 @@
 """Theorem 1 of Reddi, Kale and Kumar 2018: with beta1 = 0 and beta2 = 1 / (1 + C^2), Adam's
 average regret stays above (2C - 4) / 3 on f_t(x) = Cx if t mod 3 = 1, else -x.
 
-The theorem starts from x_1 = 1. From 0 the first steps cost less, which a short trial cannot make
-up.
+Its proof starts from x_1 = 1 and shows that x is there again at the end of every period.
 """
 
 from dataclasses import dataclass
@@ -11,76 +10,140 @@ from math import inf
 
 import numpy as np
 
-import optim
-from experiments.experiment import Experiment
-from experiments.loops.online import OnlineSettings, OnlineTrial
+from experiments.experiment import Experiment, Finding
+from experiments.loops.compared import rule_named
+from experiments.loops.online import OnlineSettings, OnlineTrial, check_slopes, recorded_times
 from experiments.problems.linear import Periodic
+from experiments.record.curves import looks
 from experiments.record.figure import Sheet
+from experiments.record.wording import number
 from optim.schedules import InverseSqrt
+
+PERIOD = 3
+FIRST = 10 * PERIOD  # steps that the figure shows one by one
 
 
 @dataclass(frozen=True, kw_only=True)
 class Theorem1(OnlineSettings):
+    rules: tuple[str, ...] = ("PaperAdam", "AMSGrad")
     steps: int = 30_000
+    start: float = 1.0  # the theorem's
+    scale: float = 1.0
     c: tuple[float, ...] = (2.1, 2.25, 2.5, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if not all(2 < c < inf for c in self.c):
             raise ValueError(f"c={self.c}: give numbers above 2, for which -1 is the best point.")
+        check_slopes(self.problem)
+
+    @property
+    def problem(self) -> Periodic:
+        """What is played, a copy for each C."""
+        return Periodic(self.scale * np.array(self.c), self.scale, PERIOD)
 
 
 def trials(s):
-    c = np.array(s.c)
+    times = np.union1d(np.arange(1, min(FIRST, s.steps) + 1), recorded_times(s.steps, PERIOD))
+    rules = {rule.__name__: rule for rule in map(rule_named, s.rules)}
+    if bad := [name for name, rule in rules.items() if "betas" not in rule.hyperparameters()]:
+        raise ValueError(f"rules: {bad[0]} has no betas, which the theorem is about; leave it out.")
     return {
         label: partial(
             OnlineTrial,
-            Periodic(large=c, small=1, period=3),
+            s.problem,
             rule,
             steps=s.steps,
-            x1=s.x1,
-            copies=len(c),
+            x1=s.start,
+            copies=len(s.c),
+            times=times,
             lr=InverseSqrt(s.lr),
-            betas=(0.0, 1 / (1 + c**2)),
+            betas=(0.0, 1 / (1 + np.array(s.c) ** 2)),
         )
-        for label, rule in {"PaperAdam": optim.PaperAdam, "AMSGrad": optim.AMSGrad}.items()
+        for label, rule in rules.items()
     }
 
 
-def bound(c):
-    return (2 * np.array(c) - 4) / 3
+def bound(s):
+    return s.scale * (2 * np.array(s.c) - 4) / 3
+
+
+def excess(trace, s):
+    """By how much R_T/T is above the bound, for each C."""
+    return trace["average_regret"][-1] - bound(s)
+
+
+def verdict(traces, s):
+    shares = []
+    for label, trace in traces.items():
+        above = int((excess(trace, s) >= 0).sum())
+        share = "every" if above == len(s.c) else "no" if not above else f"{above} of {len(s.c)}"
+        shares.append((label, share))
+    (first, share), *others = shares
+    parts = [f"{first}'s average regret stays above (2C - 4)/3 at {share} C"]
+    return ", ".join(parts + [f"{label}'s at {share} C" for label, share in others])
+
+
+def shown_c(s):
+    """The C whose first steps are drawn: that of the paper's Section 3, or else the first."""
+    return s.c.index(3.0) if 3.0 in s.c else 0
 
 
 def draw(traces, s):
     sheet = Sheet(
-        "f_t(x) = Cx if t mod 3 = 1, else -x, on [-1, 1]: beta1 = 0, beta2 = 1/(1 + C^2), "
-        f"{s.steps:,} steps",
+        verdict(traces, s),
+        s.problem.mathtext,
+        rf"$\beta_1 = 0$,  $\beta_2 = 1/(1 + C^2)$,  $\alpha_t = {s.lr:g}/\sqrt{{t}}$,  "
+        rf"$x_1 = {s.start:g}$,  $T = {number(s.steps)}$;  nothing is random",
         rows=1,
         columns=2,
     )
-    ends = sheet.panel(0, 0, "the point played at the end, x_T", "C", "x_T")
-    regret = sheet.panel(0, 1, "average regret R_T / T", "C", "R_T / T")
+    c = shown_c(s)
+    title = f"the point played in the first periods, C = {s.c[c]:g}"
+    first = sheet.panel(0, 0, title, "$t$", "$x_t$")
+    title = "average regret minus its bound, R_T/T - (2C - 4)/3"
+    regret = sheet.panel(0, 1, title, "$C$", "above 0: as Theorem 1 says")
+    styles = looks(traces)
     for label, trace in traces.items():
-        ends.line(label, s.c, trace["x"][-1], marker="o", markersize=3)
-        regret.line(label, s.c, trace["average_regret"][-1], marker="o", markersize=3)
-    regret.line("(2C - 4) / 3, the bound", s.c, bound(s.c), style="SGD", linewidth=1.0)
-    ends.axes.set_ylim(-1.2, 1.2)
-    ends.limit(-1, "the best point, -1")
-    ends.limit(1, "the worst point, +1")
-    sheet.legend(regret)
+        style = styles[label] | {"markevery": 1}
+        shown = trace["t"] <= FIRST
+        first.line(label, trace["t"][shown], trace["x"][shown, c], **style)
+        regret.line(label, s.c, excess(trace, s), **style)
+    first.axes.set_ylim(-1.2, 1.25)
+    first.limit(-1, "the best point, -1", side="right")
+    first.limit(1, "the worst point, +1", side="right")
+    regret.axes.set_yscale("symlog", linthresh=1e-3)
+    regret.limit(0, "the bound")
     return sheet
 
 
+def caption(traces, s):
+    return (
+        f"f_t(x) = {s.problem}, on [-1, 1], in float64, beta1 = 0, beta2 = 1/(1 + C^2), alpha_t = "
+        f"{s.lr:g}/sqrt(t), from x_1 = {s.start:g}. Left: x_t for C = {s.c[shown_c(s)]:g} over "
+        f"the first {min(FIRST, s.steps)} steps. Right: for {len(s.c)} values of C, the average "
+        f"regret R_T/T against -1 after T = {s.steps:,} steps, minus the bound that Theorem 1 "
+        "proves for Adam, on an axis that is linear within 0.001 of 0 and logarithmic beyond. "
+        + " ".join(finding.text for finding in findings(traces, s))
+    )
+
+
 def findings(traces, s):
-    lines = []
+    found = []
     for label, trace in traces.items():
-        x, average = trace["x"][-1], trace["average_regret"][-1]
-        lines.append(
-            f"{label} ends at x = {x.min():+.3f} to {x.max():+.3f} for C = {s.c[0]:g} to "
-            f"{s.c[-1]:g}; R_T/T = {average[0]:.4f} to {average[-1]:.4f}, above (2C - 4)/3 for "
-            f"{(average >= bound(s.c)).sum()} of {len(s.c)} C"
+        x, average, above = trace["x"][-1], trace["average_regret"][-1], excess(trace, s)
+        text = (
+            f"{label} ends at x = {x.min():+.3f} to {x.max():+.3f}; its R_T/T, {average[0]:.4f} at "
+            f"C = {s.c[0]:g} and {average[-1]:.4f} at C = {s.c[-1]:g}, is {above.min():+.4f} to "
+            f"{above.max():+.4f} from the bound, not below it for {(above >= 0).sum()} of "
+            f"{len(s.c)} C."
         )
-    return lines
+        names = [f"R_T/T at C = {c:g}" for c in s.c]
+        numbers, bounds = (
+            dict(zip(names, values.tolist(), strict=True)) for values in (average, bound(s))
+        )
+        found.append(Finding(text, numbers, bounds))
+    return found
 
 
 EXPERIMENT = Experiment(
@@ -90,5 +153,7 @@ EXPERIMENT = Experiment(
     quick={},  # it takes seconds as it is
     trials=trials,
     draw=draw,
+    verdict=verdict,
+    caption=caption,
     findings=findings,
 )

@@ -1,6 +1,9 @@
 """Figures and, beside them, the numbers that they show.
 
-What is drawn through a Panel is also a row of the CSV file, so that the two cannot differ.
+A figure says under its title, which is what it shows, the formula of the problem and the settings;
+its curves are labelled at their ends. What is drawn through a Panel is also a row of the CSV file,
+so that the two cannot differ. Texts and axes are black, which in the SVG is the colour of the page
+around it.
 """
 
 import csv
@@ -11,23 +14,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from experiments.record.panel import GREY, Panel
+from experiments.record.svg import adapted
 from minigrad.checkpoint import atomic_write
 
-# Okabe and Ito's colours, which colour-blind readers can tell apart; one style for each label
-STYLES = {
-    "SGD": ("#000000", ":"),
-    "AdaGrad": ("#E69F00", "-."),
-    "Adam": ("#D55E00", "-"),
-    "PaperAdam": ("#CC79A7", "--"),
-    "AMSGrad": ("#0072B2", "-"),
-    "AdamNC": ("#009E73", "--"),
-    "AMSGradTorch": ("#56B4E9", "--"),
-    "AMSGradKeras": ("#009E73", ":"),
-    "AMSGradOptax": ("#E69F00", "-."),
-    "LeakyAMSGrad": ("#000000", "-."),
-}
+DPI = 150
+MARGIN = 0.1  # inches
+LETTERS, SMALL_LETTERS = 7.7, 13  # of a title and of other lines, an inch
 
 
 @contextmanager
@@ -39,96 +32,73 @@ def own_style() -> Iterator[None]:
         yield
 
 
-class Panel:
-    """One set of axes."""
-
-    def __init__(self, axes: Any, rows: list[list[Any]], title: str, x: str, y: str):
-        self.axes, self.rows, self.name = axes, rows, title.replace("\n", ", ")
-        axes.set_title(title, fontsize=10)
-        axes.set_xlabel(x)
-        axes.set_ylabel(y)
-
-    def line(
-        self,
-        label: str,
-        x: Sequence[float] | np.ndarray,
-        y: np.ndarray,
-        low: np.ndarray | None = None,
-        high: np.ndarray | None = None,
-        style: str | None = None,
-        **options: Any,
-    ) -> None:
-        """A curve with its band, if any; `style` names a label of STYLES to look like."""
-        color, dashes = STYLES[style or label.split()[0]]
-        options = {"color": color, "linestyle": dashes, "linewidth": 1.4, **options}
-        self.axes.plot(x, y, label=label, **options)
-        if low is not None and high is not None:
-            self.axes.fill_between(x, low, high, color=options["color"], alpha=0.15, linewidth=0)
-        ends = [low if low is not None else y, high if high is not None else y]
-        for values in zip(x, y, *ends, strict=True):
-            self.rows.append([self.name, label, *values])
-
-    def limit(self, y: float, text: str) -> None:
-        """A horizontal line that is known beforehand."""
-        self.axes.axhline(y, color="0.5", linewidth=0.8, linestyle=(0, (6, 3)))
-        self.axes.annotate(
-            text,
-            (0, y),
-            xycoords=("axes fraction", "data"),
-            xytext=(4, 2 if y >= 0 else -2),
-            textcoords="offset points",
-            va="bottom" if y >= 0 else "top",
-            fontsize=8,
-            color="0.35",
-        )
-        self.rows.append([self.name, text, "", y, "", ""])
-
-
 class Sheet:
-    """A figure of rows and columns of panels, each of the given size in inches."""
+    """A figure of rows and columns of panels, each of the given size in inches, under its head."""
 
     def __init__(
         self,
         title: str,
+        formula: str,
+        settings: str,
+        *,
         rows: int,
         columns: int,
-        note: str = "",
-        size: tuple[float, float] = (4.6, 3.4),
+        size: tuple[float, float] = (5.4, 3.5),
+        ratios: Sequence[float] | None = None,
     ):
         from matplotlib.figure import Figure
 
-        width, height = size[0] * columns, size[1] * rows + 0.6
-        self.figure = Figure(figsize=(width, height), layout="constrained", dpi=150)
-        self.heading: list[str] = []
-        self.remark(title)
-        self.remark(note)
-        self.grid = self.figure.add_gridspec(rows, columns)
+        self.title, self.width, self.height = title, size[0] * columns, size[1] * rows
+        self.figure = Figure(layout="constrained", dpi=DPI)
+        self.grid = self.figure.add_gridspec(rows, columns, width_ratios=ratios)
+        self.panels: list[Panel] = []
+        self.head: list[tuple[str, float, dict[str, Any]]] = []  # lines, and their size in points
         self.rows: list[list[Any]] = []
+        for line in textwrap.wrap(title, int(self.width * LETTERS)):
+            self.head.append((line, 12.5, {"fontweight": "bold"}))
+        if formula:
+            self.head.append((formula, 11, {}))
+        self.remark(settings)
 
     def remark(self, text: str) -> None:
-        """Add a paragraph to the heading."""
-        self.heading += textwrap.wrap(text, int(12 * self.figure.get_figwidth()))
-        self.figure.suptitle("\n".join(self.heading), fontsize=11)
+        """Add small lines to the head: mathtext as it is, and other text wrapped."""
+        lines = [text] if "$" in text else textwrap.wrap(text, int(self.width * SMALL_LETTERS))
+        self.head += [(line, 9, {"color": GREY}) for line in lines if line]
 
-    def panel(self, row: int, column: int, title: str, x: str, y: str) -> Panel:
-        """The axes at that place."""
-        return Panel(self.figure.add_subplot(self.grid[row, column]), self.rows, title, x, y)
+    def panel(self, row: Any, column: Any, title: str, x: str, y: str, **options: Any) -> Panel:
+        """The axes at that place, or over a slice of places."""
+        axes = self.figure.add_subplot(self.grid[row, column], **options)
+        self.panels.append(Panel(axes, self.rows, title, x, y))
+        return self.panels[-1]
 
-    def legend(self, panel: Panel) -> None:
-        """One legend for the whole figure, of the curves in `panel`."""
-        handles, labels = panel.axes.get_legend_handles_labels()
-        self.figure.legend(
-            handles, labels, loc="outside lower center", ncols=6, fontsize=8, frameon=False
-        )
+    def finish(self) -> Any:
+        """The figure with its head and labels set, which is the last that may be done to it."""
+        above = MARGIN + sum(1.7 * points / 72 for _, points, _ in self.head)
+        height = self.height + above
+        self.figure.set_size_inches(self.width, height)
+        self.figure.get_layout_engine().set(rect=(0, 0, 1, 1 - above / height), wspace=0.04)
+        top = height - MARGIN
+        for text, points, look in self.head:
+            place = MARGIN / self.width, top / height
+            self.figure.text(*place, text, fontsize=points, va="top", **look)
+            top -= 1.7 * points / 72
+        self.figure.draw_without_rendering()  # the axes get the size that they will have, about
+        for panel in self.panels:
+            panel.label_curves()
+        return self.figure
 
     def save(self, directory: Path) -> list[Path]:
-        """Write figure.png, .svg and .csv, each whole; in `own_style` the same bytes each time."""
+        """Write figure.png, figure.svg and figure.csv, each whole."""
+        figure = self.finish()
         png, svg, table = (directory / f"figure.{end}" for end in ("png", "svg", "csv"))
         with atomic_write(png) as file:
-            self.figure.savefig(file, format="png", metadata={"Software": None})
-        self.figure.set_layout_engine("none")  # it has done its work, and is slow
+            figure.savefig(file, format="png", metadata={"Software": None})
+        figure.set_layout_engine("none")  # it has done its work, and is slow
+        text = io.StringIO(newline="")
+        metadata = {"Date": None, "Title": self.title}
+        figure.savefig(text, format="svg", transparent=True, metadata=metadata)
         with atomic_write(svg) as file:
-            self.figure.savefig(file, format="svg", metadata={"Date": None})
+            file.write(adapted(text.getvalue()).encode())
         text = io.StringIO(newline="")
         writer = csv.writer(text)
         writer.writerow(["panel", "series", "x", "y", "low", "high"])

@@ -50,12 +50,16 @@ def _as(kind: Any, value: Any) -> Any:
     """`value` as an annotation says; raises TypeError where that would lose something."""
     if isinstance(kind, UnionType):  # of a type and None
         return None if value is None else _as(get_args(kind)[0], value)
-    if get_origin(kind) is tuple and isinstance(value, (list, tuple)):
+    if get_origin(kind) is tuple:
+        if not isinstance(value, (list, tuple)):  # as the command line has "adam,amsgrad" and 3
+            value = value.split(",") if isinstance(value, str) else (value,)
         inner, last = get_args(kind)
         if len(value) == 2 or (last is ... and value):
             return tuple(_as(inner, item) for item in value)
     if kind is float and type(value) is int:
         return float(value)
+    if kind is int and type(value) is float and value.is_integer():  # 1e6
+        return int(value)
     if type(value) is not kind:
         raise TypeError
     return value

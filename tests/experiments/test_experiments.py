@@ -23,18 +23,26 @@ import pytest
 
 import minigrad
 from experiments import runner, workers
-from experiments.cli import main
-from experiments.paper import classification
+from experiments.cli import _parser, main
+from experiments.paper import classification_report
 from experiments.problems.images import DataError
 from experiments.record.directory import RunDirectory, RunDirectoryError
 from experiments.record.figure import Sheet
-from experiments.registry import EXPERIMENTS
+from experiments.record.wording import listed
+from experiments.registry import EXPERIMENTS, PAPER
 from minigrad.checkpoint import atomic_write
 from tests.driving import host_only
 
 pytestmark = host_only  # its processes do not know the backends that tests register
 ROOT = Path(__file__).parents[2]
-FILES = {"figure.csv", "figure.png", "figure.svg", "manifest.json", "traces.npz"}
+FILES = {
+    "figure.csv",
+    "figure.png",
+    "figure.svg",
+    "findings.json",
+    "manifest.json",
+    "traces.npz",
+}
 
 
 @pytest.fixture(scope="module")
@@ -65,8 +73,8 @@ def same(first, second):
 
 def test_every_experiment_leaves_figure_numbers_traces_and_manifest(quick):
     out, printed = quick
-    assert {path.name for path in out.iterdir()} == set(EXPERIMENTS)
-    for name in EXPERIMENTS:
+    assert {path.name for path in out.iterdir()} == set(PAPER)
+    for name in PAPER:
         assert {path.name for path in (out / name).iterdir()} == FILES
         assert str(out / name / "figure.png") in printed
         manifest = json.loads((out / name / "manifest.json").read_text())
@@ -81,11 +89,23 @@ def test_every_experiment_leaves_figure_numbers_traces_and_manifest(quick):
             assert hashlib.sha256((out / name / file).read_bytes()).hexdigest() == digest
 
 
-def test_the_findings_name_every_run(quick):
+def test_no_process_needs_a_gigabyte(quick):
+    """The kernel's maximum over all processes that have ended; longer runs keep no more."""
+    kilobytes = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    assert 30_000 < kilobytes < 1_000_000
+
+
+def test_the_findings_name_every_trial_and_are_printed_and_kept(quick):
     out, printed = quick
-    for name in EXPERIMENTS:
+    for name in PAPER:
+        found = json.loads((out / name / "findings.json").read_text())
+        assert found["experiment"] == name
+        assert f"  {found['verdict']}\n" in printed
         for key in arrays(out / name / "traces.npz"):
             assert f"\n  {key.split('/')[0]}" in printed
+        for one in found["findings"]:
+            assert f"  {one['text']}\n" in printed
+            assert one["numbers"] and one["stated"].keys() <= one["numbers"].keys()
 
 
 def test_the_csv_holds_what_the_figure_shows(quick):
@@ -93,16 +113,19 @@ def test_the_csv_holds_what_the_figure_shows(quick):
     with open(out / "synthetic-online" / "figure.csv", newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     traces = arrays(out / "synthetic-online" / "traces.npz")
-    drawn = [r for r in rows if r["panel"] == "the point played, x_t" and r["series"] == "AMSGrad"]
-    np.testing.assert_array_equal([int(r["x"]) for r in drawn], traces["AMSGrad/t"])
-    np.testing.assert_array_equal([float(r["y"]) for r in drawn], traces["AMSGrad/x"][:, 0])
+    panel = "the point played, at the end of each period"
+    drawn = [r for r in rows if r["panel"] == panel and r["series"] == "AMSGrad"]
+    t, x = traces["AMSGrad/t"], traces["AMSGrad/x"][:, 0]
+    shown = (t < 101) | (t % 101 == 0)
+    np.testing.assert_array_equal([int(r["x"]) for r in drawn], t[shown])
+    np.testing.assert_array_equal([float(r["y"]) for r in drawn], x[shown])
 
 
 def test_a_curve_in_pieces_is_one_series_of_the_csv(quick):
     out, _ = quick
     with open(out / "phase-diagram" / "figure.csv", newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    curves = {row["series"] for row in rows if row["panel"].startswith("Cx")}
+    curves = {row["series"] for row in rows if row["panel"].startswith("where the drift is 0")}
     assert {name for name in curves if "C =" in name} == {f"C = {c}" for c in (4, 10, 30, 100, 300)}
     assert sum(row["series"] == "C = 300" and row["x"] == "nan" for row in rows) == 2
 
@@ -134,7 +157,7 @@ def test_the_users_style_of_figures_changes_nothing(quick):
 
 def test_a_quick_run_says_what_was_cut(quick):
     out, printed = quick
-    for name, experiment in EXPERIMENTS.items():
+    for name, experiment in PAPER.items():
         manifest = RunDirectory(out / name).manifest
         assert manifest["settings"]["quick"] == bool(experiment.quick)
         drawn = (out / name / "figure.svg").read_text("utf-8")
@@ -160,15 +183,15 @@ def test_optimizers_whose_best_rate_is_at_the_edge_are_not_ranked(quick):
             for label, trace in RunDirectory(out / name).traces().items()
             if trace["best_rate"] in trace["rates"][[0, -1]]
         ]
-        sentence = f"No ranking: the best rate of {', '.join(edges)} is at the edge of the grid"
+        sentence = f"No ranking: the best rate of {listed(edges)} is at the edge of the grid"
         assert edges and sentence in said and "No ranking" in drawn
 
 
 def test_an_inner_best_rate_is_ranked():
     trace = {"rates": np.array([0.1, 0.3, 1.0]), "best_rate": np.array(0.3)}
-    assert classification.unranked({"SGD": trace}) == ""
+    assert classification_report.unranked({"SGD": trace}) == ""
     edge = {**trace, "best_rate": np.array(1.0)}
-    assert classification.unranked({"SGD": trace, "Adam": edge}).startswith(
+    assert classification_report.unranked({"SGD": trace, "Adam": edge}).startswith(
         "No ranking: the best rate of Adam is at the edge"
     )
 
@@ -422,7 +445,7 @@ def test_a_figure_that_cannot_be_written_is_a_failure_that_resume_mends(
 
 
 def test_resuming_is_not_offered_for_what_would_fail_again(tmp_path, capsys):
-    changes = ["--steps", "30", "--set", "sgd_lr=1e307"]
+    changes = ["--steps", "30", "--set", "rules=sgd", "--set", "lr=1.7e308"]
     assert main(["run", "synthetic-online", *changes, "--out", str(tmp_path)]) == 1
     printed = capsys.readouterr().out
     assert "failed: SGD: " in printed and "resume" not in printed
@@ -451,7 +474,17 @@ def test_a_rerun_needs_force_and_replaces_the_old_run(quick, tmp_path, capsys):
         (["run", "gamma", "--steps", "1"], "steps=1"),
         (["run", "gamma", "--set", "betas=(0.9,)"], "betas=(0.9,)"),
         (["run", "gamma", "--set", "betas=('a', 'b')"], "betas=('a', 'b')"),
-        (["run", "gamma", "--set", "x1=5"], "x1=5.0"),
+        (["run", "gamma", "--set", "start=5"], "start=5.0"),
+        (["run", "gamma", "--set", "rules=adam,amsgrd"], "did you mean 'amsgrad'?"),
+        (["run", "gamma", "--set", "rules=sgd,adopt"], "adopt has no diagonal"),
+        (["run", "why", "--set", "rules=lbfgs"], "lbfgs asks for a closure"),
+        (["run", "why", "--set", "c=1"], "c=1.0: give a number above 1"),
+        (["run", "why", "--set", "c=3", "--set", "period=4"], "period=4 is too long for c=3"),
+        (["run", "why", "--set", "spike=102"], "spike=102: give a step of the period, 1 to 101"),
+        (["run", "synthetic-online", "--set", "scale=0"], "scale=0.0"),
+        (["run", "synthetic-online", "--set", "scale=1e200"], "c times scale is too large"),
+        (["run", "phase-diagram", "--set", "rules=sgd"], "no closed form is known for sgd"),
+        (["run", "theorem-1", "--set", "rules=sgd"], "SGD has no betas"),
         (["run", "theorem-1", "--set", "lr=1e999"], "lr=inf"),
         (["run", "theorem-1", "--set", "c=()"], "c=()"),
         (["run", "theorem-1", "--set", "lr=1" + "0" * 400], "give float, like the default, 0.5"),
@@ -463,7 +496,10 @@ def test_a_rerun_needs_force_and_replaces_the_old_run(quick, tmp_path, capsys):
         (["run", "mlp", "--data", "digits", "--seeds", "1" + "0" * 12], "Unable to allocate"),
         (["run", "theorem-1", "--set", "c=('a',)"], "c=('a',)"),
         (["run", "theorem-1", "--set", "c=(1.5, 3)"], "c=(1.5, 3.0)"),
-        (["run", "synthetic-stochastic", "--set", "probability=2"], "probability=2.0"),
+        (
+            ["run", "synthetic-stochastic", "--set", "probability=2"],
+            "probability=2: give one",
+        ),
         (["run", "synthetic-stochastic", "--set", "probability=0.001"], "above 0.0098"),
         (["run", "mlp", "--set", "epochs=abc"], "epochs='abc'"),
         (["run", "mlp", "--set", "rates=1000"], "rates=1000"),
@@ -487,7 +523,12 @@ def test_bad_arguments_are_one_sentence_and_status_2(tmp_path, capsys, arguments
 
 @pytest.mark.parametrize(
     ("option", "value", "says"),
-    [("--workers", "0", "0 is too small"), ("--steps", "1e5", "'1e5' is not a whole number")],
+    [
+        ("--workers", "0", "0 is too small"),
+        ("--steps", "1.5", "'1.5' is not a whole number"),
+        ("--steps", "inf", "'inf' is not a whole number"),
+        ("--steps", "many", "'many' is not a whole number"),
+    ],
 )
 def test_numbers_that_cannot_be_are_refused_with_the_usage(capsys, option, value, says):
     with pytest.raises(SystemExit) as stopped:
@@ -547,7 +588,17 @@ def test_list_names_every_experiment_and_its_settings(capsys):
     lines = capsys.readouterr().out.splitlines()
     assert lines[::3] == list(EXPERIMENTS)
     gamma = lines[lines.index("gamma") + 2].split("  ")
-    assert gamma[1:] == ["", "steps=300000", "lr=0.5", "x1=0.0", "betas=(0.9, 0.99)", "rho=0.9999"]
+    assert gamma[2].startswith("rules=('Adam', 'AMSGrad', 'LeakyAMSGrad'")
+    assert gamma[3:] == [
+        *("lr=0.5", "start=0.0", "scale=10.0", "betas=(0.9, 0.99)", "c=101.0", "period=None"),
+        *("spike=1", "steps=100000", "rho=0.9999"),
+    ]
+
+
+def test_all_are_those_of_the_paper_and_the_gallery_has_every_experiment():
+    assert [*_parser().parse_args(["all"]).names] == [*PAPER]
+    assert [*_parser().parse_args(["gallery"]).names] == [*EXPERIMENTS]
+    assert PAPER.items() < EXPERIMENTS.items()
 
 
 STOREYS = (
@@ -555,8 +606,10 @@ STOREYS = (
     ("data", "loops"),
     ("experiment",),
     ("paper",),
+    ("claims",),
+    ("result",),
     ("registry",),
-    ("workers",),
+    ("interactive", "workers"),
     ("runner",),
     ("cli",),
     ("__main__",),
@@ -581,7 +634,8 @@ def test_each_storey_of_the_package_knows_only_those_below_it():
     for file in package.rglob("*.py"):
         place = file.relative_to(package).with_suffix("").parts
         if place[-1] == "__init__":
-            assert not [*imported(file)], file
+            top = place == ("__init__",)
+            assert [*imported(file)] == ([["interactive"]] if top else []), file
             continue
         for name in imported(file):
             if name[0] == place[0]:

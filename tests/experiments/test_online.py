@@ -6,7 +6,7 @@ import pytest
 import minigrad
 import optim
 from experiments.loops import online
-from experiments.loops.online import OnlineTrial
+from experiments.loops.online import OnlineTrial, recorded_times
 from experiments.problems.linear import Periodic, Stochastic
 from optim.schedules import InverseSqrt
 
@@ -82,18 +82,48 @@ def test_gamma_is_counted_once_for_every_step_but_the_first():
     steps = np.arange(2, 1501)
     assert traces["gamma_negative"].sum() == (steps % 101 != 1).sum()
     edges = np.concatenate([[0], traces["t"]])
-    for low, high, count, first, last in zip(
-        traces["gamma_min"][:, 0],
-        traces["gamma_max"][:, 0],
+    for count, first, last, after, until in zip(
         traces["gamma_negative"][:, 0],
+        traces["gamma_first"][:, 0],
+        traces["gamma_last"][:, 0],
         edges[:-1] + 1,
         edges[1:],
         strict=True,
     ):
-        inside = np.arange(max(first, 2), last + 1)
-        assert count == (inside % 101 != 1).sum()
-        assert (low < 0) == (count > 0)
-        assert (high > 0) == (inside % 101 == 1).any()
+        inside = np.arange(max(after, 2), until + 1)
+        falls = inside[inside % 101 != 1]
+        assert count == len(falls)
+        if count:
+            assert (first, last) == (falls[0], falls[-1])
+        else:
+            assert np.isnan([first, last]).all()
+
+
+@pytest.mark.parametrize(("steps", "period"), [(1, 1), (5, 101), (5000, 101), (10**6, 101), (9, 3)])
+def test_what_is_recorded_is_at_the_ends_of_periods(steps, period):
+    """What repeats with the period would show as noise of R_t / t, up to 2000 / t."""
+    times = recorded_times(steps, period)
+    assert times[-1] == steps and times[0] == 1 and (np.diff(times) > 0).all()
+    later = times[(times > period) & (times < steps)]
+    assert (later % period == 0).all()
+    assert len(times) <= 501
+    if steps > 100 * period:
+        assert len(later) > 50
+
+
+def test_many_copies_are_played_in_short_stretches():
+    """A test of memory: steps times copies of an array stay below 2^20."""
+    copies = 1600
+    run = OnlineTrial(
+        PERIODIC, optim.PaperAdam, steps=1000, x1=0.0, copies=copies, lr=0.5, betas=(0.9, 0.99)
+    )
+    run.advance()
+    assert run.opt.t * copies <= 2**20 < (run.opt.t + 1) * copies
+
+
+def test_rules_that_look_at_all_copies_at_once_are_refused():
+    with pytest.raises(ValueError, match="LARS looks at all coordinates at once"):
+        OnlineTrial(PERIODIC, optim.LARS, steps=10, x1=0.0, copies=2, lr=0.5)
 
 
 def test_copies_are_separate_runs():

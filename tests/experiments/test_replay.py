@@ -15,9 +15,11 @@ import optim
 from experiments.loops import replay
 from experiments.loops.online import STRETCH, OnlineTrial
 from experiments.loops.replay import Replay
-from experiments.paper.phase_diagram import drift, theorem_2
+from experiments.paper.phase_diagram import theorem_2
+from experiments.problems.drift import drift
 from experiments.problems.linear import Periodic, Stochastic
 from experiments.registry import EXPERIMENTS
+from minigrad import backend
 from optim.schedules import InverseSqrt
 from tests.rules import scalar as scalar_rules
 from tests.rules.reddi import AT, VALUES
@@ -273,7 +275,45 @@ def test_for_one_problem_some_beta2_is_large_enough(problem):
     assert np.all(drift(problem, (1 - np.geomspace(1, 1e-4, 50), 1 - 1e-6)) < 0)
 
 
-@pytest.mark.parametrize("name, value", [("beta1", (-0.1,)), ("beta2", (0.9, 1.0)), ("lr", 0.0)])
+@pytest.mark.parametrize("name, value", [("betas", (0.9, 1.0)), ("periods", (1, 4)), ("lr", 0.0)])
 def test_settings_of_the_diagram_are_checked(name, value):
     with pytest.raises(ValueError, match=f"{name}="):
         EXPERIMENTS["phase-diagram"].configured({name: value})
+
+
+LONG = 10_000_000
+
+
+@pytest.fixture(scope="module")
+def long_replays():
+    """Ten million steps under Adam and AMSGrad, as synthetic-online has them."""
+    options = {"steps": LONG, "x1": 0.0, "lr": ROOT, "betas": (0.9, 0.99)}
+    rules = {"Adam": (replay.adam, 1e-8), "AMSGrad": (replay.amsgrad, 0.0)}
+    return {
+        label: finished(Replay(PROBLEM, rule, eps=eps, **options))
+        for label, (rule, eps) in rules.items()
+    }
+
+
+def test_ten_million_steps_of_problem_1(long_replays):
+    """The average regret tends to 20/101 under Adam, and to 0 under AMSGrad."""
+    adam, amsgrad = (trace["average_regret"][-1, 0] for trace in long_replays.values())
+    assert adam == pytest.approx(0.2075, abs=5e-5) and amsgrad == pytest.approx(0.0106, abs=5e-5)
+    # what is left falls with the root of t, so that two times tell the limit
+    times = 101 * np.array([2500, 10_000])
+    options = {"steps": times[-1], "x1": 0.0, "lr": ROOT, "betas": (0.9, 0.99), "times": times}
+    first, second = finished(Replay(PROBLEM, replay.paper_adam, **options))["average_regret"][:, 0]
+    assert 2 * second - first == pytest.approx(20 / 101, abs=2e-5)
+
+
+def test_the_experiment_with_numba_is_the_replay(long_replays):
+    """Its default there is ten million steps, of which it records the ends of periods."""
+    pytest.importorskip("numba")
+    with backend.temporarily(backend.make("numba")):
+        experiment = EXPERIMENTS["synthetic-online"]
+        settings = experiment.prepare(experiment.settings)
+        assert settings.steps == LONG
+        for label, trace in long_replays.items():
+            run = experiment.trials(settings)[label]()
+            assert run.opt.t == 0
+            same(finished(run), trace, tolerance=1e-9)

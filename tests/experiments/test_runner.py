@@ -24,7 +24,10 @@ from tests.driving import host_only
 
 pytestmark = host_only  # its processes do not know the backends that tests register
 ROOT = Path(__file__).parents[2]
-WHOLE = {"figure.csv", "figure.png", "figure.svg", "manifest.json", "traces.npz"}
+WHOLE = {
+    *("figure.csv", "figure.png", "figure.svg"),
+    *("findings.json", "manifest.json", "traces.npz"),
+}
 SHORT = ["run", "theorem-1", "--steps", "30", "--out", "o"]
 LONG = ["run", "theorem-1", "--steps", "60000000", "--out", "o"]
 MAIN = f"from experiments.cli import main\nraise SystemExit(main({SHORT!r}))\n"

@@ -75,6 +75,9 @@ def test_the_blocks_of_the_readme_do_what_it_says(capsys):
     found = re.findall(r"(\w+) (\S+)", capsys.readouterr().out)
     assert ", ".join(f"{rule} {float(x):.3f}" for rule, x in found) in README
 
+    result = next(blocks)["result"]
+    assert f"# {result.verdict.split(' so it')[0]} ..." in README
+    assert f"# {result.findings[0].numbers['period']:.3f} ..." in README
     names = next(blocks)
     assert f"# {names['x'].item():.3f}: it fails too" in README
     x = Tensor(np.array([1.0, -3.0]), requires_grad=True)

@@ -1,0 +1,1 @@
+"""What has been said since the paper, one declaration a file."""

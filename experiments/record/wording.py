@@ -1,0 +1,20 @@
+"""Words and numbers in captions and on figures."""
+
+from collections.abc import Iterable
+
+BAR = "{desc}{percentage:3.0f}% {bar} {elapsed}, {remaining} left{postfix}"  # of progress, in tqdm
+
+
+def listed(words: Iterable[str]) -> str:
+    """The words with commas and an "and"."""
+    *most, last = words
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+def number(value: float) -> str:
+    """A number in mathtext: powers of ten as such, other large whole ones in thousands."""
+    digits = f"{value:.0f}"
+    if value == int(value) and len(digits) > 4:
+        zeros = len(digits) - 1
+        return f"10^{zeros}" if value == 10.0**zeros else f"{value:,.0f}".replace(",", "{,}")
+    return f"{value:g}"
