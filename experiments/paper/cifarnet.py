@@ -143,8 +143,8 @@ def compared(traces: Traces, s: Cifarnet) -> list[Finding]:
         both = {k: traces[k] for k in (f"{rule.__name__} beta2={beta2}" for rule in RULES)}
         one, other = classification_report.measured(both, "test_accuracy").values()
         points = 100 * (other.mean() - one.mean())
-        if classification_report.unranked(both):
-            meaning = "with a rate at the edge of its grid: no ranking"
+        if classification_report.unranked(both, s):
+            meaning = "with a rate at the edge of its grid, or of a quick run: no ranking"
         elif one.max() < other.min() or other.max() < one.min():
             meaning = "more than seeds make"
         else:

@@ -37,7 +37,7 @@ def ranking(values: Mapping[str, np.ndarray], least: bool) -> tuple[str, list[st
 
 def verdict(traces: Traces, s: Any) -> str:
     """Who is best in test accuracy, and who ties; or why that is not known."""
-    if why_not := unranked(traces):
+    if why_not := unranked(traces, s):
         return why_not
     final = measured(traces, "test_accuracy")
     best, ties = ranking(final, least=False)
@@ -50,11 +50,11 @@ def verdict(traces: Traces, s: Any) -> str:
     return f"{text}; {listed(ties) if ties else 'none'} {verb} with it"
 
 
-def unranked(traces: Traces) -> str:
-    """One sentence where some grid was too narrow for a comparison; else nothing."""
+def unranked(traces: Traces, s: Any) -> str:
+    """One sentence where some grid was too narrow for a comparison, or the run a quick one."""
     untuned = [label for label, trace in traces.items() if at_edge(trace)]
     if not untuned:
-        return ""
+        return "No ranking: a quick run tries few rates, seeds and epochs" if s.quick else ""
     return (
         f"No ranking: the best rate of {listed(untuned)} is at the edge of the grid, so that a "
         "better one may lie beyond"
@@ -89,7 +89,8 @@ def draw(traces: Traces, s: Any, title: str, note: str = "") -> Sheet:
     for column, (name, (text, least)) in enumerate(SHOWN.items()):
         final = measured(traces, name)
         best, ties = ranking(final, least)
-        notes = {best: "best"} | dict.fromkeys(ties, "tie") if s.seeds > 1 else {}
+        known = s.seeds > 1 and not unranked(traces, s)
+        notes = {best: "best"} | dict.fromkeys(ties, "tie") if known else {}
         ends = sheet.panel(1, column, f"{text} in the end", text, "")
         ends.ranges(final, styles, notes)
         ends.axes.set_yticklabels(map(short, final))
