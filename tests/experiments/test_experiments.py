@@ -16,6 +16,7 @@ from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from graphlib import TopologicalSorter
 from pathlib import Path
+from types import SimpleNamespace
 
 import matplotlib
 import numpy as np
@@ -188,10 +189,12 @@ def test_optimizers_whose_best_rate_is_at_the_edge_are_not_ranked(quick):
 
 
 def test_an_inner_best_rate_is_ranked():
+    whole, quick = SimpleNamespace(quick=False), SimpleNamespace(quick=True)
     trace = {"rates": np.array([0.1, 0.3, 1.0]), "best_rate": np.array(0.3)}
-    assert classification_report.unranked({"SGD": trace}) == ""
+    assert classification_report.unranked({"SGD": trace}, whole) == ""
+    assert classification_report.unranked({"SGD": trace}, quick).startswith("No ranking: a quick")
     edge = {**trace, "best_rate": np.array(1.0)}
-    assert classification_report.unranked({"SGD": trace, "Adam": edge}).startswith(
+    assert classification_report.unranked({"SGD": trace, "Adam": edge}, whole).startswith(
         "No ranking: the best rate of Adam is at the edge"
     )
 
