@@ -186,7 +186,7 @@ def test_gamma(changes, says):
         (
             {"c": 3, "betas": (0.0, 0.1), "rules": "paperadam,sgd"},
             {"PaperAdam": 0.68, "SGD": -10 / np.sqrt((30**2 + 200) / 3)},
-            "the 2 small slopes",
+            "the 2 others by",
         ),
         ({"betas": (0.9, 0.9999), "rules": "adam"}, {"Adam": -0.0785}, "so it descends"),
     ],
