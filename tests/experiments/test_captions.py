@@ -229,6 +229,28 @@ def test_classification(name, seeds):
 
 
 @pytest.mark.parametrize(
+    "changes",
+    [
+        {"epochs": 1, "train_images": 128, "rates": 1, "seeds": 1},
+        {"epochs": 1, "train_images": 200, "rates": 2, "seeds": 2, "batch": 64},
+        {"epochs": 2, "train_images": 64, "rates": 3, "seeds": 1, "batch": 32},
+    ],
+)
+def test_cifarnet(changes):
+    result = experiments.run("cifarnet", data="digits", **changes)
+    for text in ("8x8 digits in place of CIFAR-10", f"grid of {changes['rates']} rates"):
+        assert text in result.caption
+    assert f"batch {result.settings.batch}, {changes['epochs']} epochs" in result.caption
+    assert "The paper leaves open" in result.caption and "squares" not in result.caption
+    edge = [k for k, t in result.traces.items() if t["best_rate"] in t["rates"][[0, -1]]]
+    assert result.verdict.startswith("No ranking") == bool(edge)
+    final = {label: t["test_accuracy"][:, -1].mean() for label, t in result.traces.items()}
+    for beta2 in (0.99, 0.999):
+        points = 100 * (final[f"AMSGrad beta2={beta2}"] - final[f"Adam beta2={beta2}"])
+        assert f"AMSGrad over Adam at beta2={beta2}: {points:+.2f} points" in result.caption
+
+
+@pytest.mark.parametrize(
     ("changes", "least", "at_once"),
     [
         # rho* = 0.999521; v at the outlier is 1 + 0.01 (10^6 - 1), the root of which is 100
@@ -278,4 +300,4 @@ def test_ways(changes, worst, best):
 
 def test_every_experiment_is_tried_here():
     tried = {"synthetic-online", "synthetic-stochastic", "theorem-1", "phase-diagram", "gamma"}
-    assert tried | {"why", "memory", "ways", "logistic", "mlp"} == set(EXPERIMENTS)
+    assert tried | {"why", "memory", "ways", "logistic", "mlp", "cifarnet"} == set(EXPERIMENTS)
