@@ -95,7 +95,7 @@ def test_with_everyones_defaults_adam_still_climbs_and_is_said_to_end_at_the_wor
 )
 def test_stochastic(changes, says):
     result = experiments.run("synthetic-stochastic", **changes)
-    for text in (*says, f"{result.settings.seeds} seeds", f"beta = {result.settings.betas}"):
+    for text in (*says, f"{result.settings.seeds} seed", f"beta = {result.settings.betas}"):
         assert text in result.caption
     for finding, (label, trace) in zip(result.findings, result.traces.items(), strict=True):
         x = trace["x"][-1]
@@ -211,7 +211,7 @@ def test_classification(name, seeds):
     rates = {1: 9, 2: 9, 3: 3}[seeds]
     few = {"epochs": 2, "tuning_seeds": 1, "rates": rates, "data": "digits"}
     result = experiments.run(name, seeds=seeds, **few)
-    assert f"{seeds} seeds" in result.caption and f"grid of {rates} rates" in result.caption
+    assert f"run with {seeds} seed" in result.caption and f"grid of {rates} rates" in result.caption
     edge = [k for k, t in result.traces.items() if t["best_rate"] in t["rates"][[0, -1]]]
     assert bool(edge) == result.verdict.startswith("No ranking") == (rates == 3)
     if edge:
@@ -238,9 +238,9 @@ def test_classification(name, seeds):
 )
 def test_cifarnet(changes):
     result = experiments.run("cifarnet", data="digits", **changes)
-    for text in ("8x8 digits in place of CIFAR-10", f"grid of {changes['rates']} rates"):
+    for text in ("8x8 digits in place of CIFAR-10", f"grid of {changes['rates']} rate"):
         assert text in result.caption
-    assert f"batch {result.settings.batch}, {changes['epochs']} epochs" in result.caption
+    assert f"batch {result.settings.batch}, {changes['epochs']} epoch" in result.caption
     assert "The paper leaves open" in result.caption and "squares" not in result.caption
     edge = [k for k, t in result.traces.items() if t["best_rate"] in t["rates"][[0, -1]]]
     assert result.verdict.startswith("No ranking") == bool(edge)
