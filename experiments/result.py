@@ -71,5 +71,6 @@ class Result:
 
     def _repr_png_(self) -> bytes:
         image = io.BytesIO()
-        self.figure.savefig(image, format="png")
+        with own_style():
+            self.figure.savefig(image, format="png")
         return image.getvalue()

@@ -71,8 +71,9 @@ def verdict(traces, s):
         spike, others, total = moved(trace, s)
         way = "climbs" if total > 0 else "descends"
         if not parts:
-            small = f"the {s.problem.period - 1} small slopes by {others:+.2f}"
-            parts.append(f"Under {label} the spike moves x by {spike:+.2f}, {small}, so it {way}")
+            rest = f"the {s.problem.period - 1} others by {others:+.2f}"
+            text = f"Under {label} the spike's step moves x by {spike:+.2f}, {rest}"
+            parts.append(f"{text}, so it {way}")
         else:
             parts.append(f"under {label} by {spike:+.2f} and {others:+.2f}, so it {way}")
     return "; ".join(parts)
@@ -119,15 +120,15 @@ def draw(traces, s):
     if problem.large > WIDE * problem.small:
         slope.axes.set_yscale("symlog", linthresh=2 * problem.small)
     square.axes.set_yscale("log")
-    spike = max(np.abs(moved(trace, s)[0]) for trace in traces.values())
-    if spike > WIDE * small:
+    spikes = [moved(trace, s)[0] for trace in traces.values()]
+    if max(map(abs, spikes)) > WIDE * small:
         move.axes.set_yscale("symlog", linthresh=1.5 * small, linscale=1.5)
     for panel in sheet.panels:
         panel.axes.xaxis.get_major_locator().set_params(integer=True)
     for panel in (slope, move, total):
         panel.axes.axhline(0, color="black", linewidth=0.6)
-    spikes = dict.fromkeys(f"{moved(trace, s)[0]:+.2f}" for trace in traces.values())
-    total.tag(f"the spike: {', '.join(spikes)}", 1, moved(trace, s)[0], (8, -3), va="top")
+    told = ", ".join(dict.fromkeys(f"{spike:+.2f}" for spike in spikes))
+    total.tag(f"the spike's step: {told}", 1, min(spikes), (8, -3), va="top")
     total.note("up: away from the best point, -1", 0.03, 0.97)
     return sheet
 

@@ -9,7 +9,7 @@ from experiments.experiment import Finding
 from experiments.record.curves import looks
 from experiments.record.directory import Traces
 from experiments.record.figure import Sheet
-from experiments.record.wording import listed
+from experiments.record.wording import counted, listed
 
 HIGHEST_LOSS = 3.0  # that is plotted of the validation losses; guessing has log(10) = 2.3
 # What is measured in the end, its name, and whether less is better
@@ -45,7 +45,7 @@ def verdict(traces: Traces, s: Any) -> str:
     if s.seeds == 1:
         return f"{text}; one seed cannot tell whether others tie"
     if len(ties) == len(final) - 1:
-        return f"{text}, but all others tie with it over {s.seeds} seeds"
+        return f"{text}, but all others tie with it over {counted(s.seeds, 'seed')}"
     verb = "tie" if len(ties) > 1 else "ties"
     return f"{text}; {listed(ties) if ties else 'none'} {verb} with it"
 
@@ -78,8 +78,9 @@ def draw(traces: Traces, s: Any, title: str, note: str = "") -> Sheet:
     sheet = Sheet(
         verdict(traces, s),
         f"{title}, on {s.images}",
-        f"batch {s.batch}, {s.epochs} epochs; each optimizer at the best of {s.rates} rates, tried "
-        f"with {s.tuning_seeds} seeds on a validation split; mean and range of {s.seeds} seeds",
+        f"batch {s.batch}, {counted(s.epochs, 'epoch')}; each optimizer at the best of "
+        f"{counted(s.rates, 'rate')}, tried with {counted(s.tuning_seeds, 'seed')} on a validation "
+        f"split; mean and range of {counted(s.seeds, 'seed')}",
         rows=2,
         columns=3,
         size=(4.7, 3.2),
@@ -139,16 +140,18 @@ def sensitivity(sheet: Sheet, traces: Traces, styles: Mapping[str, Any]) -> None
 
 def caption(traces: Traces, s: Any, title: str) -> str:
     """What the figure shows."""
+    seeds, few = counted(s.seeds, "seed"), counted(s.tuning_seeds, "seed")
     return (
-        f"{title.capitalize()}, on {s.images}, batch {s.batch}, {s.epochs} epochs. Every optimizer "
-        f"has a grid of {s.rates} rates, half a decade apart, each tried with {s.tuning_seeds} "
-        "seeds and judged by the mean loss on a validation split; the best is run with "
-        f"{s.seeds} seeds. Top: the training loss and the test loss by epoch, the mean over seeds "
-        "and the band of their range; the validation loss for each rate, with a circle at the one "
-        "chosen, a square where that is the edge of the grid, and a cross where a rate diverged. "
-        "Bottom: training loss, test loss and test accuracy in the end, the mean as a marker and "
-        "the range as a line; two optimizers tie where their ranges overlap. beta2 = 0.999 is "
-        "dashed and hollow. " + " ".join(finding.text for finding in findings(traces, s))
+        f"{title[0].upper()}{title[1:]}, on {s.images}, batch {s.batch}, "
+        f"{counted(s.epochs, 'epoch')}. Every optimizer has a grid of {counted(s.rates, 'rate')}, "
+        f"half a decade apart, each tried with {few} and judged by the mean loss on a validation "
+        f"split; the best is run with {seeds}. Top: the training loss and the test loss by epoch, "
+        "the mean over seeds and the band of their range; the validation loss for each rate, with "
+        "a circle at the one chosen, a square where that is the edge of the grid, and a cross "
+        "where a rate diverged. Bottom: training loss, test loss and test accuracy in the end, the "
+        "mean as a marker and the range as a line; two optimizers tie where their ranges overlap. "
+        "beta2 = 0.999 is dashed and hollow. "
+        + " ".join(finding.text for finding in findings(traces, s))
     )
 
 

@@ -12,7 +12,7 @@ from experiments.loops.online import OnlineSettings, check_slopes, long_run, tri
 from experiments.problems.linear import Stochastic
 from experiments.record.curves import looks
 from experiments.record.figure import Sheet
-from experiments.record.wording import listed, number
+from experiments.record.wording import counted, listed, number
 
 BEGIN = 100  # steps, before which the figure would show the start alone
 PATHS = 3  # seeds that are drawn by themselves
@@ -73,7 +73,8 @@ def verdict(traces, s):
     for label, (_, median, _, worst, best) in ends(traces).items():
         if max(worst, best) >= 0.5:
             share, point = max((worst, "the worst point, +1"), (best, "the best, -1"))
-            parts.append(f"{label} ends near {point}, on {share:.0%} of {s.seeds} seeds")
+            seeds = counted(s.seeds, "seed")
+            parts.append(f"{label} ends near {point}, on {share:.0%} of {seeds}")
         else:
             parts.append(f"{label} is on its way, at {median:+.2f} in the median")
     return "; ".join(parts)
@@ -85,7 +86,7 @@ def draw(traces, s):
         verdict(traces, s),
         problem.mathtext,
         rf"$\alpha_t = {s.lr:g}/\sqrt{{t}}$,  $\beta = {s.betas}$,  $x_1 = {s.start:g}$,  "
-        rf"$T = {number(s.steps)}$;  {s.seeds} seeds: median, 10 to 90 %",
+        rf"$T = {number(s.steps)}$;  {counted(s.seeds, 'seed')}: median, 10 to 90 %",
         rows=1,
         columns=2,
     )
@@ -118,7 +119,7 @@ def caption(traces, s):
     return (
         f"f_t(x) = {problem}, on [-1, 1], whose mean slope is {problem.mean:.3g}, under "
         f"{listed(traces)}: {s.steps:,} steps of alpha_t = {s.lr:g}/sqrt(t) from x_1 = "
-        f"{s.start:g}, beta = {s.betas}, {s.seeds} seeds.{exceptions(traces)} From t = "
+        f"{s.start:g}, beta = {s.betas}, {counted(s.seeds, 'seed')}.{exceptions(traces)} From t = "
         f"{min(BEGIN, s.steps)} on. Left: x_t, the median of all seeds, the band from 10 to 90 % "
         f"of them, and {min(PATHS, s.seeds)} paths, dotted. Right: the mean up to t of the "
         f"expected regret against -1, {problem.mean:.3g} (x + 1), likewise. "
@@ -127,18 +128,16 @@ def caption(traces, s):
 
 
 def findings(traces, s):
-    found = []
+    found, seeds = [], counted(s.seeds, "seed")
     for label, (low, median, high, worst, best) in ends(traces).items():
         regret = float(np.median(traces[label]["average_regret"][-1]))
-        found.append(
-            Finding(
-                f"{label} ends at x = {median:+.3f} in the median of {s.seeds} seeds (10 to 90 %: "
-                f"{low:+.3f} to {high:+.3f}), near +1 on {worst:.0%} of them and near -1 on "
-                f"{best:.0%}; median R_T/T = {regret:.4f}.",
-                {"median x_T": float(median), "10 %": float(low), "90 %": float(high)}
-                | {"median R_T/T": regret},
-            )
+        text = (
+            f"{label} ends at x = {median:+.3f} in the median of {seeds} (10 to 90 %: {low:+.3f} "
+            f"to {high:+.3f}), near +1 on {worst:.0%} of them and near -1 on {best:.0%}; median "
+            f"R_T/T = {regret:.4f}."
         )
+        numbers = {"median x_T": float(median), "10 %": float(low), "90 %": float(high)}
+        found.append(Finding(text, numbers | {"median R_T/T": regret}))
     return found
 
 

@@ -82,6 +82,8 @@ class Sheet:
             place = MARGIN / self.width, top / height
             self.figure.text(*place, text, fontsize=points, va="top", **look)
             top -= 1.7 * points / 72
+        for panel in self.panels:
+            panel.thin_ticks()
         self.figure.draw_without_rendering()  # the axes get the size that they will have, about
         for panel in self.panels:
             panel.label_curves()

@@ -123,6 +123,19 @@ class Panel:
         options = {"fontsize": SMALL, "xycoords": "axes fraction", "va": "center"} | options
         self.axes.annotate(text, (x, y), **options)
 
+    def thin_ticks(self) -> None:
+        """Label a logarithmic axis that is short at a few numbers, written out."""
+        from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+
+        for axis in (self.axes.xaxis, self.axes.yaxis):
+            low, high = sorted(axis.get_view_interval())
+            if axis.get_scale() == "log":
+                axis.set_minor_formatter(NullFormatter())
+                if high < 20 * low:
+                    few = MaxNLocator(5) if high < 4 * low else LogLocator(subs=(1, 2, 5))
+                    axis.set_major_locator(few)
+                    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+
     def label_curves(self) -> None:
         """Name the curves at the right of the axes, each near its last point, none over another."""
         ends = [(text, curve, self._last_point(curve)) for text, curve in self.curves if text]

@@ -11,6 +11,11 @@ def listed(words: Iterable[str]) -> str:
     return f"{', '.join(most)} and {last}" if most else last
 
 
+def counted(number: int, thing: str) -> str:
+    """A number of things."""
+    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
+
+
 def number(value: float) -> str:
     """A number in mathtext: powers of ten as such, other large whole ones in thousands."""
     digits = f"{value:.0f}"

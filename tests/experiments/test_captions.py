@@ -95,7 +95,7 @@ def test_with_everyones_defaults_adam_still_climbs_and_is_said_to_end_at_the_wor
 )
 def test_stochastic(changes, says):
     result = experiments.run("synthetic-stochastic", **changes)
-    for text in (*says, f"{result.settings.seeds} seeds", f"beta = {result.settings.betas}"):
+    for text in (*says, f"{result.settings.seeds} seed", f"beta = {result.settings.betas}"):
         assert text in result.caption
     for finding, (label, trace) in zip(result.findings, result.traces.items(), strict=True):
         x = trace["x"][-1]
@@ -186,7 +186,7 @@ def test_gamma(changes, says):
         (
             {"c": 3, "betas": (0.0, 0.1), "rules": "paperadam,sgd"},
             {"PaperAdam": 0.68, "SGD": -10 / np.sqrt((30**2 + 200) / 3)},
-            "the 2 small slopes",
+            "the 2 others by",
         ),
         ({"betas": (0.9, 0.9999), "rules": "adam"}, {"Adam": -0.0785}, "so it descends"),
     ],
@@ -211,7 +211,7 @@ def test_classification(name, seeds):
     rates = {1: 9, 2: 9, 3: 3}[seeds]
     few = {"epochs": 2, "tuning_seeds": 1, "rates": rates, "data": "digits"}
     result = experiments.run(name, seeds=seeds, **few)
-    assert f"{seeds} seeds" in result.caption and f"grid of {rates} rates" in result.caption
+    assert f"run with {seeds} seed" in result.caption and f"grid of {rates} rates" in result.caption
     edge = [k for k, t in result.traces.items() if t["best_rate"] in t["rates"][[0, -1]]]
     assert bool(edge) == result.verdict.startswith("No ranking") == (rates == 3)
     if edge:
@@ -226,6 +226,28 @@ def test_classification(name, seeds):
             said = label in result.verdict or "all others tie" in result.verdict
             assert said == overlaps
     assert ("one seed cannot tell" in result.verdict) == (seeds == 1)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"epochs": 1, "train_images": 128, "rates": 1, "seeds": 1},
+        {"epochs": 1, "train_images": 200, "rates": 2, "seeds": 2, "batch": 64},
+        {"epochs": 2, "train_images": 64, "rates": 3, "seeds": 1, "batch": 32},
+    ],
+)
+def test_cifarnet(changes):
+    result = experiments.run("cifarnet", data="digits", **changes)
+    for text in ("8x8 digits in place of CIFAR-10", f"grid of {changes['rates']} rate"):
+        assert text in result.caption
+    assert f"batch {result.settings.batch}, {changes['epochs']} epoch" in result.caption
+    assert "The paper leaves open" in result.caption and "squares" not in result.caption
+    edge = [k for k, t in result.traces.items() if t["best_rate"] in t["rates"][[0, -1]]]
+    assert result.verdict.startswith("No ranking") == bool(edge)
+    final = {label: t["test_accuracy"][:, -1].mean() for label, t in result.traces.items()}
+    for beta2 in (0.99, 0.999):
+        points = 100 * (final[f"AMSGrad beta2={beta2}"] - final[f"Adam beta2={beta2}"])
+        assert f"AMSGrad over Adam at beta2={beta2}: {points:+.2f} points" in result.caption
 
 
 @pytest.mark.parametrize(
@@ -278,4 +300,4 @@ def test_ways(changes, worst, best):
 
 def test_every_experiment_is_tried_here():
     tried = {"synthetic-online", "synthetic-stochastic", "theorem-1", "phase-diagram", "gamma"}
-    assert tried | {"why", "memory", "ways", "logistic", "mlp"} == set(EXPERIMENTS)
+    assert tried | {"why", "memory", "ways", "logistic", "mlp", "cifarnet"} == set(EXPERIMENTS)

@@ -22,6 +22,7 @@ import matplotlib
 import numpy as np
 import pytest
 
+import experiments
 import minigrad
 from experiments import runner, workers
 from experiments.cli import _parser, main
@@ -107,6 +108,33 @@ def test_the_findings_name_every_trial_and_are_printed_and_kept(quick):
         for one in found["findings"]:
             assert f"  {one['text']}\n" in printed
             assert one["numbers"] and one["stated"].keys() <= one["numbers"].keys()
+
+
+@pytest.mark.parametrize("name", ["theorem-1", "gamma"])
+def test_python_has_what_the_command_line_has(quick, name):
+    out, _ = quick
+    loaded, result = experiments.load(out / name), experiments.run(name, quick=True)
+    found = json.loads((out / name / "findings.json").read_text())
+    for one in (loaded, result):
+        assert (one.verdict, one.caption) == (found["verdict"], found["caption"])
+        assert [vars(finding) for finding in one.findings] == found["findings"]
+        assert one.verdict in repr(one)
+    assert result.settings == loaded.settings
+    for label, trace in loaded.traces.items():
+        for key, values in trace.items():
+            np.testing.assert_array_equal(result.traces[label][key], values)
+    assert loaded._repr_png_().startswith(b"\x89PNG")
+
+
+def test_python_refuses_what_the_command_line_refuses(tmp_path):
+    with pytest.raises(ValueError, match="did you mean 'why'"):
+        experiments.run("whi")
+    with pytest.raises(ValueError, match="no setting 'cc'"):
+        experiments.run("why", cc=3)
+    with pytest.raises(RunDirectoryError, match="is not a run"):
+        experiments.load(tmp_path)
+    with pytest.raises(AttributeError, match="no attribute 'jump'"):
+        experiments.jump  # noqa: B018
 
 
 def test_the_csv_holds_what_the_figure_shows(quick):
@@ -596,6 +624,19 @@ def test_list_names_every_experiment_and_its_settings(capsys):
         *("lr=0.5", "start=0.0", "scale=10.0", "betas=(0.9, 0.99)", "c=101.0", "period=None"),
         *("spike=1", "steps=100000", "rho=0.9999"),
     ]
+
+
+def test_settings_are_taken_as_one_writes_them(tmp_path):
+    assert _parser().parse_args(["run", "gamma", "--steps", "1e6"]).steps == 10**6
+    assert EXPERIMENTS["gamma"].configured({"steps": 1e6}).steps == 10**6
+    assert EXPERIMENTS["theorem-1"].configured({"c": 3}).c == (3.0,)
+    changes = ["--set", "c=3", "--set", "rules=adam,amsgrad", "--set", "start=-0.5"]
+    assert (
+        main(["run", "synthetic-online", *changes, "--steps", "1e2", "--out", str(tmp_path)]) == 0
+    )
+    settings = RunDirectory(tmp_path / "synthetic-online").manifest["settings"]
+    assert settings["steps"] == 100 and settings["c"] == 3.0
+    assert settings["rules"] == ["adam", "amsgrad"] and settings["start"] == -0.5
 
 
 def test_all_are_those_of_the_paper_and_the_gallery_has_every_experiment():
