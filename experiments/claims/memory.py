@@ -40,7 +40,6 @@ class Memory(PeriodicSettings):
         0.999,
         0.9995,
         0.9996,
-        0.9998,
         0.9999,
         0.99999,
         1.0,
@@ -175,10 +174,12 @@ def draw(traces, s):
         up = last[rho] > 0
         style = {"marker": "^" if up else "v", "color": "#D55E00" if up else "#0072B2"}
         trade.points(f"rho = {rho:g}", *([one] for one in place), markersize=6, **style)
-        if rho < 1:
+        if rho == 1:
+            trade.tag("AMSGrad, 1: never", *place, (4, 6), ha="right")
+        elif place[1] > 0:
             trade.tag(f"{rho:g}", *place)
-        else:
-            trade.tag("AMSGrad, 1: never", *place, (4, -6), va="top", ha="right")
+        else:  # on the other side of the curve, which turns
+            trade.tag(f"{rho:g}", *place, (-4, -6), va="top", ha="right")
     trade.axes.set_xscale("log")
     trade.axes.set_yscale("symlog", linthresh=0.01)
     trade.axes.margins(x=0.12, y=0.1)
