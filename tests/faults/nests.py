@@ -52,8 +52,10 @@ class Nest:
         dtype = rng.choice(["float32", "float64"])
         shapes = {"weight": (3, 4), "bias": (4,), "scale": ()}
         self.params = Parameters(
-            {n: Tensor(rng.normal(size=s).astype(dtype), requires_grad=True)
-             for n, s in shapes.items()}
+            {
+                n: Tensor(rng.normal(size=s).astype(dtype), requires_grad=True)
+                for n, s in shapes.items()
+            }
         )
         if start is not None:
             self.params.load_state_dict(start)
@@ -64,20 +66,21 @@ class Nest:
         else:
             self.opt = _nest(self.params, rng, factor, False)
 
-    def loss(self, x: Any) -> Tensor:
-        """A loss on a batch, whose gradients are set."""
+    def loss(self, x: Any, penalties: Any) -> Tensor:
+        """A loss on a batch with a penalty on each tensor, whose gradients are set."""
         weight, bias, scale = self.params.tensors
         self.opt.zero_grad()
         loss = ((Tensor(x.astype(self.params.dtype)) @ weight + bias) * scale).tanh().mean()
-        loss = loss + 0.05 * sum(((t * t).sum() for t in self.params.tensors), start=Tensor(0.0))
+        for tensor, penalty in zip(self.params, penalties, strict=True):
+            loss = loss + penalty * (tensor * tensor).sum()
         loss.backward()
         return loss
 
-    def step(self, x: Any, closure: bool = False) -> None:
+    def step(self, x: Any, closure: bool = False, penalties: Any = (0.05, 0.05, 0.05)) -> None:
         if closure or self.opt.needs_closure:
-            self.opt.step(lambda: self.loss(x))
+            self.opt.step(lambda: self.loss(x, penalties))
         else:
-            self.loss(x)
+            self.loss(x, penalties)
             self.opt.step()
 
     def plateaus(self) -> list[ReduceOnPlateau]:
@@ -97,7 +100,9 @@ class Nest:
     def digest(self) -> str:
         """A text that is another for another bit of the weights or of any state; nothing is saved
         for it."""
-        return digest({"weights": self.params.gathered(), **dict(enumerate(map(_held, self.parts())))})
+        return digest(
+            {"weights": self.params.gathered(), **dict(enumerate(map(_held, self.parts())))}
+        )
 
     def save(self, path: Path) -> None:
         minigrad.save(path, params=self.params, opt=self.opt)

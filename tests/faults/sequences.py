@@ -1,26 +1,20 @@
 """Random sequences of what is done to an optimizer, beside one to which only the successes are."""
 
-import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 import optim
+from tests.faults.disturbing import Fault, half_way, interrupt_at, rate, refuses, same
 from tests.faults.nests import SETTINGS, Nest
 from tests.faults.part import Report
 
 OPERATIONS = 30  # in a sequence
 Operation = Callable[[Nest], Any]
-LIBRARY = str(Path(optim.__file__).parent)
-
-
-class Fault(Exception):
-    """What may not happen."""
 
 
 def of_sequences(count: int, rng: np.random.Generator) -> Report:
@@ -45,7 +39,7 @@ def of_sequences(count: int, rng: np.random.Generator) -> Report:
 class Sequence:
     """An optimizer to which things happen, and what a run without the failures is made of."""
 
-    KINDS = {  # how often each is drawn
+    KINDS: ClassVar = {  # how often each is drawn
         "step": 10, "not finite": 2, "huge": 1, "interrupt": 3, "bad rate": 1, "freeze": 1,
         "set": 2, "bad setting": 1, "feed": 2, "save": 2, "load": 2, "average": 3, "older": 1,
         "flush": 1, "drop": 1, "weights": 2,
@@ -105,10 +99,13 @@ class Sequence:
             raise Fault("weights that are not finite")
 
     def not_finite(self) -> None:
-        x = self.rng.normal(size=(5, 3))
-        x[0, 0] = self.rng.choice([np.nan, np.inf])
+        """The gradient of one tensor."""
+        x, penalties = self.rng.normal(size=(5, 3)), [0.05] * 3
+        penalties[self.rng.integers(3)] = float(self.rng.choice([np.nan, np.inf]))
         skips = any(isinstance(part, optim.SkipNonFinite) for part in self.run.parts())
-        self.happens(lambda nest: nest.step(x), FloatingPointError, must=not skips)
+        self.happens(
+            lambda nest: nest.step(x, penalties=penalties), FloatingPointError, must=not skips
+        )
 
     def huge(self) -> None:
         """A gradient whose square overflows, or a rate at which the update may."""
@@ -183,8 +180,9 @@ class Sequence:
         self.happens(change, (ValueError, AttributeError))
 
     def feed(self) -> None:
-        value = float(self.rng.random())
-        self.happens(lambda nest: [one.feed(value) for one in nest.plateaus()])
+        """Losses, which need not fall, for the schedules that follow one."""
+        losses = self.rng.random(3).tolist()
+        self.happens(lambda nest: [p.feed(loss) for p in nest.plateaus() for loss in losses])
 
     def save(self) -> None:
         self.run.save(self.path)
@@ -244,63 +242,3 @@ class Sequence:
                       for n, t in self.run.params.items()}  # fmt: skip
         self.run.params.load_state_dict(self.start)
         self.reference = self.replayed()
-
-
-def same(one: Any, other: Any, otherwise: str) -> None:
-    if one != other:
-        raise Fault(otherwise)
-
-
-def refuses(action: Callable[[], Any], what: str) -> None:
-    try:
-        action()
-    except RuntimeError:
-        return
-    raise Fault(f"{what} is not refused")
-
-
-def half_way(nest: Nest) -> bool:
-    """Whether it says that it is between two steps; then it may not step either."""
-    try:
-        nest.opt.state_dict()
-    except RuntimeError:
-        refuses(lambda: nest.step(np.ones((5, 3))), "step() half-way")
-        return True
-    return False
-
-
-@contextmanager
-def rate(nest: Nest, number: int, lr: Any) -> Iterator[None]:
-    """Inside, that is the rate of one of the rules, if it can be set."""
-    rule = nest.opt.rules[number]
-    before, settable = rule.lr, not isinstance(rule, optim.Rprop)
-    if settable:
-        rule.lr = lr
-    try:
-        yield
-    finally:
-        if settable:
-            rule.lr = before
-
-
-@contextmanager
-def interrupt_at(line: int) -> Iterator[None]:
-    """Inside, raise KeyboardInterrupt at that line, as they are run, of the optimizers' code."""
-    left = line
-
-    def at(frame: Any, event: str, _: Any) -> Any:
-        nonlocal left
-        if not frame.f_code.co_filename.startswith(LIBRARY):
-            return None
-        if event == "line":
-            left -= 1
-            if not left:
-                raise KeyboardInterrupt
-        return at
-
-    before = sys.gettrace()
-    sys.settrace(at)
-    try:
-        yield
-    finally:
-        sys.settrace(before)
