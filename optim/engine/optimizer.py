@@ -142,9 +142,9 @@ class Optimizer(Rule, SavedRule):
     def move(self, loss: Tensor | None, closure: Closure | None) -> bool:
         own = vars(self)  # past __setattr__, which takes its time
         before, t = own["_values"], own["t"] + 1
-        own["_values"], own["t"] = own["_next"], t
-        self._owned.mark_changed()  # even if the update fails: it may do so half-way
         try:
+            own["_values"], own["t"] = own["_next"], t
+            self._owned.mark_changed()  # even if the update fails: it may do so half-way
             raising(self._update)
         except BaseException as error:
             if not self._state.begun:

@@ -74,11 +74,12 @@ class State:
         for name, value in given[0].items():
             if name in self.numbers:
                 self.set_number(name, float(value))
-            elif name in self._views:
-                for view, one in zip(self._views[name], given, strict=False):
-                    view[...] = one[name]
-            else:
+            elif name not in self._views:
                 self.arrays[name][...] = value
+        for name, views in self._views.items():
+            for view, one in zip(views, given, strict=False):
+                if name in one:  # not each tensor has each array
+                    view[...] = one[name]
 
     def settle(self, fresh: bool) -> None:
         """Take the state for that of the parameters as they are; a fresh one follows them still."""

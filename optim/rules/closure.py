@@ -92,11 +92,11 @@ class Sophia(ClosureOptimizer):
 
     def update(self):
         if self.t % self.every == 1 % self.every:
-            u = self.state["u"]
-            signs = 2 * np.random.default_rng([self.seed, self.t]).integers(2, size=u.size) - 1
-            u[...] = xp.asarray(signs, u.dtype)
-            size = self._owned.size
+            u, size = self.state["u"], self._owned.size
             mean_square = self.sum_over(lambda p: (p * p / size).sum())
+            signs = 2 * np.random.default_rng([self.seed, self.t]).integers(2, size=u.size) - 1
+            self.mark_half_way()  # as a pass does by itself before it writes
+            u[...] = xp.asarray(signs, u.dtype)
             self.apply("look_ahead", mean_square=mean_square)
             try:
                 self.evaluate()

@@ -64,11 +64,15 @@ class Accumulate(Wrapper):
 
     def flush(self, outermost: Any = None) -> None:
         self._flushing, outermost = True, outermost or self
+        before = outermost._copies()
         try:
             if self.count:
                 outermost.zero_grad()
                 outermost.step()
             self.inner.flush(outermost)
+        except TypeError:  # of groups inside, which know only now whether a gradient waits there
+            outermost._go_back(*before)
+            raise
         finally:
             self._flushing = False
 

@@ -185,3 +185,19 @@ def test_another_optimizer_may_begin_there(breaks):
     opt = adam(x)
     assert breaks.step(opt, GRADS[0], 1, True)
     drive(adam(x), GRADS)
+
+
+def test_an_interrupt_before_anything_is_written_counts_no_step():
+    opt = adam(tensors(start()))
+    drive(opt, GRADS[:1])
+    saved, used = opt.state_dict(), opt.used
+
+    def interrupted():
+        raise KeyboardInterrupt
+
+    opt.params.mark_changed = interrupted
+    feed(opt.params, GRADS[1])
+    with pytest.raises(KeyboardInterrupt):
+        opt.step()
+    assert_same(opt.state_dict(), saved)
+    assert opt.used == used

@@ -63,6 +63,19 @@ def test_a_rule_is_as_if_it_was_built_after(rule):
     assert_identical(end(before), end(after))
 
 
+@every_rule
+def test_whatever_tensor_is_the_first(rule):
+    """Not each has the same arrays of state, nor of the same shapes."""
+    x = tensors(start())
+    before, after = rule(x[::-1]), rule(tensors(LATER)[::-1])
+    load(x)
+    assert_identical(end(before), end(after))
+    x = tensors(start())
+    before, after = rule([x[2], x[1]]), rule([(y := tensors(LATER))[2], y[1]])  # a matrix first
+    load(x)
+    assert_identical(end(before), end(after))
+
+
 @every_nesting
 def test_a_wrapper_is_as_if_it_was_built_after(make):
     before, after = later(make)

@@ -5,6 +5,7 @@
 saves       kill -9 a process that trains and saves after every step
 runs        kill -9 a run of an experiment, all of it or a part, and resume it
 files       load checkpoints, manifests, traces and images with damage
+sequences   step, refuse, interrupt, set, average, save and load any nest of optimizers
 
 A part prints what it did, and each fault that it found; the seed that is printed does the same
 again, but for the moments of the kills. Exit status 1 where there are faults.
@@ -17,13 +18,14 @@ import time
 
 import numpy as np
 
-from tests.faults import damage, kills
+from tests.faults import damage, kills, sequences
 from tests.faults.part import Part
 
 PARTS: dict[str, Part] = {
     "saves": Part(kills.of_saves, 200),
     "runs": Part(kills.of_runs, 100),
     "files": Part(damage.of_files, 2000),
+    "sequences": Part(sequences.of_sequences, 500),
 }
 
 

@@ -207,6 +207,20 @@ def test_sophia_follows_the_paper_on_a_quadratic(settings):
     np.testing.assert_allclose(run.steps(40)[1], expected, rtol=0, atol=1e-12)
 
 
+def test_sophia_that_breaks_off_after_its_signs_is_half_way(monkeypatch):
+    run = Run(optim.Sophia)
+    run.steps(10)  # the next makes an estimate
+
+    def broken(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(run.opt, "apply", broken)
+    with pytest.raises(KeyboardInterrupt):
+        run.opt.step(run.closure)
+    with pytest.raises(RuntimeError, match="half-way"):
+        run.opt.state_dict()
+
+
 def test_sophia_reads_the_curvature_of_any_loss():
     run = Run(optim.Sophia, every=1, betas=(0.9, 0.0), lr=0.0, radius=1e-4)
     run.steps(1)

@@ -179,3 +179,14 @@ def test_gradients_whose_sum_overflows_are_an_error_and_change_nothing(every):
     assert_same(opt.state_dict(), saved)
     drive(opt, [np.full(SIZE, -3e38), np.zeros(SIZE)])
     np.testing.assert_array_equal(flat(opt.params), start("float32"))
+
+
+def test_a_flush_that_groups_inside_refuse_changes_nothing():
+    x = tensors(start())
+    opt = Accumulate(Groups([Accumulate(adam(x[:2]), 2), adam(x[2:])]), 2)
+    drive(opt, GRADS[:1])
+    before, p = opt.state_dict(), flat(opt.params)
+    with pytest.raises(TypeError, match="put Accumulate around the Groups"):
+        opt.flush()
+    assert_same(opt.state_dict(), before)
+    np.testing.assert_array_equal(flat(opt.params), p)
