@@ -18,7 +18,10 @@ def load(text: str) -> type[Optimizer]:
         raise ValueError(f"--rules {text!r}: {path} is no file of Python; rename it to end in .py.")
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # where inspect looks for its lines
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:  # whatever is wrong in it
+        raise ValueError(f"--rules {text!r}: {path} does not run: {error!r}.") from error
     rule = getattr(module, name, None)
     if not (isinstance(rule, type) and issubclass(rule, Optimizer)):
         raise ValueError(

@@ -99,10 +99,12 @@ def test_a_rule_of_one_s_own_stands_beside_the_others(tmp_path, rules_as_before)
         ("mine.py", "give a file and the name of a rule, as mine.py:Mine"),
         ("lacking.py:Mine", "give a file and the name of a rule, as mine.py:Mine"),
         ("mine.py:Other", "has no rule Other; name a class of optim.Optimizer"),
+        ("wrong.py:Mine", "wrong.py does not run: SyntaxError("),
     ],
 )
 def test_refuses_what_is_no_rule(tmp_path, monkeypatch, capsys, rules_as_before, given, message):
     (tmp_path / "mine.py").write_text(MINE.format(name="Yours"))
+    (tmp_path / "wrong.py").write_text("class Mine(:")
     monkeypatch.chdir(tmp_path)
     assert main(["page", "--rules", given]) == 2
     assert message in capsys.readouterr().err and not (tmp_path / "index.html").exists()
