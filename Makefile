@@ -5,7 +5,7 @@ CUDA ?= cuda12
 TESTS ?= tests
 python := $(VENV)/bin/python
 
-.PHONY: run gallery test strict numba cuda-check gpu gpu-driver lint types bench clean
+.PHONY: run gallery test strict numba cuda-check page-check gpu gpu-driver lint types bench clean
 
 run: $(VENV)/run
 	$(python) -m experiments all --data $(DATA) --force
@@ -29,6 +29,11 @@ numba: $(VENV)/numba
 cuda-check: $(VENV)/cuda-check
 	$(python) -c "import cupy"
 	OPENBLAS_NUM_THREADS=1 $(python) -m pytest --numprocesses auto -rs tests/device/test_cuda.py tests/device/test_cuda_run.py
+
+# The page in a real browser: the system's chromium, or one that Playwright downloads
+page-check: $(VENV)/browser
+	command -v chromium || $(python) -m playwright install chromium
+	$(python) -m pytest -rs tests/page
 
 # A device against NumPy; its report is what an issue needs
 gpu: $(VENV)/$(CUDA)
@@ -60,10 +65,11 @@ $(VENV)/run: extra = .
 $(VENV)/test: extra = .[test]
 $(VENV)/numba: extra = .[test,numba]
 $(VENV)/cuda-check: extra = .[test,cuda-check]
+$(VENV)/browser: extra = .[browser]
 $(VENV)/dev: extra = .[dev]
 $(VENV)/bench: extra = .[bench]
 $(VENV)/$(CUDA): extra = .[test,$(CUDA)]
-$(VENV)/run $(VENV)/test $(VENV)/numba $(VENV)/cuda-check $(VENV)/dev $(VENV)/bench $(VENV)/$(CUDA): pyproject.toml
+$(VENV)/run $(VENV)/test $(VENV)/numba $(VENV)/cuda-check $(VENV)/browser $(VENV)/dev $(VENV)/bench $(VENV)/$(CUDA): pyproject.toml
 	test -x $(python) || python3 -m venv $(VENV)
 	$(python) -m pip install --quiet --disable-pip-version-check --editable '$(extra)'
 	touch $@

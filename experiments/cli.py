@@ -1,4 +1,4 @@
-"""python -m experiments list | run NAME... | all | gallery | plot DIR | resume DIR | doctor.
+"""python -m experiments list | run NAME... | all | gallery | plot DIR | resume DIR | page | doctor.
 
 Exit status: 0 on success, 1 on a run that failed or was interrupted, 2 on bad arguments.
 """
@@ -21,6 +21,7 @@ from experiments.record.directory import RunDirectory
 from experiments.registry import EXPERIMENTS, PAPER, find
 from experiments.workers import Run, check_process
 from minigrad.backend import Backend, current, make, temporarily
+from minigrad.checkpoint import atomic_write
 from minigrad.console import lasting_output
 from minigrad.doctor import report
 from minigrad.errors import nearest
@@ -139,6 +140,16 @@ def _plot(options: argparse.Namespace) -> int:
     return 0
 
 
+def _page(options: argparse.Namespace) -> int:
+    from experiments.page import build, own
+
+    text = build.build(options.directories, [own.load(one) for one in options.rules])
+    with atomic_write(options.output) as file:
+        file.write(text.encode())
+    print(options.output)
+    return 0
+
+
 def _doctor(options: argparse.Namespace) -> int:
     return report(images.places(), options.backend)
 
@@ -214,6 +225,13 @@ def _parser() -> argparse.ArgumentParser:
     plot = command("plot", _plot, "draw a run's figure again, from its traces")
     for one in (plot, resume):
         one.add_argument("directory", type=Path, metavar="DIR")
+    page = command("page", _page, "write one page of what has been run, to open in a browser")
+    page.add_argument("directories", nargs="*", type=Path, default=[Path("runs")], metavar="DIR")
+    page.add_argument(
+        "--output", type=Path, default=Path("index.html"), help="default: %(default)s"
+    )
+    rules = "a rule of your own, as mine.py:Mine; may be repeated"
+    page.add_argument("--rules", action="append", default=[], metavar="FILE:NAME", help=rules)
     doctor = command("doctor", _doctor, "report on NumPy, CuPy, the device and the data")
     doctor.add_argument("--backend", help="that must work, beside numpy, for the exit status 0")
     return parser

@@ -15,11 +15,12 @@ from minigrad.errors import nearest
 from optim import RULES
 from optim.engine import cuda, javascript
 from optim.engine.building import from_sums
+from optim.engine.formula import of_program
 from optim.engine.optimizer import Optimizer
 from optim.engine.passes import FlatPass
 from optim.engine.printing import statements
 from optim.engine.program import Program
-from optim.engine.whole import one_program
+from optim.engine.whole import step_program
 
 SHAPES = [(784, 100), (100,), (100, 10), (10,)]  # a multilayer perceptron, to count memory on
 SIZE = sum(map(prod, SHAPES))
@@ -61,7 +62,7 @@ def table() -> str:
 
 def describe(rule: type[Optimizer]) -> str:
     """A rule's source, its state, what its passes do, and the kernels that a GPU runs."""
-    opt = _on_a_network(rule)
+    opt = on_a_network(rule)
     names = ", ".join(f"{name} ({_multiple(array)})" for name, array in opt.state.items())
     parts = [
         inspect.getsource(rule),
@@ -70,7 +71,9 @@ def describe(rule: type[Optimizer]) -> str:
     sums = from_sums(rule.given, opt._passes.values())
     for name, one in opt._passes.items():
         if isinstance(one, FlatPass):
-            parts.append(f"The pass `{name}` is\n\n{indent(_traced(one.program), '    ')}")
+            formula = indent("\n".join(of_program(one.program)), "    ")
+            parts.append(f"The pass `{name}` is\n\n{formula}")
+            parts.append(f"which is done\n\n{indent(_traced(one.program), '    ')}")
             if kernel := cuda.kernel_text(one.program, "float32", sums):
                 kernel = indent(kernel, "    ").rstrip()
                 parts.append(f"which a GPU runs, in float32, as\n\n{kernel}")
@@ -81,14 +84,8 @@ def describe(rule: type[Optimizer]) -> str:
 
 def javascript_of(rule: type[Optimizer]) -> str:
     """A step as a function of JavaScript; raises TypeError where it is more than its passes."""
-    opt = _on_a_network(rule)
-    programs = [one.program for one in opt._passes.values() if isinstance(one, FlatPass)]
-    if len(programs) < len(opt._passes) or opt.writes_state:
-        raise TypeError(
-            f"{rule.__name__} sums over coordinates or sees whole tensors, so that a step is more "
-            "than a function of each coordinate; there is no JavaScript of it."
-        )
-    return f"{javascript.FUNCTIONS}\nconst step = {javascript.step(one_program(tuple(programs)))};"
+    program = step_program(on_a_network(rule))
+    return f"{javascript.FUNCTIONS}\nconst step = {javascript.step(program)};"
 
 
 def _traced(program: Program) -> str:
@@ -105,7 +102,7 @@ def _traced(program: Program) -> str:
 def _cells(rule: type[Optimizer]) -> tuple[str, ...]:
     summary = " ".join((rule.__doc__ or "").split("\n\n")[0].split()).replace("|", r"\|")
     settings = ", ".join(f"{name}={default}" for name, default in rule.hyperparameters().items())
-    state = _on_a_network(rule).state
+    state = on_a_network(rule).state
     names = f" ({', '.join(state)})" if state else ""
     total = sum(array.size for array in state.values()) / SIZE
     return (
@@ -118,7 +115,8 @@ def _cells(rule: type[Optimizer]) -> tuple[str, ...]:
     )
 
 
-def _on_a_network(rule: type[Optimizer]) -> Optimizer:
+def on_a_network(rule: type[Optimizer]) -> Optimizer:
+    """The rule on parameters of SHAPES."""
     return rule([Tensor(np.ones(shape), requires_grad=True) for shape in SHAPES])
 
 

@@ -26,12 +26,13 @@ CALLS = {
     *("logical_and", "logical_or", "logical_not"),
     *("power", "exp", "log", "tanh"),
 }
+OF_NUMBERS = {"cos", "floor_divide", "remainder"}  # which no kernel takes, but schedules do
 COMPARISONS = {"greater", "less", "greater_equal", "less_equal", "equal", "not_equal"}
 LOGICAL = {"logical_and", "logical_or", "logical_not"}
 BITWISE = {"bitwise_and": "logical_and", "bitwise_or": "logical_or", "invert": "logical_not"}
 SAME = {**BITWISE, "positive": "copy"}  # other names of these
 POWERS = {2: "square", 0.5: "sqrt", -1: "reciprocal", 1: "copy"}  # as NumPy's ** has them
-ROUNDED_ANYHOW = {"power", "exp", "log", "tanh"}  # not the same bits in every library
+ROUNDED_ANYHOW = {"power", "exp", "log", "tanh", "cos"}  # not the same bits in every library
 UNKNOWN = {  # NumPy's that see one coordinate at a time, and yet are none of these
     *("astype", "clip", "copyto", "dtype", "empty_like", "fill", "fix", "full_like", "isclose"),
     *("nan_to_num", "ones_like", "piecewise", "put", "putmask", "real", "round", "select"),

@@ -1,7 +1,7 @@
 """What a kernel is called with while it is traced: symbols, which note what is done with them."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from numbers import Real
 from typing import Any, NoReturn
 
@@ -37,7 +37,7 @@ class Symbol(NDArrayOperatorsMixin):
         """The value as it is now."""
         if self._value.is_array:
             return self._tracer.note("copy", (self,))
-        return Symbol(self._tracer, self._value)
+        return self._tracer.symbol(self._tracer, self._value)
 
     def __array_ufunc__(
         self, ufunc: Any, method: str, *inputs: Any, out: Any = (None,), **options: Any
@@ -111,11 +111,15 @@ def _is_whole(index: Any) -> bool:
 class Tracer:
     """Notes what a kernel does."""
 
+    symbol = Symbol
+    extra: Collection[str] = ()  # functions that it takes beside those of a kernel
+
     def __init__(self, program: Program, fixed: Iterable[str]):
         self.name = program.name
         self.program, self.fixed = program, set(fixed)
         self.symbols = {
-            name: Symbol(self, value) for name, value in (program.arrays | program.numbers).items()
+            name: self.symbol(self, value)
+            for name, value in (program.arrays | program.numbers).items()
         }
 
     def note(self, function: str, inputs: tuple[Any, ...], out: Symbol | None = None) -> Symbol:
@@ -123,7 +127,7 @@ class Tracer:
         if function in BITWISE and not all(self._is_flag(x) for x in inputs):
             self.refuse(f"{function} of what is no comparison", f"write xp.{BITWISE[function]}")
         function = SAME.get(function, function)
-        if function not in CALLS and function not in OPERATORS:
+        if function not in CALLS and function not in OPERATORS and function not in self.extra:
             self.refuse(f"{function}", f"it may use {known()}")
         gives_flag = function in COMPARISONS or function in LOGICAL
         if function == "copy":
@@ -135,7 +139,7 @@ class Tracer:
         operands = self._operands(function, inputs, gives_flag)
         is_array = any(isinstance(x, Value) and x.is_array for x in operands)
         if out is None:
-            out = Symbol(self, Value(None, is_array, gives_flag))
+            out = self.symbol(self, Value(None, is_array, gives_flag))
         elif not isinstance(out, Symbol):
             self.refuse("an array that is no argument", "declare it as state")
         elif not out._value.is_array:

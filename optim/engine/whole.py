@@ -43,6 +43,21 @@ def one_program(programs: tuple[Program, ...]) -> Program:
     return whole
 
 
+def step_program(opt: Any, metric: bool = False) -> Program:
+    """All that a step does, as one program, and if asked what metric() does after it.
+
+    Raises TypeError for a rule whose step is more than its passes, or sees whole tensors.
+    """
+    passes = [*opt._passes.values(), *([opt.metric_pass()] if metric else [])]
+    programs = tuple(one.program for one in passes if isinstance(one, FlatPass))
+    if len(programs) < len(passes) or opt.writes_state:
+        raise TypeError(
+            f"{type(opt).__name__} sums over coordinates or sees whole tensors, so that a step is "
+            "more than a function of each coordinate; there is no JavaScript of it."
+        )
+    return one_program(programs)
+
+
 class Timed(NamedTuple):
     """A step's program, cut by when its numbers are known, for a run over time.
 

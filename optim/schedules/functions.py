@@ -5,7 +5,7 @@ gives.
 """
 
 from bisect import bisect_right
-from math import cos, pi
+from math import pi
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
@@ -206,5 +206,5 @@ def between(start: Any, end: Any, x: float) -> Any:
     return (1 - x) * start + x * end  # start at 0 and end at 1, to the last bit
 
 
-def half_cosine(x: float) -> float:
-    return (1 - cos(pi * x)) / 2
+def half_cosine(x: float) -> Any:
+    return (1 - np.cos(pi * x)) / 2

@@ -1,7 +1,8 @@
 """Schedules that begin low: in front of another schedule, or all of a run."""
 
-from math import exp, log
 from typing import Annotated, Any
+
+import numpy as np
 
 from optim.engine.kinds import FROM_0, Steps, Value
 from optim.schedules.base import CheckedSchedule, check, progress
@@ -68,4 +69,4 @@ class MemoryWarmUp(CheckedSchedule):
         if t >= self.steps:
             return self.end
         done = t / self.steps
-        return exp(1 / ((1 - done) / log(self.start) + done / log(self.end)))
+        return np.exp(1 / ((1 - done) / np.log(self.start) + done / np.log(self.end)))

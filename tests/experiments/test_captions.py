@@ -10,9 +10,10 @@ import pytest
 
 import experiments
 import optim
-from experiments.claims import memory
+from experiments.claims import landscapes, memory
 from experiments.loops.ending import KEPT
 from experiments.loops.online import OnlineTrial
+from experiments.problems.functions import LANDSCAPES
 from experiments.registry import EXPERIMENTS
 from tests.driving import host_only
 
@@ -298,6 +299,41 @@ def test_ways(changes, worst, best):
         assert finding.numbers["x_T"] == result.traces[label]["x"][-1, 0]
 
 
+@pytest.mark.parametrize(
+    ("changes", "first"),
+    [
+        ({"steps": 300, "rules": "sgd,adagrad"}, "AdaGrad on"),
+        ({"steps": 120, "rules": "adam", "seed": 4}, "Adam on"),
+        ({"steps": 1000, "rules": ("momentum", "amsgrad", "sgd")}, "none on noisy quadratic"),
+    ],
+)
+def test_landscapes(changes, first):
+    result = experiments.run("landscapes", **changes)
+    s = result.settings
+    assert first in result.verdict
+    assert f"{s.steps:,} steps" in result.caption and f"draws of seed {s.seed}." in result.caption
+    assert f"Paths of {', '.join(s.names[:-1])}" in result.caption or len(s.names) == 1
+    arrivals = {}
+    for finding, (label, trace) in zip(result.findings, result.traces.items(), strict=True):
+        rule, name = label.split()
+        chosen = np.flatnonzero(np.isclose(landscapes.RATES, finding.numbers["lr"]))[0]
+        point = trace["x"][:, chosen], trace["y"][:, chosen]
+        minima = LANDSCAPES[name].minima
+        away = np.min([np.hypot(point[0] - x, point[1] - y) for x, y in minima], axis=0)
+        assert finding.numbers["distance"] == away[-1] and finding.text.startswith(f"{label}: ")
+        t = finding.numbers.get("arrival", np.inf)
+        assert (f"from step {t:,.0f} on" in finding.text) == np.isfinite(t)
+        assert ((away[trace["t"] >= t] < 0.05).all() and "never" in finding.text) or t < np.inf
+        if np.isfinite(t) and t > 1:
+            assert away[trace["t"] < t][-1] >= 0.05
+        arrivals.setdefault(name, {})[rule] = t
+    for name, times in arrivals.items():
+        part = next(p for p in result.verdict.split("; ") if LANDSCAPES[name].name in p)
+        least = min(times.values())
+        assert all((rule in part) == (t == least < np.inf) for rule, t in times.items())
+
+
 def test_every_experiment_is_tried_here():
     tried = {"synthetic-online", "synthetic-stochastic", "theorem-1", "phase-diagram", "gamma"}
-    assert tried | {"why", "memory", "ways", "logistic", "mlp", "cifarnet"} == set(EXPERIMENTS)
+    claims = {"why", "memory", "ways", "landscapes"}
+    assert tried | claims | {"logistic", "mlp", "cifarnet"} == set(EXPERIMENTS)

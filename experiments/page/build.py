@@ -1,0 +1,49 @@
+"""The page from its parts: what was run, what was printed, the scripts and the style."""
+
+import json
+from collections.abc import Iterable
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+
+from experiments.page import rules, runs
+from experiments.page.printed import Lab
+from optim import Optimizer
+
+SCRIPTS = (
+    *("engine.js", "charts.js", "settings.js", "controls.js"),
+    *("online.js", "period.js", "plane.js", "page.js"),
+)
+
+
+def build(folders: list[Path], own: Iterable[type[Optimizer]] = ()) -> str:
+    """The page as HTML: the whole runs of these folders, and rules of one's own beside ours."""
+    lab = Lab(own)
+    return Template(_part("page.html")).substitute(
+        style=_part("page.css"),
+        claims=runs.html(runs.read(folders)),
+        rules=rules.html(lab),
+        printed=in_script(printed(lab)),
+        script=in_script("\n".join(map(_part, SCRIPTS))),
+        rounded_rules=", ".join(lab.rounded("rules")),
+        rounded_schedules=", ".join(lab.rounded("schedules")),
+    )
+
+
+def printed(lab: Lab) -> str:
+    """PRINTED and DATA, which the scripts read."""
+    return f"{lab.javascript}\nconst DATA = {json.dumps(lab.data, allow_nan=False)};"
+
+
+def engine() -> str:
+    """What computes, without a document: for node."""
+    return f"{printed(Lab())}\n{_part('engine.js')}"
+
+
+def in_script(text: str) -> str:
+    """JavaScript as it may stand between <script> and its end."""
+    return text.replace("</", "<\\/").replace("<!--", "<\\!--")
+
+
+def _part(name: str) -> str:
+    return files("experiments.page").joinpath(name).read_text("utf-8")

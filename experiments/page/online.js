@@ -1,0 +1,146 @@
+// The lab's online problem: what its rules are set to, how they are played, and their curves.
+
+const style = i => `k${i}`;
+const signed = toward => toward > 0 ? "+1" : "−1";
+
+// The schedule of the step size, with alpha in the field that stands for it.
+function schedule() {
+  const {fields} = DATA.schedules[state.schedule];
+  const values = fields.map(one => [one.field, one.alpha ? state.lr : state[one.key]]);
+  return {schedule: state.schedule, ...Object.fromEntries(values)};
+}
+
+// The settings of a rule: its own, else those that rules share, else its defaults.
+function given(name) {
+  const found = {};
+  for (const {place: at, shared} of DATA.rules[name].places) {
+    const mine = state[`${name}.${at}`];
+    if (mine !== undefined) found[at] = mine;
+    else if (shared) found[at] = shared === "lr" ? schedule() : state[shared];
+  }
+  return found;
+}
+
+// rho of the closed form, by which a rule remembers; undefined for a rule that has none.
+function rhoOf(name) {
+  const {rho} = DATA.rules[name];
+  return typeof rho === "string" ? given(name)[rho] ?? place(name, rho).value : rho;
+}
+
+// How far a period moves x in the end, in units of alpha; undefined where that is not known.
+function driftOf(name) {
+  const {"betas[0]": beta1, "betas[1]": beta2} = given(name), rho = rhoOf(name);
+  const numbers = [rho, beta1, beta2].every(x => typeof x === "number");
+  return state.kind === "periodic" && numbers ? drift(state, beta1, beta2, rho) : undefined;
+}
+
+let job = 0, latest = [];  // the play that is under way, and its runs
+
+function playOnline() {
+  const mine = ++job, began = performance.now();
+  const rules = chosen().map(name => [name, given(name)]);
+  const played = online({...state}, rules, state.steps);
+  let drawn = 0, busy = 0;
+  latest = played.runs;
+  const slice = () => {
+    if (mine !== job) return;
+    const start = performance.now();
+    let more = true;
+    while (more && performance.now() < start + 40) more = played.advance();
+    busy += performance.now() - start;
+    if (!more || start > drawn + 300) {
+      drawOnline();
+      drawn = performance.now();
+    }
+    if (more) setTimeout(slice);
+    else tellSpeed(rules.length, busy, performance.now() - began);
+  };
+  slice();
+}
+
+function tellSpeed(rules, busy, all) {
+  const [played, drawn] = [busy, all].map(milliseconds => (milliseconds / 1000).toFixed(2));
+  $("speed").textContent = `${state.steps.toLocaleString("en")} steps of ${rules} rules in ` +
+    `${played} s here; ${drawn} s with the drawing.`;
+}
+
+function drawOnline() {
+  const runs = latest.filter(run => run.x.length).map(run =>
+    ({...run, style: style(latest.indexOf(run)), toward: Math.sign(driftOf(run.name))}));
+  const x = {kind: "log", low: 1, high: state.steps, label: "t"};
+  const later = {...x, low: Math.min(state.steps / 10, 3 * state.period)};  // than the first spikes
+  drawX(runs, x);
+  drawRegret(runs, later);
+  drawGamma(runs.filter(run => DATA.rules[run.name].metric), later);
+}
+
+function drawX(runs, x) {
+  const unsettled = runs.filter(run => Math.abs(run.x.at(-1) - run.toward) > 0.05);
+  const name = run => run.error ? `${run.name}: stopped`
+    : unsettled.includes(run) ? `${run.name} → ${signed(run.toward)}` : run.name;
+  const told = run => `${run.name} is at x = ${short(rounded(run.x.at(-1)))} ` +
+    `after ${run.times[run.x.length - 1]} steps`;
+  const going = run => `${run.name} has not settled: the closed form says that it ends at ` +
+    `${signed(run.toward)}.`;
+  figure("x", "Where it is: x<sub>t</sub>", {
+    x, y: {low: -1.1, high: 1.1},
+    layers: [
+      limit(-1, "the best point"), limit(1, "the worst point"),
+      ...runs.map(run => curve(run.style, run.times, run.x)),
+    ],
+    ends: runs.map(run => [run.style, name(run), run.x.at(-1)]),
+    alt: runs.map(told).join("; "),
+    caption: [...unsettled.map(going), ...latest.map(run => run.error ?? "")].join(" "),
+  });
+}
+
+function drawRegret(runs, x) {
+  const worst = 2 * meanSlope(state);  // a step at +1
+  const y = {low: Math.min(0, worst) - 0.05, high: Math.max(1, 3 * worst)};
+  figure("regret", "What it costs: the mean regret R<sub>t</sub>/t", {
+    x, y,
+    layers: [
+      limit(0, "no regret"), limit(worst, `${short(rounded(worst))}: staying at +1`),
+      ...runs.map(run => curve(run.style, ...since(x.low, run.times, run.average), y)),
+    ],
+    ends: runs.map(run => [run.style, run.name, within(run.average.at(-1), y)]),
+    alt: runs.map(run => `${run.name}: ${short(rounded(run.average.at(-1)))}`).join("; "),
+    caption: `R<sub>t</sub> is what was paid more than at −1, the best point to stay at; recorded at
+      ends of periods.`,
+  });
+}
+
+function drawGamma(runs, x) {
+  const y = {kind: "symlog", low: -3000, high: 3000};
+  const falls = run => run.low.some(gamma => gamma < 0) ? "negative at times" : "never negative";
+  const range = run => (X, Y) => {
+    const [times, low, high] = since(x.low, run.times, run.low, run.high);
+    return band(run.style, times, low, high, y)(X, Y) + curve(run.style, times, low, y)(X, Y);
+  };
+  figure("gamma", "Γ<sub>t</sub>: does √v<sub>t</sub> / α<sub>t</sub> ever fall?", {
+    x, y,
+    layers: [limit(0, "0"), ...runs.map(range)],
+    ends: runs.map(run => [run.style, run.name, within(run.low.at(-1), y)]),
+    alt: runs.map(run => `${run.name}: ${falls(run)}`).join("; "),
+    caption: `Γ<sub>t</sub> = √v<sub>t</sub>/α<sub>t</sub> − √v<sub>t−1</sub>/α<sub>t−1</sub>: the
+      least of it between recorded steps, and pale its range. The proof of Adam's convergence takes
+      it never to be negative.`,
+  });
+}
+
+// The columns of what was recorded, from a time on.
+function since(from, times, ...columns) {
+  const first = times.findIndex(t => t >= from);
+  return [times, ...columns].map(column => column.slice(first));
+}
+
+// A chart with its title and caption; `ends` names curves at the right of it.
+function figure(id, title, {ends = [], caption, height = 260, ...spec}) {
+  const width = Math.max($(id).clientWidth, 280);
+  const longest = Math.max(...ends.map(([, name]) => name.length));
+  const right = ends.length ? Math.min(MARGIN.right + 7.2 * longest, width / 3) : MARGIN.right;
+  const layers = [...spec.layers, names(ends, spec.x.high, height - MARGIN.bottom)];
+  $(id).innerHTML = `<h3>${title}</h3>
+    ${chart({...spec, width, height, right, layers})}
+    <figcaption>${caption}</figcaption>`;
+}

@@ -1,0 +1,129 @@
+// What the reader does: clicks, keys, the table of rules, the numbers of a claim, light and dark.
+
+// Claims and rules
+
+async function saveCsv(button) {
+  const packed = Uint8Array.from(atob($(button.dataset.csv).textContent), c => c.charCodeAt(0));
+  const text = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
+  const url = URL.createObjectURL(await new Response(text).blob());
+  const link = {href: url, download: `${button.dataset.csv}.csv`};
+  Object.assign(document.createElement("a"), link).click();
+  URL.revokeObjectURL(url);
+}
+
+function sortBy(header) {
+  const table = header.closest("table"), column = header.cellIndex;
+  const up = header.getAttribute("aria-sort") !== "ascending";
+  for (const other of table.querySelectorAll("th")) other.removeAttribute("aria-sort");
+  header.setAttribute("aria-sort", up ? "ascending" : "descending");
+  const {compare} = new Intl.Collator("en", {numeric: true});
+  const key = row => row.cells[column].textContent;
+  const rows = [...table.tBodies[0].rows].sort((a, b) => compare(key(a), key(b)));
+  table.tBodies[0].append(...(up ? rows : rows.reverse()));
+}
+
+function search(text) {
+  const words = text.toLowerCase().split(/\s+/), rows = [...$("rule-table").tBodies[0].rows];
+  const has = row => words.every(word => row.textContent.toLowerCase().includes(word));
+  for (const row of rows) row.hidden = !has(row);
+  const left = rows.filter(row => !row.hidden), found = new Set(left.map(row => row.dataset.rule));
+  for (const page of document.querySelectorAll(".rule-page"))
+    page.hidden = !found.has(page.dataset.rule);
+  $("found").textContent = `${left.length} of ${rows.length} rules`;
+}
+
+// Light and dark
+
+const root = document.documentElement;
+
+function setTheme(dark) {
+  root.dataset.theme = dark ? "dark" : "light";
+  $("theme").setAttribute("aria-pressed", dark);
+}
+
+// Start
+
+const ARROWS = {ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1]};
+let waiting = 0;
+
+function drawLab(controls = true) {
+  if (controls) drawOnlineControls();
+  drawVerdict();
+  cancelAnimationFrame(waiting);
+  waiting = requestAnimationFrame(() => {
+    drawMap();
+    drawMicroscope();
+    playOnline();
+  });
+}
+
+function drawAll() {
+  drawLab();
+  drawPlaneControls();
+  drawPlane();
+}
+
+function start() {
+  const dark = matchMedia("(prefers-color-scheme: dark)");
+  setTheme(dark.matches);
+  dark.addEventListener("change", () => setTheme(dark.matches));
+  $("theme").addEventListener("click", () => setTheme(root.dataset.theme === "light"));
+
+  $("lab").addEventListener("input", ({target}) => {
+    if (!target.dataset.key || !setFrom(target)) return;
+    drawLab(target.tagName === "SELECT");
+    writeAddress("lab");
+  });
+  $("lab").addEventListener("click", event => {
+    if (takeAway(event.target)) {
+      // one rule less
+    } else if (event.target.closest("#map svg")) {
+      const [a, b] = clicked(event, MAP_X, MAP_Y);
+      state.beta1 = rounded(1 - 10 ** within(a, {low: -4, high: 0}), 4);
+      state.beta2 = rounded(1 - 10 ** within(b, {low: -6, high: 0}), 6);
+    } else return;
+    drawLab();
+    writeAddress("lab");
+  });
+  $("landscapes").addEventListener("input", ({target}) => {
+    if (!target.dataset.key || !setFrom(target)) return;
+    if (target.dataset.key === "landscape") state.from_x = state.from_y = null;
+    if (target.tagName === "SELECT") drawPlaneControls();
+    drawPlane();
+    writeAddress("landscapes");
+  });
+  $("landscapes").addEventListener("click", ({target}) => {
+    if (!takeAway(target)) return;
+    drawPlaneControls();
+    drawPlane();
+    writeAddress("landscapes");
+  });
+  $("plane").tabIndex = 0;
+  $("plane").addEventListener("click", event => {
+    const point = clicked(event, ...planeAxes());
+    if (point) startFrom(...point);
+  });
+  $("plane").addEventListener("keydown", event => {
+    if (!(event.key in ARROWS)) return;
+    event.preventDefault();
+    const [right, up] = ARROWS[event.key], [x, y] = startOfPath(), [{low, high}] = planeAxes();
+    startFrom(x + right * (high - low) / 40, y + up * (high - low) / 40);
+  });
+  for (const form of document.querySelectorAll("form"))
+    form.addEventListener("submit", event => event.preventDefault());
+  $("claims").addEventListener("click", ({target}) => target.dataset.csv && saveCsv(target));
+  for (const header of document.querySelectorAll("#rule-table th"))
+    header.addEventListener("click", () => sortBy(header));
+  $("search").addEventListener("input", ({target}) => search(target.value));
+  addEventListener("hashchange", () => readAddress() && drawAll());
+  let width = innerWidth;
+  addEventListener("resize", () => {
+    if (innerWidth === width) return;
+    width = innerWidth;
+    for (const draw of [drawOnline, drawMap, drawMicroscope, drawPlane]) draw();
+  });
+  readAddress();
+  drawAll();
+}
+
+start();

@@ -1,0 +1,114 @@
+"""The claims: what each run directory holds, as a card of the gallery.
+
+All that is known here of a run directory's files is in Claim.
+"""
+
+import base64
+import gzip
+import json
+import re
+import shlex
+from dataclasses import fields
+from html import escape
+from pathlib import Path
+
+from experiments.experiment import Finding
+from experiments.record.directory import MANIFEST, RunDirectory
+from experiments.registry import EXPERIMENTS
+from experiments.result import FINDINGS
+
+LARGEST_TABLE = 2**20  # bytes of a CSV file that the page carries
+
+
+class Claim:
+    """A whole run of an experiment, read from its directory."""
+
+    def __init__(self, path: Path):
+        self.directory = RunDirectory(path)
+        self.manifest = self.directory.manifest
+        self.experiment = EXPERIMENTS[self.manifest["experiment"]]
+        self.name = self.experiment.name
+        self.settings = self.experiment.configured(self.manifest["settings"])
+        found = json.loads((path / FINDINGS).read_text("utf-8"))
+        self.verdict, self.caption = found["verdict"], found["caption"]
+        self.findings = [Finding(**one) for one in found["findings"]]
+
+    @property
+    def figure(self) -> str:
+        """Its SVG, to stand in HTML, whose names are its own."""
+        text = (self.directory.path / "figure.svg").read_text("utf-8")
+        text = text[text.index("<svg") :]
+        for before in ('id="', 'href="#', "url(#"):
+            text = text.replace(before, f"{before}{self.name}-")
+        alt = escape(self.caption)
+        return re.sub("<svg", f'<svg role="img" aria-label="{alt}"', text, count=1)
+
+    @property
+    def table(self) -> bytes:
+        """The numbers of the figure, as CSV."""
+        return (self.directory.path / "figure.csv").read_bytes()
+
+    @property
+    def command(self) -> str:
+        """What makes it."""
+        shown = [f.name for f in fields(self.settings) if f.repr]
+        given = {name: getattr(self.settings, name) for name in shown}
+        usual = self.experiment.settings
+        changed = {n: value for n, value in given.items() if value != getattr(usual, n)}
+        options = "".join(f" --set {shlex.quote(f'{n}={v}')}" for n, v in changed.items())
+        return f"python -m experiments run {self.name}{options}"
+
+
+def read(folders: list[Path]) -> list[Claim]:
+    """The whole runs in these folders, in the order of the registry; of two of an experiment that
+    of the later folder."""
+    found = {}
+    for folder in folders:
+        for path in sorted(folder.glob(f"*/{MANIFEST}")):
+            manifest = RunDirectory(path.parent).manifest
+            if manifest["status"] == "complete" and manifest["experiment"] in EXPERIMENTS:
+                found[manifest["experiment"]] = Claim(path.parent)
+    return [found[name] for name in EXPERIMENTS if name in found]
+
+
+def html(claims: list[Claim]) -> str:
+    """The gallery."""
+    if not claims:
+        return "<p>Nothing has been run yet: <code>python -m experiments all</code></p>"
+    cards = "\n".join(_card(claim) for claim in claims)
+    return f'<p>A click opens what a figure shows.</p>\n<div class="cards">\n{cards}\n</div>'
+
+
+def _card(claim: Claim) -> str:
+    findings = "\n".join(f"<li>{escape(one.text)}{_stated(one)}</li>" for one in claim.findings)
+    return f"""<details class="claim" id="claim-{claim.name}">
+<summary><h3>{escape(claim.verdict)}</h3>
+{claim.figure}
+<p class="note">{claim.name}: {escape(claim.experiment.summary)}</p></summary>
+<p>{escape(claim.caption)}</p>
+<ul>
+{findings}
+</ul>
+<p><code>{escape(claim.command)}</code></p>
+{_download(claim)}
+</details>"""
+
+
+def _stated(finding: Finding) -> str:
+    """Numbers of the literature, each beside ours."""
+    if not finding.stated:
+        return ""
+    pairs = (
+        f"{name} {finding.numbers[name]:.5g}, where the literature has {value:.5g}"
+        for name, value in finding.stated.items()
+    )
+    return f" <strong>{escape('; '.join(pairs))}</strong>"
+
+
+def _download(claim: Claim) -> str:
+    if len(claim.table) > LARGEST_TABLE:
+        return "<p>Its numbers are in figure.csv of the run; they are too many to carry here.</p>"
+    packed = base64.b64encode(gzip.compress(claim.table, 9, mtime=0)).decode()
+    key = f"table-{claim.name}"
+    return f"""<p><button type="button" data-csv="{key}">Save its numbers, CSV</button></p>
+<script type="application/gzip" id="{key}">{packed}</script>"""

@@ -1,0 +1,99 @@
+// Settings: their names, ranges and scales, and the address that holds them.
+
+const $ = id => document.getElementById(id);
+const state = {...DATA.defaults};  // every setting by its name in the address
+const own = name => /^(\w+)\.(.+)$/.exec(name);  // "LeakyAMSGrad.rho": a rule's own setting
+const chosen = (list = "rules") =>
+  state[list].split(",").filter(name => name in DATA.rules).slice(0, 6);
+const place = (rule, name) => DATA.rules[rule]?.places.find(one => one.place === name);
+
+// Scales of sliders, whose positions go from 0 to 1
+
+const rounded = (v, digits = 3) => Number(v.toPrecision(digits));
+const SCALES = {
+  linear: ({low, high}) => [p => rounded(low + p * (high - low)), v => (v - low) / (high - low)],
+  log: ({low, high}) => [
+    p => rounded(low * (high / low) ** p),
+    v => Math.log(v / low) / Math.log(high / low),
+  ],
+  log0: ({low, high}) => {  // with 0 at its left end
+    const [to, from] = SCALES.log({low, high});
+    return [p => p === 0 ? 0 : to(p), v => v === 0 ? 0 : from(v)];
+  },
+  beta: ({closed}) => [  // even in log(1 - v)
+    p => p === 0 ? 0 : p === 1 && closed ? 1 : rounded(1 - rounded(10 ** (-6 * p), 2), 9),
+    v => v >= 1 ? 1 : -Math.log10(1 - v) / 6,
+  ],
+};
+
+// How a declared range is slid over; the number beside the slider takes all of it.
+function slid({value, low, high, has_low, has_high, whole}) {
+  if (whole) return {scale: "log", low: Math.max(low, 1), high: 1e6};
+  if (low === 0 && high === 1) return {scale: "beta", closed: has_high};
+  const middle = typeof value === "number" && value !== 0 ? Math.abs(value) : 0.01;
+  if (low === 0) return {scale: has_low ? "log0" : "log", low: middle * 1e-4, high: middle * 1e4};
+  return {scale: "linear", low: low ?? -5 * middle, high: high ?? 5 * middle};
+}
+
+// Every setting that is a number: its name, its declared range, and how it is slid over.
+function described(key) {
+  const [, rule, name] = own(key) ?? [];
+  const ofRule = name === "rate" ? {...DATA.settings.rate, text: rule} : place(rule, name);
+  const one = rule ? ofRule : DATA.settings[key];
+  return one && {...one, slide: {...slid(one), ...one.slider}};
+}
+
+const scaleOf = ({slide}) => SCALES[slide.scale](slide);  // from a position, and to it
+const ofAlpha = Object.keys(DATA.schedules)
+  .filter(name => DATA.schedules[name].fields.some(one => one.alpha));
+
+function allows({low, high, has_low, has_high, whole}, v) {
+  const above = low === null || (has_low ? v >= low : v > low);
+  const below = high === null || (has_high ? v <= high : v < high);
+  return Number.isFinite(v) && above && below && (!whole || Number.isInteger(v));
+}
+
+// Settings and the address
+
+const SECTIONS = {  // whose settings a name in the address is of
+  lab: key => !SECTIONS.landscapes(key),
+  landscapes: key => DATA.plane.includes(key) || own(key)?.[2] === "rate",
+};
+const WORDS = {  // the settings that are no numbers: what they may be
+  kind: v => v === "periodic" || v === "drawn",
+  schedule: v => ofAlpha.includes(v),
+  landscape: v => v in DATA.landscapes,
+  rules: v => v.split(",").some(name => name in DATA.rules),
+  plane_rules: v => WORDS.rules(v),
+  focus: v => v in DATA.rules,
+};
+
+function valueOf(key, text) {
+  if (key in WORDS) return WORDS[key](text) ? text : undefined;
+  const one = described(key);
+  return one && text !== "" && allows(one, Number(text)) ? Number(text) : undefined;
+}
+
+// Take the settings of a section from the address, and say whether it has any; those that it does
+// not name are the defaults.
+function readAddress() {
+  const [section, query] = location.hash.slice(1).split("?");
+  const target = $(section);
+  if (query !== undefined && section in SECTIONS) {
+    for (const key of Object.keys(state).filter(SECTIONS[section])) delete state[key];
+    for (const [key, v] of Object.entries(DATA.defaults)) state[key] ??= v;
+    for (const [key, text] of new URLSearchParams(query)) {
+      const v = valueOf(key, text);
+      if (v !== undefined) state[key] = v;
+    }
+  }
+  if (target?.tagName === "DETAILS") target.open = true;
+  target?.scrollIntoView();
+  return query !== undefined;
+}
+
+function writeAddress(section) {
+  const kept = Object.entries(state)
+    .filter(([key, v]) => SECTIONS[section](key) && v !== DATA.defaults[key]);
+  history.replaceState(null, "", `#${section}?${new URLSearchParams(kept)}`);
+}

@@ -1,0 +1,110 @@
+"""python -m experiments page: one file, of what was run and of rules of one's own."""
+
+import re
+import shutil
+
+import pytest
+
+from experiments.cli import main
+from experiments.record.directory import RunDirectory
+from optim import RULES
+from tests.driving import host_only
+
+pytestmark = [host_only, pytest.mark.xdist_group("page-command")]
+MINE = '''
+import optim
+from minigrad import xp
+
+
+class {name}(optim.Optimizer):
+    """Steps of lr along the sign of a running mean of gradients."""
+
+    lr: optim.Rate = 1e-3
+    momentum: optim.Beta = 0.9
+
+    @optim.inplace
+    def kernel(p, g, m, *, lr, momentum):
+        m *= momentum
+        m += (1 - momentum) * g
+        p -= lr * xp.sign(m)
+'''
+
+
+@pytest.fixture
+def rules_as_before():
+    before = dict(RULES)
+    yield
+    RULES.clear()
+    RULES.update(before)
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    out = tmp_path_factory.mktemp("runs")
+    assert main(["run", "theorem-1", "--quick", "--out", str(out), "--workers", "1"]) == 0
+    return out
+
+
+def written(tmp_path, *arguments):
+    path = tmp_path / "index.html"
+    assert main(["page", *map(str, arguments), "--output", str(path)]) == 0
+    return path.read_text("utf-8")
+
+
+def test_a_page_asks_for_nothing_beside_itself(runs, tmp_path):
+    text = written(tmp_path, runs)
+    asked = re.findall(r"(?:\b(?:src|href)\s*=\s*[\"']|\burl\(|@import\s+)([^\"')\s>]*)", text)
+    assert len(asked) > 100
+    assert all(one == "" or one[0] in "#$" or one.startswith("data:") for one in asked), asked
+    assert text.count("<script") == text.count("</script>") == 3
+    assert len(text.encode()) < 3e6
+
+
+def test_a_run_is_a_claim_with_its_findings_its_command_and_its_numbers(runs, tmp_path):
+    text = written(tmp_path, runs)
+    card = text[text.index('id="claim-theorem-1"') :]
+    assert "PaperAdam" in card and "python -m experiments run theorem-1" in card
+    assert 'id="table-theorem-1"' in card and 'role="img" aria-label="' in card
+
+
+def test_the_names_inside_a_figure_are_its_own(runs, tmp_path):
+    text = written(tmp_path, runs)
+    ids = re.findall(r'\bid="([^"]+)"', text)
+    assert len(ids) == len(set(ids))
+
+
+def test_nothing_that_was_run_is_a_page_too(tmp_path):
+    assert "Nothing has been run yet" in written(tmp_path, tmp_path / "runs")
+
+
+def test_an_unfinished_run_is_left_out(runs, tmp_path):
+    partial = tmp_path / "runs" / "theorem-1.partial"
+    shutil.copytree(runs / "theorem-1", partial)
+    RunDirectory(partial).write_manifest(status="interrupted")
+    assert "Nothing has been run yet" in written(tmp_path, tmp_path / "runs")
+
+
+def test_a_rule_of_one_s_own_stands_beside_the_others(tmp_path, rules_as_before):
+    (tmp_path / "mine.py").write_text(MINE.format(name="Mine"))
+    text = written(tmp_path, tmp_path, "--rules", tmp_path / "mine.py:Mine")
+    assert '"rules": "Adam,AMSGrad,LeakyAMSGrad,AdamNC,Mine"' in text
+    section = text[text.index('id="rule-Mine"') :]
+    assert "p ← p − lr sign(m)" in section and "class Mine(optim.Optimizer)" in section
+    assert "<td>your own</td>" in text
+
+
+@pytest.mark.parametrize(
+    "given, message",
+    [
+        ("mine.py", "give a file and the name of a rule, as mine.py:Mine"),
+        ("lacking.py:Mine", "give a file and the name of a rule, as mine.py:Mine"),
+        ("mine.py:Other", "has no rule Other; name a class of optim.Optimizer"),
+        ("wrong.py:Mine", "wrong.py does not run: SyntaxError("),
+    ],
+)
+def test_refuses_what_is_no_rule(tmp_path, monkeypatch, capsys, rules_as_before, given, message):
+    (tmp_path / "mine.py").write_text(MINE.format(name="Yours"))
+    (tmp_path / "wrong.py").write_text("class Mine(:")
+    monkeypatch.chdir(tmp_path)
+    assert main(["page", "--rules", given]) == 2
+    assert message in capsys.readouterr().err and not (tmp_path / "index.html").exists()

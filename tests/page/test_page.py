@@ -1,0 +1,258 @@
+"""The page in a real browser: it loads alone, and does what it says."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from experiments import cli
+from experiments.page import build
+from tests.driving import host_only
+from tests.page import cases
+
+pytestmark = [host_only, pytest.mark.xdist_group("page-browser")]
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """A headless Chromium; skips, with the reason, where none can be had."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    path = shutil.which("chromium") or shutil.which("google-chrome")
+    with sync_api.sync_playwright() as playwright:
+        try:
+            found = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        except sync_api.Error as error:
+            pytest.skip(f"no Chromium starts: {str(error).splitlines()[0]}")
+        yield found
+        found.close()
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory):
+    """The page of two quick runs."""
+    folder = tmp_path_factory.mktemp("page")
+    runs = ["theorem-1", "landscapes"]
+    assert cli.main(["run", *runs, "--quick", "--out", str(folder / "runs"), "--workers", "1"]) == 0
+    (folder / "index.html").write_text(build.build([folder / "runs"]), "utf-8")
+    return (folder / "index.html").as_uri()
+
+
+@pytest.fixture
+def opened(browser, address):
+    """A function that opens the page at a hash; what it complains of or asks for fails the test."""
+    contexts, complaints = [], []
+
+    def at(fragment="", width=1280, height=900, **options):
+        context = browser.new_context(viewport={"width": width, "height": height}, **options)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(10_000)
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on(
+            "request",
+            lambda request: (
+                request.url.startswith(("file:", "data:", "blob:"))
+                or complaints.append(request.url)
+            ),
+        )
+        page.goto(f"{address}{fragment}")
+        return page
+
+    yield at
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+QUICK = "#lab?steps=20000"
+
+
+def fragment(page):
+    """The address behind its file, which Playwright learns of late."""
+    return page.evaluate("location.hash")
+
+
+def settled(page):
+    """Wait until the lab has played all of its steps."""
+    page.wait_for_function("document.getElementById('speed').textContent.includes(' s here')")
+
+
+def test_loads_from_a_file_without_an_error_or_a_request(opened):
+    page = opened(QUICK)
+    settled(page)
+    assert page.title() == "Why Adam can fail to converge"
+    for figure in ("x", "regret", "map", "microscope", "gamma", "plane", "heights"):
+        assert page.locator(f"#{figure} svg").count() >= 1, figure
+    assert page.locator("svg[role=img]:not([aria-label])").count() == 0
+    assert page.locator("#claims svg").count() == 2
+
+
+def test_a_million_steps_of_six_rules_are_drawn_from_a_thousand_points_at_most(opened):
+    page = opened("#lab?rules=Adam,AMSGrad,PaperAdam,LeakyAMSGrad,AdamNC,AdaGrad")
+    settled(page)
+    curves = [one.get_attribute("d") for one in page.locator("#x .curve").all()]
+    seen = [curve.count("L") for curve in curves]
+    assert len(seen) == 6 and all(100 < points <= 1000 for points in seen)
+    assert "1,000,000 steps of 6 rules" in page.locator("#speed").inner_text()
+
+
+def test_forty_random_settings_have_the_bits_of_python(opened):
+    rng = np.random.default_rng(1412)
+    tried = [cases.random_case(rng, cases.EXACT, cases.EXACT_SCHEDULES, 10_000) for _ in range(40)]
+    page = opened(QUICK)
+    settled(page)
+    page.add_script_tag(content=cases.DRIVE)
+    for case, got in zip(tried, page.evaluate(f"lastStates({json.dumps(tried)})"), strict=True):
+        expected = {k: a.tobytes().hex() for k, a in cases.last_state(case).items()}
+        assert got == {"error": None, "state": expected}, case
+
+
+def test_every_control_has_a_name(opened):
+    page = opened(QUICK)
+    for summary in page.locator("#online-form summary").all():
+        summary.click()
+    named = "one.ariaLabel || [...one.labels ?? []].some(label => label.textContent.trim())"
+    controls = "[...document.querySelectorAll('input, select')]"
+    assert page.evaluate(f"{controls}.length") > 50
+    assert page.evaluate(f"{controls}.filter(one => !({named})).map(one => one.outerHTML)") == []
+
+
+def test_dragging_beta2_tells_another_story(opened):
+    page = opened(QUICK)
+    assert "up, to +1" in page.locator("#verdict").inner_text()
+    slider = page.locator("input[type=range][data-key=beta2]")
+    slider.focus()
+    page.keyboard.press("End")
+    assert float(page.locator("input[type=number][data-key=beta2]").input_value()) > 0.99999
+    assert "down, to −1" in page.locator("#verdict").inner_text()
+    assert "beta2=0.999999" in fragment(page)
+    page.locator("input[type=number][data-key=beta2]").fill("0.999")
+    assert "Here that ends where β₂ exceeds 0.999516" in page.locator("#verdict").inner_text()
+    position = float(slider.input_value())
+    assert position == pytest.approx(0.5, abs=2e-3)
+
+
+def test_refuses_what_is_out_of_range(opened):
+    page = opened(QUICK)
+    number = page.locator("input[type=number][data-key=beta2]")
+    number.fill("1")
+    assert "It must be in [0, 1)." in number.evaluate("input => input.validationMessage")
+    assert page.evaluate("state.beta2") == 0.99
+
+
+def test_the_address_holds_the_settings(opened):
+    page = opened("#lab?beta2=0.5&period=50&rules=AMSGrad,SGD&SGD.lr=0.01&steps=5000&beta1=7&x=y")
+    settled(page)
+    state = page.evaluate("({...state})")
+    assert (state["beta2"], state["period"], state["steps"]) == (0.5, 50, 5000)
+    assert state["rules"] == "AMSGrad,SGD" and state["SGD.lr"] == 0.01
+    assert state["beta1"] == 0.9 and "x" not in state  # what makes no sense is not taken
+    page.locator("input[type=number][data-key=small]").fill("3")
+    again = opened(fragment(page))
+    assert again.evaluate("({...state})") == page.evaluate("({...state})")
+
+
+def test_an_unsettled_curve_says_where_it_ends(opened):
+    page = opened("#lab?steps=20000&beta2=0.999&rules=Adam,AMSGrad")
+    settled(page)
+    assert "Adam → +1" in page.locator("#x svg").text_content()
+    assert "the closed form says that it ends at +1" in page.locator("#x figcaption").inner_text()
+
+
+def test_the_map_has_a_ring_that_follows_and_takes_clicks(opened):
+    page = opened(QUICK)
+    before = page.locator("#map .here").get_attribute("cy")
+    page.locator("#map svg").click(position={"x": 200, "y": 60})
+    assert page.locator("#map .here").get_attribute("cy") != before
+    assert page.evaluate("state.beta2") > 0.999
+
+
+def test_rules_come_and_go(opened):
+    page = opened(QUICK)
+    page.locator("select[data-key='add to rules']").select_option("AdaGrad")
+    assert "AdaGrad" in page.locator("#online-form").inner_text()
+    assert page.evaluate("chosen().length") == 5
+    page.locator("#online-form").get_by_role("button", name="Take AMSGrad away").click()
+    assert "AMSGrad" not in page.evaluate("chosen()")
+    page.locator("#online-form [data-rule=LeakyAMSGrad] summary").click()
+    page.locator("input[type=number][data-key='LeakyAMSGrad.rho']").fill("0.9")
+    assert "LeakyAMSGrad.rho=0.9" in fragment(page)
+
+
+def test_spikes_at_random_and_constant_steps(opened):
+    page = opened("#lab?kind=drawn&steps=20000&schedule=Constant")
+    settled(page)
+    assert "no closed form" in page.locator("#verdict").inner_text()
+    assert page.locator("#x .curve").count() == 4
+
+
+def test_a_click_on_a_landscape_starts_there(opened):
+    page = opened("#landscapes?landscape=himmelblau&path_steps=500")
+    page.locator("#plane svg").click(position={"x": 120, "y": 120})
+    assert "from_x=" in fragment(page)
+    start = page.evaluate("[state.from_x, state.from_y]")
+    assert start != [None, None]
+    page.locator("#plane").focus()
+    page.keyboard.press("ArrowRight")
+    assert page.evaluate("state.from_x") > start[0]
+    assert page.locator("#plane .curve").count() == 5
+    page.locator("select[data-key=landscape]").select_option("beale")
+    assert page.evaluate("startOfPath()") == [1, 1.5] and "from_x" not in fragment(page)
+
+
+def test_the_table_of_rules_sorts_and_is_searched(opened):
+    page = opened(QUICK)
+    shown = "document.querySelectorAll('#rule-table tbody tr:not([hidden])')"
+    column = f"[...{shown}].map(row => row.cells[0].textContent)"
+    assert page.evaluate(column)[0] == "SGD"
+    page.get_by_role("button", name="rule", exact=True).click()
+    names = page.evaluate(column)
+    assert names == sorted(names, key=str.lower)
+    assert page.locator("th[aria-sort=ascending]").count() == 1
+    page.get_by_role("button", name="rule", exact=True).click()
+    assert page.evaluate(column) == names[::-1]
+    page.locator("#search").fill("reddi amsgrad")
+    assert "AMSGrad" in page.evaluate(column) and len(page.evaluate(column)) < 10
+    assert page.locator("#found").inner_text().startswith(f"{len(page.evaluate(column))} of ")
+    assert not page.locator("#rule-SGD").is_visible() and page.locator("#rule-AMSGrad").is_visible()
+
+
+def test_a_rule_has_an_address(opened):
+    page = opened("#rule-AMSGrad")
+    section = page.locator("#rule-AMSGrad")
+    assert section.get_attribute("open") is not None
+    text = section.inner_text()
+    assert "v_max ← max(v_max, v)" in text and "xp.maximum(v_max, v, out=v_max)" in text
+
+
+def test_a_claim_opens_and_gives_its_numbers(opened):
+    page = opened("#claim-theorem-1")
+    card = page.locator("#claim-theorem-1")
+    assert "python -m experiments run theorem-1" in card.inner_text()
+    with page.expect_download() as download:
+        card.get_by_role("button").click()
+    text = download.value.path().read_text("utf-8")
+    assert text.startswith("panel,series,x,y,low,high")
+
+
+@pytest.mark.parametrize("scheme", ("light", "dark"))
+def test_follows_the_system_and_the_button(opened, scheme):
+    page = opened(QUICK, color_scheme=scheme)
+    ground = "getComputedStyle(document.body).backgroundColor"
+    first = page.evaluate(ground)
+    assert page.evaluate("document.documentElement.dataset.theme") == scheme
+    page.locator("#theme").click()
+    assert page.evaluate(ground) != first
+    assert page.locator("#theme").get_attribute("aria-pressed") == str(scheme == "light").lower()
+
+
+@pytest.mark.parametrize("width", (375, 768, 1280))
+def test_fits_the_width(opened, width):
+    page = opened(QUICK, width=width)
+    settled(page)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    scales = "svg => svg.getBoundingClientRect().width / svg.viewBox.baseVal.width"
+    found = page.evaluate(f"[...document.querySelectorAll('svg.chart')].map({scales})")
+    assert len(found) > 7 and min(found) > 0.8  # of letters of 12 pixels
