@@ -27,6 +27,10 @@ class Ranks:
         self.rank: int = self._comm.Get_rank()
         self.size: int = self._comm.Get_size()
 
+    def abort(self) -> None:
+        """End the processes of all ranks."""
+        self._comm.Abort(1)
+
     def objects(self, one: Any) -> list[Any]:
         """What every rank has given, small and picklable."""
         every: list[Any] = self._comm.allgather(one)
