@@ -99,8 +99,10 @@ def _settled(
             with temporarily(backend):  # how long a run is depends on it
                 settings = experiment.prepare(settings)
             with temporarily(Backend()):  # a device is for the workers
-                for make_trial in experiment.trials(settings).values():
-                    make_trial()  # raises for bad settings
+                # Making them raises for bad settings
+                trials = [make_trial() for make_trial in experiment.trials(settings).values()]
+            if options.mpi:
+                mpi.check_spread(experiment.name, trials)
             settled.append((experiment, settings))
     if wrong:
         raise ValueError("\nexperiments: ".join(wrong))

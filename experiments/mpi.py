@@ -9,7 +9,7 @@ others would wait for it.
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager, redirect_stdout
 from io import StringIO
@@ -20,11 +20,12 @@ from threadpoolctl import threadpool_limits
 
 import minigrad
 from experiments import runner
+from experiments.experiment import Trial
 from experiments.record.directory import RunDirectory
 from experiments.record.environment import environment
 from experiments.registry import EXPERIMENTS
 from experiments.workers import Run, advance_from
-from minigrad.backend import Backend, temporarily
+from minigrad.backend import Backend
 from optim.wrappers.ranks import Ranks
 
 Begin = Callable[[], tuple[list[Run], Backend]]
@@ -42,6 +43,7 @@ def execute(begin: Begin, shards: int | None) -> int:
     with _aborting(ranks):
         if ranks.rank == 0:
             try:
+                _check_shards(shards, ranks)
                 runs, backend = begin()
                 told = backend.name, [_described(run, ranks, shards) for run in runs]
             except (ValueError, OSError, RuntimeError, MemoryError) as error:
@@ -77,23 +79,28 @@ def _aborting(ranks: Ranks) -> Iterator[None]:
         ranks.abort()
 
 
-def _described(run: Run, ranks: Ranks, shards: int | None) -> tuple[str, Any, Path, int | None]:
-    """What the other ranks have to know of a run; raises ValueError where it cannot be spread."""
-    before = run.directory.manifest.get("shards", shards)
-    if before != shards and shards is not None:
-        raise ValueError(f"--shards {shards}: this run has {before}; leave it out.")
-    if before is not None and before % ranks.size:
-        raise ValueError(
-            f"--shards {before} is not a multiple of the {ranks.size} ranks; start as many as "
-            "divide it."
-        )
-    with temporarily(Backend()):  # as yet there is no device
-        trials = [make_trial() for make_trial in run.experiment.trials(run.settings).values()]
+def check_spread(name: str, trials: Iterable[Trial]) -> None:
+    """Raise ValueError where an experiment has trials of which ranks can do no parts."""
     if not all(hasattr(trial, "spread") for trial in trials):
         raise ValueError(
-            f"--mpi: {run.experiment.name} has no batches to spread; run it without, in several "
-            "--workers."
+            f"--mpi: {name} has no batches to spread; run it without, in several --workers."
         )
+
+
+def _check_shards(shards: int | None, ranks: Ranks) -> None:
+    if shards is not None and shards % ranks.size:
+        raise ValueError(
+            f"--shards {shards} is not a multiple of the {ranks.size} ranks; start as many as "
+            "divide it."
+        )
+
+
+def _described(run: Run, ranks: Ranks, shards: int | None) -> tuple[str, Any, Path, int | None]:
+    """What the other ranks have to know of a run; raises ValueError where it has other shards."""
+    before = run.directory.manifest.get("shards", shards)
+    if shards is not None and before != shards:
+        raise ValueError(f"--shards {shards}: this run has {before}; leave it out.")
+    _check_shards(before, ranks)
     run.directory.write_manifest(shards=before)
     return run.experiment.name, run.settings, run.directory.path, before
 

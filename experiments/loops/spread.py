@@ -56,7 +56,7 @@ class Spread(Alone):
                 try:
                     backward(part)
                 except FloatingPointError:  # this rank alone would raise it
-                    opt.params.zero_grad()
+                    opt.params.materialize_grads()
                     for span in opt.params.spans:
                         span.grad.fill(np.nan)
             opt.step(samples=size)
