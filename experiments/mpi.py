@@ -127,4 +127,5 @@ def _run(
     whole = [runner.conclude(run, ended) for run in mine]
     for run in mine:
         run.directory.unlock()
+    ranks.wait()
     return all(ranks.objects(all(whole)))

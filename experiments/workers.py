@@ -166,8 +166,8 @@ def advance_from(
     """Advance a trial to its end, from what was kept of it; the seconds that all of it took.
 
     `look` is told before each piece how far it is, and at 1 that it is done; Interrupted is raised
-    once it says so. It leaves its traces, and meanwhile checkpoints, in the
-    directory, unless somebody else `saves` them.
+    once it says so. Traces, and meanwhile checkpoints, are left in the directory, unless somebody
+    else `saves` them.
     """
     began = time.monotonic()
     if kept:

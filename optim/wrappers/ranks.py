@@ -1,6 +1,7 @@
 """What the processes of an MPI communicator, its ranks, say to each other."""
 
 from functools import partial
+from time import sleep
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,12 @@ class Ranks:
     def abort(self) -> None:
         """End the processes of all ranks."""
         self._comm.Abort(1)
+
+    def wait(self) -> None:
+        """Wait for all ranks, asleep: MPI itself would keep the cores busy."""
+        request = self._comm.Ibarrier()
+        while not request.Test():
+            sleep(0.01)
 
     def objects(self, one: Any) -> list[Any]:
         """What every rank has given, small and picklable."""

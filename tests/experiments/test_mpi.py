@@ -14,8 +14,8 @@ from tests.driving import host_only
 from tests.mpi import MPIEXEC, ROOT, mpiexec, needs_mpi
 
 pytestmark = [needs_mpi, host_only, pytest.mark.xdist_group("mpi")]
-EPOCHS = 40
-SETS = ["data=digits", "rates=2", "tuning_seeds=1", "seeds=1"]
+EPOCHS = 8
+SETS = ["data=digits", "rates=1", "tuning_seeds=1", "seeds=1"]
 RUN = ["run", "mlp", *[f"--set={one}" for one in (*SETS, f"epochs={EPOCHS}")]]
 OFTEN = "import os; from experiments import workers; workers.CHECKPOINT_SECONDS = 0.05; "
 MAIN = "from experiments.cli import main; raise SystemExit(main())"

@@ -9,7 +9,7 @@ import pytest
 
 import optim
 from tests.driving import flat, host_only
-from tests.mpi import mpiexec, needs_mpi
+from tests.mpi import ROOT, mpiexec, needs_mpi
 from tests.wrappers.batches import BATCH, STEPS, adam, batches, clipped, network
 
 pytestmark = pytest.mark.xdist_group("mpi")
@@ -196,6 +196,15 @@ def test_an_error_on_one_rank_ends_the_others(tmp_path):
     ended = mpiexec(2, "-m", "mpi4py", script)
     assert ended.returncode != 0
     assert "AssertionError: a mistake" in ended.stdout
+
+
+@needs_mpi
+def test_the_script_of_the_page_runs(tmp_path):
+    page = (ROOT / "docs/distributed.md").read_text("utf-8")
+    script = tmp_path / "train.py"
+    script.write_text(page.split("```python\n")[1].split("```")[0] + "print(opt.t)\n")
+    ended = mpiexec(2, "-m", "mpi4py", script)
+    assert ended.returncode == 0 and ended.stdout.split() == ["50", "50"], ended.stdout
 
 
 def test_without_mpi_it_says_what_is_missing(monkeypatch):
