@@ -1,6 +1,6 @@
 """The loop of the classifiers: tune the rate of one optimizer, then train with the best one."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -9,7 +9,7 @@ import numpy as np
 from experiments.loops.spread import Alone, Spread
 from experiments.problems.batches import Batches
 from experiments.problems.dataset import Dataset
-from minigrad import Parameters, no_grad, ops, xp
+from minigrad import Dropout, Module, Parameters, no_grad, ops, xp
 from models import Classifier
 from optim import Optimizer
 
@@ -68,7 +68,8 @@ class RateSearch:
     def progress(self) -> float:
         """The share of the epochs of all trainings that are over."""
         trainings = self.results["validation_loss"].size + len(self.results["test_loss"])
-        return (self.training_index + self.epoch / self.epochs) / trainings
+        over = self.epoch - (self.start > 0)
+        return (self.training_index + over / self.epochs) / trainings
 
     @property
     def done(self) -> bool:
@@ -132,12 +133,16 @@ class RateSearch:
             self.shuffled = order, self.batches.training(x, rng)
         order, batch_of = self.shuffled
         self.model.train()
+        dropouts = [layer for layer in layers(self.model) if isinstance(layer, Dropout)]
         stop = min(self.start + PIECE * self.batch, len(x))
         for start in range(self.start, stop, self.batch):
             index = order[start : min(start + self.batch, stop)]
+            masks = (self.epoch - 1) * -(-len(x) // self.batch) + start // self.batch
 
-            def backward(part: slice, index: Any = index) -> None:
+            def backward(part: slice, index: Any = index, masks: int = masks) -> None:
                 here = index[part]
+                for layer in dropouts:
+                    layer.set_part(masks, part.start)
                 self.model.loss(batch_of(here), y[here]).backward()
 
             self.processes.step(self.opt, len(index), backward)
@@ -201,6 +206,14 @@ class RateSearch:
             self._begin()
             self.model.load_state_dict(state["model"])
             self.processes.inner(self.opt).load_state_dict(state["opt"])
+
+
+def layers(module: Module) -> Iterator[Module]:
+    """A module and all that it consists of."""
+    yield module
+    for child in module.children().values():
+        if isinstance(child, Module):
+            yield from layers(child)
 
 
 def _moved(*arrays: Any) -> Any:

@@ -65,6 +65,18 @@ def test_without_shards_it_differs_from_no_ranks_by_rounding(tmp_path):
         np.testing.assert_allclose(two[name], expected, rtol=1e-3, err_msg=name)
 
 
+def test_dropout_and_convolutions_too_give_the_same_bits(tmp_path):
+    sets = ("rates=1", "seeds=1", "train_images=70", "batch=32")
+    short = ["run", "cifarnet", "--quick", *[f"--set={one}" for one in sets]]
+    found = []
+    for n in (1, 2):
+        out = tmp_path / str(n)
+        ended = experiments(n, *short, "--mpi", "--shards=2", "--out", out)
+        assert ended.returncode == 0, ended.stdout
+        found.append(read_arrays(out / "cifarnet" / "traces.npz"))
+    assert_same_bits(*found)
+
+
 def test_a_rank_that_is_killed_ends_the_run_which_others_resume(of_one_rank, tmp_path):
     script = f"{OFTEN} print('pid', os.getpid(), flush=True); {MAIN}"
     command = [MPIEXEC, "-n", "2", sys.executable, "-c", script, *RUN, "--mpi", "--shards=4"]

@@ -12,12 +12,12 @@ from mpi4py import MPI
 
 import minigrad
 import optim
-from minigrad import Parameters, Tensor, to_host
+from minigrad import Dropout, Parameters, Tensor, to_host
 from minigrad.backend import xp
-from models import MLP
+from models import CIFARNET, MLP
 from optim import AllReduce, ClipNorm, SkipNonFinite
 from tests.device import strict
-from tests.wrappers.batches import STEPS, adam, batches, clipped, network
+from tests.wrappers.batches import BATCH, STEPS, adam, batches, clipped, network
 
 COMM = MPI.COMM_WORLD
 RANK, SIZE = COMM.Get_rank(), COMM.Get_size()
@@ -71,6 +71,21 @@ def with_closure(made: Any) -> Any:
         closure, samples = closure_of(model, opt, x, y)
         losses.append(opt.step(closure, samples=samples).item())
     return np.concatenate([flat(opt.params), losses])
+
+
+def convolutions() -> Any:
+    """CIFARNET on 8x8 images, with dropout of the whole batch."""
+    model = CIFARNET((8, 8, 1), 3, rng=0, dtype="float64")
+    (dropout,) = [one for one in model.classifier.layers if isinstance(one, Dropout)]
+    opt = AllReduce(optim.Adam(model.parameters()))
+    images = np.random.default_rng(3).normal(size=(STEPS, BATCH, 8, 8, 1))
+    for step, (x, (_, y)) in enumerate(zip(images, batches(), strict=True)):
+        (part,) = opt.parts(len(x))
+        dropout.set_part(step, part.start)
+        opt.zero_grad()
+        model.loss(xp.asarray(x[part]), xp.asarray(y[part])).backward()
+        opt.step(samples=part.stop - part.start)
+    return flat(opt.params)
 
 
 def other_seeds() -> Any:
@@ -224,6 +239,7 @@ def cases(place: Path) -> dict[str, Any]:
         "shards float64": sharded("float64"),
         "lbfgs": with_closure(lambda p: optim.LBFGS(p)),
         "sam": with_closure(lambda p: optim.SAM(p, adam)),
+        "convolutions": convolutions(),
         "other seeds": other_seeds(),
         "small batch": small_batch(),
         "resumed": resumed(place),

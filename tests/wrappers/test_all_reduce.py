@@ -15,7 +15,16 @@ from tests.wrappers.batches import BATCH, STEPS, adam, batches, clipped, network
 pytestmark = pytest.mark.xdist_group("mpi")
 RANKS = (1, 2, 4)
 several = pytest.mark.parametrize("n", RANKS[1:])
-AGREE = ("clipped", "accumulated", "two runs", "shards float64", "lbfgs", "sam", "small batch")
+AGREE = (
+    "clipped",
+    "accumulated",
+    "two runs",
+    "convolutions",
+    "shards float64",
+    "lbfgs",
+    "sam",
+    "small batch",
+)
 
 
 def run(n, place, **environment):
