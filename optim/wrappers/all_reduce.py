@@ -22,7 +22,7 @@ from optim.engine.floating import quietly
 from optim.engine.on_disk import Writes
 from optim.engine.stepping import Closure, loss_of
 from optim.wrappers.base import Updates, Wrapper, beside, refuse_closures, whole_spans
-from optim.wrappers.ranks import Ranks
+from optim.wrappers.ranks import Ranks, weights_of
 
 
 @dataclass(eq=False)
@@ -178,7 +178,7 @@ class AllReduce(Wrapper):
                 "those of rank 0; load the same state on each, change weights on all alike, and "
                 "use machines of one kind."
             )
-        return _weights(every[:, 3:].ravel()), every[:, 2].tolist()
+        return weights_of(every[:, 3:].ravel()), every[:, 2].tolist()
 
     def _checksum(self) -> int:
         arrays = [span.data for span in self.params.spans]
@@ -221,22 +221,6 @@ def _count(samples: Any) -> float:
     if not isinstance(samples, Real) or not isfinite(samples) or samples < 0:
         raise ValueError(f"samples={samples!r:.60}: give how many there are in this rank's part.")
     return float(samples)
-
-
-def _weights(counts: Any) -> list[float]:
-    """The counts over their sum; raises ValueError where only some are given, or all are 0."""
-    lacking = np.isnan(counts)
-    if lacking.all():
-        counts = np.ones(len(counts))
-    elif lacking.any():
-        raise ValueError(
-            f"parts {np.flatnonzero(lacking).tolist()} of {len(counts)} have no `samples`, and the "
-            "others do; give it to every step, or to none."
-        )
-    elif not counts.any():
-        raise ValueError("samples=0 in every part; leave that batch out, on all ranks.")
-    shares: list[float] = (counts / counts.sum()).tolist()
-    return shares
 
 
 def _scale(g: Array, share: float) -> None:

@@ -71,3 +71,19 @@ class Ranks:
         copy = to_host(array)
         function(copy)
         array[...] = xp.asarray(copy)
+
+
+def weights_of(counts: Any) -> list[float]:
+    """The counts over their sum; raises ValueError where only some are given, or all are 0."""
+    lacking = np.isnan(counts)
+    if lacking.all():
+        counts = np.ones(len(counts))
+    elif lacking.any():
+        raise ValueError(
+            f"parts {np.flatnonzero(lacking).tolist()} of {len(counts)} have no `samples`, and the "
+            "others do; give it to every step, or to none."
+        )
+    elif not counts.any():
+        raise ValueError("samples=0 in every part; leave that batch out, on all ranks.")
+    shares: list[float] = (counts / counts.sum()).tolist()
+    return shares
