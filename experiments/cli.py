@@ -7,13 +7,14 @@ import argparse
 import ast
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from experiments import runner
+from experiments import mpi, runner
 from experiments.experiment import Experiment
 from experiments.interactive import load
 from experiments.problems import images
@@ -53,6 +54,10 @@ def _list(options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
+    return _execute(partial(_created, options), options)
+
+
+def _created(options: argparse.Namespace) -> tuple[list[Run], Backend]:
     names = dict.fromkeys(options.names)  # each once
     experiments = [find(name) for name in names]
     backend, settled = _settled(experiments, options)
@@ -65,7 +70,7 @@ def _run(options: argparse.Namespace) -> int:
         for run in runs:
             run.directory.discard()
         raise
-    return _execute(runs, backend, options)
+    return runs, backend
 
 
 def _settled(
@@ -94,8 +99,10 @@ def _settled(
             with temporarily(backend):  # how long a run is depends on it
                 settings = experiment.prepare(settings)
             with temporarily(Backend()):  # a device is for the workers
-                for make_trial in experiment.trials(settings).values():
-                    make_trial()  # raises for bad settings
+                # Making them raises for bad settings
+                trials = [make_trial() for make_trial in experiment.trials(settings).values()]
+            if options.mpi:
+                mpi.check_spread(experiment.name, trials)
             settled.append((experiment, settings))
     if wrong:
         raise ValueError("\nexperiments: ".join(wrong))
@@ -112,9 +119,13 @@ def _collected(wrong: dict[str, None]) -> Iterator[None]:
 
 
 def _resume(options: argparse.Namespace) -> int:
+    return _execute(partial(_resumed, options), options)
+
+
+def _resumed(options: argparse.Namespace) -> tuple[list[Run], Backend]:
     before = RunDirectory(options.directory).manifest.get("backend")
     backend = _backend(options.backend or before)
-    return _execute([runner.unfinished(options.directory)], backend, options)
+    return [runner.unfinished(options.directory)], backend
 
 
 def _backend(name: str | None) -> Backend:
@@ -123,7 +134,12 @@ def _backend(name: str | None) -> Backend:
     return make(name) if name else current()
 
 
-def _execute(runs: list[Run], backend: Backend, options: argparse.Namespace) -> int:
+def _execute(begin: Callable[[], tuple[list[Run], Backend]], options: argparse.Namespace) -> int:
+    if options.mpi:
+        return mpi.execute(begin, options.shards)
+    if options.shards:
+        raise ValueError(f"--shards {options.shards} is for ranks; give --mpi as well.")
+    runs, backend = begin()
     workers = options.workers or (os.cpu_count() if backend.on_host else WORKERS_ON_DEVICE)
     try:
         return 0 if runner.execute(runs, backend.name, workers) else 1
@@ -222,6 +238,10 @@ def _parser() -> argparse.ArgumentParser:
         one.add_argument("--backend", help=help_)
         help_ = f"processes; default: as many as cores, on a device {WORKERS_ON_DEVICE}"
         one.add_argument("--workers", type=_positive, help=help_)
+        help_ = "on the ranks that mpiexec has started, each with its part of every batch"
+        one.add_argument("--mpi", action="store_true", help=help_)
+        help_ = "with --mpi: parts of a batch, for the same bits on any number of ranks"
+        one.add_argument("--shards", type=_positive, help=help_)
     plot = command("plot", _plot, "draw a run's figure again, from its traces")
     for one in (plot, resume):
         one.add_argument("directory", type=Path, metavar="DIR")

@@ -38,7 +38,7 @@ def execute(runs: list[Run], backend: str, workers: int) -> bool:
             trials[label] = future
             if len(trials) == len(run.experiment.trials(run.settings)):
                 with bar.external_write_mode():
-                    whole &= _conclude(run, trials)
+                    whole &= conclude(run, trials)
                 run.directory.unlock()
     return whole
 
@@ -55,7 +55,7 @@ def _ended(
         yield from ended
 
 
-def _conclude(run: Run, ended: dict[str, Future[float]]) -> bool:
+def conclude(run: Run, ended: dict[str, Future[float]]) -> bool:
     """Draw and name a whole run, or leave an unfinished one resumable; say which it was."""
     experiment, directory = run.experiment, run.directory
     print(f"\n{experiment.name}: {experiment.summary}")

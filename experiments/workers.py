@@ -11,7 +11,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 import minigrad
-from experiments.experiment import Experiment
+from experiments.experiment import Experiment, Trial
 from experiments.record.directory import RunDirectory
 from experiments.registry import EXPERIMENTS
 from minigrad.checkpoint import atomic_write
@@ -139,37 +139,59 @@ def advance_to_end(
 
 
 def _advance(name: str, settings: Any, label: str, path: Path, backend: str, place: int) -> float:
-    directory, began = RunDirectory(path), time.monotonic()
-    if directory.traces_path(label).exists():
-        _progress[place] = 1.0
+    def look(progress: float) -> int:
+        _progress[place] = progress
+        return int(_stop.value)
+
+    directory = RunDirectory(path)
+    kept = directory.kept(label)
+    if kept == {}:
+        look(1.0)
         return 0.0
     if _stop.value:
         raise Interrupted(label)
     minigrad.use(backend)
     trial = EXPERIMENTS[name].trials(settings)[label]()
-    checkpoint = directory.checkpoint_path(label)
-    if checkpoint.exists():
-        kept = minigrad.load(checkpoint)
+    return advance_from(kept, trial, directory, label, look)
+
+
+def advance_from(
+    kept: dict[str, Any] | None,
+    trial: Trial,
+    directory: RunDirectory,
+    label: str,
+    look: Callable[[float], int] = lambda progress: 0,
+    saves: bool = True,
+) -> float:
+    """Advance a trial to its end, from what was kept of it; the seconds that all of it took.
+
+    `look` is told before each piece how far it is, and at 1 that it is done; Interrupted is raised
+    once it says so. Traces, and meanwhile checkpoints, are left in the directory, unless somebody
+    else `saves` them.
+    """
+    began = time.monotonic()
+    if kept:
         trial.load_state_dict(kept["trial"])
         began -= kept["seconds"]
     saved = time.monotonic()
     while not trial.done:
-        stop = _stop.value
-        if stop or time.monotonic() - saved > CHECKPOINT_SECONDS:
+        stopping = look(trial.progress)
+        if saves and (stopping or time.monotonic() - saved > CHECKPOINT_SECONDS):
             saved = time.monotonic()
-            minigrad.save(checkpoint, trial=trial, seconds=saved - began)
-        if stop:
+            minigrad.save(directory.checkpoint_path(label), trial=trial, seconds=saved - began)
+        if stopping:
             raise Interrupted(label)
-        _progress[place] = trial.progress
         try:
             trial.advance()
         except FloatingPointError as error:
-            with atomic_write(path / f"{label}.failed.npz") as file:
-                np.savez(file, **trial.traces())
+            if saves:
+                with atomic_write(directory.path / f"{label}.failed.npz") as file:
+                    np.savez(file, **trial.traces())
             raise FloatingPointError(f"{label}: {error}") from error
-    _progress[place] = 1.0
-    minigrad.save(directory.traces_path(label), traces=trial.traces())
-    checkpoint.unlink(missing_ok=True)
+    look(1.0)
+    if saves:
+        minigrad.save(directory.traces_path(label), traces=trial.traces())
+        directory.checkpoint_path(label).unlink(missing_ok=True)
     return time.monotonic() - began
 
 

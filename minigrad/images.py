@@ -103,14 +103,15 @@ def local_response_norm(x, size, alpha=1e-4, beta=0.75, k=1.0):
 
 
 @op
-def dropout(x, p, key):
+def dropout(x, p, key, first=0):
     """x with each element set to 0 with probability p, and else divided by 1 - p.
 
     `key` is a pair of integers in 0..2^32 - 1, of which, with the shape, the mask is a function:
-    give each call another one. Srivastava et al. 2014.
+    give each call another one. Of a part of an array, whose first element is number `first` of the
+    whole, the mask is that part of the whole's. Srivastava et al. 2014.
     """
     check_dropped(p)
-    factor = (_hashes(x.size, key) >= int(p * 2**32)).astype(x.dtype).reshape(x.shape)
+    factor = (_hashes(x.size, key, first) >= int(p * 2**32)).astype(x.dtype).reshape(x.shape)
     factor *= 1 / (1 - p)
     return x * factor, lambda g: g * factor
 
@@ -145,13 +146,14 @@ def _near(channels, size, dtype):
     return (((-(size // 2) <= i - j) & (i - j <= (size - 1) // 2)).astype(dtype),)
 
 
-def _hashes(size, key):
-    """`size` integers in 0..2^32 - 1, of which each is a hash of its index and of the key.
+def _hashes(size, key, first):
+    """`size` integers in 0..2^32 - 1, of which each is a hash of the key and of its index, which
+    is `first` and those that follow.
 
     The index is mixed before the halves of the key are added, each in turn, so that those of
     another key are not the same ones moved.
     """
-    h = _mixed(xp.arange(size, dtype="uint32"))
+    h = _mixed(xp.arange(first, first + size, dtype="uint32"))
     for half in key:
         h += half
         h = _mixed(h)

@@ -72,7 +72,7 @@ class Dropout(Module):
     none is.
 
     Masks depend on `rng` and on how many there were before, which `state_dict()` has: a model that
-    is loaded goes on as the saved one would have.
+    is loaded goes on as the saved one would have. `set_part` makes them those of a larger batch.
     """
 
     def __init__(self, p: float = 0.5, *, rng: Any = None):
@@ -80,11 +80,18 @@ class Dropout(Module):
         self.p = p
         seed = np.random.default_rng(rng).integers(2**32)
         self.key = Tensor([int(seed), 0], dtype="uint32")  # and the number of masks so far
+        self._rows_before = 0
+
+    def set_part(self, masks: int, rows_before: int) -> None:
+        """Make the next mask that of a part of a batch, after so many masks and rows of it."""
+        self.key.data[1:] = masks
+        self._rows_before = rows_before
 
     def forward(self, x: Any) -> Tensor:
         if not self.training:
             return x if isinstance(x, Tensor) else Tensor(x)
-        y = ops.dropout(x, self.p, self.key.data)
+        first = self._rows_before * prod(x.shape[1:])
+        y = ops.dropout(x, self.p, self.key.data, first)
         self.key.data[1:] += 1
         return y
 

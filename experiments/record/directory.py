@@ -134,6 +134,13 @@ class RunDirectory:
         """Where a trial that is done leaves its traces until all trials are."""
         return self.path / f"{label}.npz"
 
+    def kept(self, label: str) -> dict[str, Any] | None:
+        """What a checkpoint holds of a trial; None if it has none, nothing if the trial is done."""
+        if self.traces_path(label).exists():
+            return {}
+        path = self.checkpoint_path(label)
+        return load(path) if path.exists() else None
+
     def gather(self, labels: list[str]) -> Traces:
         """Join the traces of all trials into traces.npz, and return them."""
         traces = {label: load(self.traces_path(label))["traces"] for label in labels}

@@ -1,7 +1,8 @@
 """Wrappers around any rule: clipping, accumulation, decay, averages, frozen parts, groups, ascent,
-SAM, and steps left out."""
+SAM, steps left out, and several processes."""
 
 from optim.wrappers.accumulate import Accumulate
+from optim.wrappers.all_reduce import AllReduce
 from optim.wrappers.averaging import ExponentialAverage, Lookahead, PolyakAverage
 from optim.wrappers.base import Wrapper
 from optim.wrappers.clip import ClipNorm, ClipValue
@@ -15,6 +16,7 @@ from optim.wrappers.skip import SkipNonFinite
 __all__ = [
     "SAM",
     "Accumulate",
+    "AllReduce",
     "ClipNorm",
     "ClipValue",
     "DecoupledDecay",

@@ -40,7 +40,7 @@ else:  # what a setting of a wrapper may be: one number, of Memory a schedule to
     Distance = Kind("Distance", 0, schedule=False, array=False)
     Updates = Kind("Updates", 1, whole=True)
 
-FIXED = ("inner", "mask")  # what makes another wrapper
+FIXED = ("inner", "mask", "comm", "deterministic", "shards")  # what makes another wrapper
 
 
 @dataclass(eq=False)
@@ -161,7 +161,8 @@ def check_optimizer(value: Any, what: str) -> None:
     if type(value).step is not Stepping.step:
         raise TypeError(
             f"{what}, {type(value).__name__}, has a step() of its own, which would be passed over; "
-            "let it override move(), or a rule update()."
+            f"put {type(value).__name__} around all others, or let it override move(), or a rule "
+            "update()."
         )
 
 

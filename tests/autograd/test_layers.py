@@ -24,6 +24,7 @@ from minigrad import (
     no_grad,
     ops,
     to_host,
+    xp,
 )
 from models import CIFARNET
 from tests.driving import COPIES
@@ -82,6 +83,19 @@ def test_modes_reach_every_module_and_are_given_back() -> None:
     inner.eval()
     assert model.training and not inner.training
     assert "training" not in model.state_dict()
+
+
+def test_dropout_of_the_parts_of_a_batch_is_that_of_the_batch() -> None:
+    whole, parts = (Dropout(0.5, rng=3) for _ in range(2))
+    x = xp.ones((9, 4, 5))
+    for masks in range(3):
+        found = []
+        for rows in (slice(0, 2), slice(2, 7), slice(7, 9)):
+            parts.set_part(masks, rows.start)
+            found.append(parts(x[rows]).numpy())
+        expected = whole(x).numpy()
+        np.testing.assert_array_equal(np.concatenate(found), expected)
+        assert (expected[:2] != expected[2:4]).any()
 
 
 def test_dropout_drops_in_training_alone() -> None:

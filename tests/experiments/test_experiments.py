@@ -339,7 +339,7 @@ def test_a_failure_goes_before_an_interruption(tmp_path, capsys):
     ended = {label: Future() for label in "ab"}
     ended["a"].set_exception(workers.Interrupted("a"))
     ended["b"].set_exception(OSError("full"))
-    assert not runner._conclude(workers.Run(theorem_1, theorem_1.settings, directory), ended)
+    assert not runner.conclude(workers.Run(theorem_1, theorem_1.settings, directory), ended)
     assert directory.manifest["status"] == "failed: full"
 
 

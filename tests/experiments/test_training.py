@@ -5,6 +5,7 @@ import pytest
 
 import minigrad
 import optim
+from experiments.loops import training
 from experiments.loops.training import RateSearch
 from experiments.problems.batches import Batches, Crops
 from experiments.problems.dataset import Dataset
@@ -182,7 +183,8 @@ def test_resumes_bit_for_bit(tmp_path, pieces):
 
 
 @pytest.mark.parametrize("pieces", [1, 4])
-def test_crops_and_dropout_resume_bit_for_bit(tmp_path, pieces):
+@pytest.mark.parametrize("steps", [1, 2, training.PIECE])
+def test_crops_and_dropout_resume_bit_for_bit(tmp_path, monkeypatch, pieces, steps):
     rng = np.random.default_rng(0)
     pixels, labels = rng.integers(256, size=(60, 10, 9, 3), dtype=np.uint8), np.arange(60) % 10
     data = Dataset("pictures", pixels[:50], labels[:50], pixels[50:], labels[50:])
@@ -202,11 +204,13 @@ def test_crops_and_dropout_resume_bit_for_bit(tmp_path, pieces):
             batches=Crops(8),
         )
 
+    monkeypatch.setattr(training, "PIECE", steps)  # of three in an epoch
     first, second = search(), search()
     for _ in range(pieces):
         first.advance()
     minigrad.save(tmp_path / "run.npz", run=first)
     second.load_state_dict(minigrad.load(tmp_path / "run.npz")["run"])
-    whole = finished(search())
-    for name, values in finished(second).items():
+    whole = finished(second)
+    monkeypatch.undo()
+    for name, values in finished(search()).items():
         np.testing.assert_array_equal(values, whole[name])
