@@ -452,3 +452,19 @@ def test_messages_are_one_sentence_each() -> None:
         with pytest.raises(TypeError) as caught:
             plain(unfit)
         assert re.fullmatch(r"[^.].*\.|.*: .*", str(caught.value))
+
+
+@pytest.mark.parametrize("operand", [None, {}, set(), iter([1.0])])
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: Tensor([1.0]) + x,
+        lambda x: x * Tensor([1.0]),
+        lambda x: Tensor([1.0]) @ x,
+        lambda x: ops.sum(x),
+        lambda x: ops.linear(Tensor([[1.0]]), Tensor([[1.0]]), x),
+    ],
+)
+def test_what_is_no_operand_is_named(f, operand):
+    with pytest.raises(TypeError, match="is no operand; give a Tensor, an array or a number"):
+        f(operand)
