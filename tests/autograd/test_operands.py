@@ -468,3 +468,11 @@ def test_messages_are_one_sentence_each() -> None:
 def test_what_is_no_operand_is_named(f, operand):
     with pytest.raises(TypeError, match="is no operand; give a Tensor, an array or a number"):
         f(operand)
+
+
+def test_what_is_refused_is_refused_in_lists_of_lists_too() -> None:
+    masked = np.ma.masked_array([1.0, 2.0], mask=[True, False])
+    for nested in ([masked], [[masked]], ([(masked, masked)],)):
+        with pytest.raises(TypeError, match="has a mask"):
+            Tensor(nested)
+    assert Tensor([[np.float32(1), 2], (3, np.array(4))]).numpy().tolist() == [[1, 2], [3, 4]]
