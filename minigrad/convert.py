@@ -37,11 +37,20 @@ def plain(value: Any) -> Any:
 
 def array_of(value: Any) -> Array:
     """`value` as `plain` gives it, and a number or a list, of arrays too, as an array."""
-    if isinstance(value, (list, tuple)):
-        value = [plain(part) if hasattr(part, "__array__") else part for part in value]
-    else:
-        value = plain(value)
+    value = _parts(value) if isinstance(value, (list, tuple)) else plain(value)
     return value if hasattr(value, "dtype") else plain(np.asarray(value))
+
+
+def _parts(values: Any) -> list[Any]:
+    """A list, and the lists in it, with plain arrays."""
+    return [
+        _parts(part)
+        if isinstance(part, (list, tuple))
+        else plain(part)
+        if hasattr(part, "__array__")
+        else part
+        for part in values
+    ]
 
 
 def _converted(value: Any) -> Any:

@@ -13,7 +13,7 @@ from math import inf
 from typing import Any
 
 import numpy as np
-from numpy.lib.array_utils import normalize_axis_tuple
+from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from minigrad.backend import current, xp
 from minigrad.convert import plain
@@ -25,7 +25,8 @@ from minigrad.images import max_pool2d as max_pool2d
 from minigrad.tape import OPS, op
 from minigrad.tensor import Tensor
 
-small_is_0 = np.errstate(under="ignore")  # decorates ops in which an exponential stands beside a 1
+# Decorates ops in which exponentials, or squares, are added to what is larger
+small_is_0 = np.errstate(under="ignore")
 
 # Elementwise: arithmetic
 
@@ -254,6 +255,7 @@ def mean(x, axis=None, keepdims=False):
 
 
 @op
+@small_is_0
 def var(x, axis=None, keepdims=False, ddof=0):
     """The variance: the sum of squared deviations over n - ddof, which must be positive."""
     n = _degrees_of_freedom(x, axis, ddof)
@@ -265,6 +267,7 @@ def var(x, axis=None, keepdims=False, ddof=0):
 
 
 @op
+@small_is_0
 def std(x, axis=None, keepdims=False, ddof=0):
     """The root of the variance, with gradient 0 where x is constant."""
     n = _degrees_of_freedom(x, axis, ddof)
@@ -274,6 +277,7 @@ def std(x, axis=None, keepdims=False, ddof=0):
 
 
 @op
+@small_is_0
 def norm(x, axis=None, keepdims=False):
     """The Euclidean norm along the axes, the root of the sum of squares, with gradient 0 at 0."""
     y = _length(x, axis)
@@ -372,6 +376,7 @@ def transpose(x, *axes):
 @op
 def flatten(x, start=0):
     """x with its axes from `start` on as one: 1 in a network, whose first axis is the batch."""
+    start = normalize_axis_index(start, x.ndim) if start else 0
     shape = *x.shape[:start], math.prod(x.shape[start:])
     return x.reshape(shape), lambda g: g.reshape(x.shape)
 
@@ -379,7 +384,8 @@ def flatten(x, start=0):
 @op
 def squeeze(x, axis=None):
     """x without its axes of length 1, or without those given."""
-    return x.squeeze(axis), lambda g: g.reshape(x.shape)
+    y = x.squeeze(axis)[...]  # a view also where NumPy gives x itself, so that it is seen as one
+    return y, lambda g: g.reshape(x.shape)
 
 
 @op
@@ -519,6 +525,7 @@ def linear(x, w, b):
 
 
 @op
+@small_is_0
 def layer_norm(x, weight, bias, eps=1e-5):
     """Each row of the last axis with mean 0 and variance 1, eps aside, times the weight, plus the
     bias. Ba, Kiros and Hinton 2016."""
@@ -526,6 +533,7 @@ def layer_norm(x, weight, bias, eps=1e-5):
 
 
 @op
+@small_is_0
 def batch_norm(x, weight, bias, eps=1e-5):
     """Each feature, along the last axis, with mean 0 and variance 1 over the batch, eps aside,
     times the weight, plus the bias. Ioffe and Szegedy 2015, for training."""
@@ -570,6 +578,7 @@ def softmax_cross_entropy(logits, labels, smoothing=0.0, ignored=None, weights=N
 
 
 @op
+@small_is_0
 def mse(x, y):
     """The mean of (x - y)^2 over all elements; the shapes must agree."""
     if xp.shape(x) != xp.shape(y):

@@ -19,7 +19,10 @@ class Mode:
     variable: ContextVar[bool]
     inside: bool
 
-    def __init__(self) -> None:
+    def __init__(self, *function: Any) -> None:
+        if function:
+            name = type(self).__name__
+            raise TypeError(f"{name} takes no argument; write @{name}(), with parentheses.")
         self._outer: list[bool] = []
 
     def __enter__(self) -> None:

@@ -7,7 +7,7 @@ makes the value a Tensor, and records in it the operands and their pullbacks for
 
 import functools
 import inspect
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from itertools import zip_longest
 from typing import Any
 
@@ -158,6 +158,12 @@ def _explain(
     if isinstance(axis, list):
         raise TypeError(f"{name}: axis={axis} is a list; give a tuple, {tuple(axis)}.") from error
     _refuse_lists(name, operands, error if isinstance(error, TypeError) else None)
+    for operand in operands:
+        if operand is None or isinstance(operand, (Mapping, Set, Iterator)):
+            if isinstance(error, AttributeError) or "operand" in str(error):
+                raise TypeError(
+                    f"{name}: {operand!r:.60} is no operand; give a Tensor, an array or a number."
+                ) from error
     if isinstance(error, TypeError) and not str(error).startswith(name):
         raise TypeError(f"{name}: {error}") from error
 

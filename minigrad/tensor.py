@@ -241,9 +241,11 @@ class Tensor:
 
     def __reduce__(self) -> Any:
         """Copied or pickled it is a loose leaf, which belongs to no arena and to no optimizer; one
-        that was computed is a constant, so that a copied model has no more parameters."""
+        that was computed is a constant and still no leaf, so that a copied model has the same
+        parameters and saves the same."""
         self._materialize_grad()
-        return _leaf, (self._data, self._grad, self.requires_grad and self.is_leaf)
+        kept = self.requires_grad and self.is_leaf
+        return _copied, (self._data, self._grad, kept, self.is_leaf)
 
     def __len__(self) -> int:
         return len(self._data)
@@ -318,10 +320,10 @@ class Tensor:
         def __abs__(self) -> "Tensor": ...
 
 
-def _leaf(data: Array, grad: Array, requires_grad: bool) -> Tensor:
-    leaf = Tensor(data, requires_grad, data.dtype)
-    leaf.grad = grad
-    return leaf
+def _copied(data: Array, grad: Array, requires_grad: bool, is_leaf: bool) -> Tensor:
+    tensor = Tensor(data, requires_grad, data.dtype)
+    tensor.grad, tensor.is_leaf = grad, is_leaf
+    return tensor
 
 
 class Borrowed:

@@ -141,21 +141,22 @@ class Optimizer(Rule, SavedRule):
 
     def move(self, loss: Tensor | None, closure: Closure | None) -> bool:
         own = vars(self)  # past __setattr__, which takes its time
-        before, t = own["_values"], own["t"] + 1
+        before, t, fresh = own["_values"], own["t"] + 1, self._state.fresh
         try:
+            self._state.fresh = False  # first: what the update moves is not what it starts from
             own["_values"], own["t"] = own["_next"], t
             self._owned.mark_changed()  # even if the update fails: it may do so half-way
             raising(self._update)
         except BaseException as error:
             if not self._state.begun:
-                own["t"], own["_values"] = t - 1, before
+                own["t"], own["_values"], self._state.fresh = t - 1, before, fresh
             if not isinstance(error, FloatingPointError):
                 raise
             raise FloatingPointError(
                 f"{self} at step {t}: {error} in {self._owned.dtype}; "
                 f"{largest_gradient(self._owned)}; lower lr, or clip the gradients."
             ) from error
-        own["_state"].fresh, own["_to_train"] = False, None
+        own["_to_train"] = None
         return True
 
     def _update(self) -> None:

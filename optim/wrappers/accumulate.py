@@ -93,9 +93,12 @@ class Accumulate(Wrapper):
                 accumulated += g
 
     def _mean(self) -> None:
-        """Make the gradient the mean of those that wait and, unless these are flushed, itself."""
+        """Make the gradient the mean of those that wait and, unless these are flushed, itself: what
+        wrappers outside have then made of zeros is no gradient."""
         count = self.count + (not self._flushing)
         for g, accumulated in self._spans:
-            if self.count:
+            if self._flushing:
+                g[...] = accumulated
+            elif self.count:
                 g += accumulated
             xp.divide(g, max(1, count), out=g)

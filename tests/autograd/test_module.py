@@ -1,6 +1,7 @@
 """Modules, layers and the models."""
 
 import copy
+import pickle
 import subprocess
 import sys
 from collections.abc import Callable
@@ -308,3 +309,12 @@ def test_what_hides_the_package_of_models_is_named(tmp_path: Path, hiding: str) 
         assert ran.returncode == 0, ran.stderr
     else:
         assert f"{tmp_path / hiding.split('/')[0]} hides the package `models`" in ran.stderr
+
+
+def test_a_copy_saves_what_the_original_saves():
+    model = MLP((2, 2), rng=0)
+    model.parameters()
+    model.kept = model.output.weight * 2
+    for copied in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        assert copied.state_dict().keys() == model.state_dict().keys()
+        copied.load_state_dict(model.state_dict())

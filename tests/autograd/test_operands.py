@@ -452,3 +452,27 @@ def test_messages_are_one_sentence_each() -> None:
         with pytest.raises(TypeError) as caught:
             plain(unfit)
         assert re.fullmatch(r"[^.].*\.|.*: .*", str(caught.value))
+
+
+@pytest.mark.parametrize("operand", [None, {}, set(), iter([1.0])])
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: Tensor([1.0]) + x,
+        lambda x: x * Tensor([1.0]),
+        lambda x: Tensor([1.0]) @ x,
+        lambda x: ops.sum(x),
+        lambda x: ops.linear(Tensor([[1.0]]), Tensor([[1.0]]), x),
+    ],
+)
+def test_what_is_no_operand_is_named(f, operand):
+    with pytest.raises(TypeError, match="is no operand; give a Tensor, an array or a number"):
+        f(operand)
+
+
+def test_what_is_refused_is_refused_in_lists_of_lists_too() -> None:
+    masked = np.ma.masked_array([1.0, 2.0], mask=[True, False])
+    for nested in ([masked], [[masked]], ([(masked, masked)],)):
+        with pytest.raises(TypeError, match="has a mask"):
+            Tensor(nested)
+    assert Tensor([[np.float32(1), 2], (3, np.array(4))]).numpy().tolist() == [[1, 2], [3, 4]]

@@ -192,6 +192,11 @@ SMALL = [-1000.0, -740, -708, 0, 1e-320, 700]
         lambda x: ops.logsumexp(x),
         lambda x: ops.softmax_cross_entropy(x.reshape(1, -1), [1]),
         lambda x: ops.std(x),
+        lambda x: ops.var(x),
+        lambda x: ops.norm(x),
+        lambda x: ops.mse(x, np.zeros(6)),
+        lambda x: ops.layer_norm(x.reshape(1, -1), np.ones(6), np.zeros(6)),
+        lambda x: ops.batch_norm(x.reshape(-1, 1), np.ones(1), np.zeros(1)),
         lambda x: ops.softmax(x),
         lambda x: ops.silu(x),
         lambda x: ops.gelu(x),
@@ -423,3 +428,17 @@ def test_a_constant_whose_mean_is_rounded_has_no_deviation(value: float) -> None
         y = x.std(axis=1) + x.var(axis=1)
         y.sum().backward()
         assert not to_host(y.data).any() and not to_host(x.grad).any()
+
+
+@pytest.mark.parametrize("start", [2, -3, 5])
+def test_flatten_refuses_an_axis_that_is_not_there(start: int) -> None:
+    with pytest.raises(IndexError, match=f"axis {start} is out of bounds"):
+        ops.flatten(Tensor(np.ones((2, 3))), start)
+
+
+def test_a_squeeze_of_nothing_is_seen_as_a_view() -> None:
+    buffer, leaf = np.ones((3, 2)), Tensor(np.ones((3, 2)), requires_grad=True)
+    loss = (leaf * ops.squeeze(buffer)).sum()
+    buffer[...] = 2
+    with pytest.raises(RuntimeError, match="was written to after it was used"):
+        loss.backward()

@@ -378,7 +378,7 @@ def test_a_copy_of_a_parameter_is_a_loose_leaf(copied: Callable[[Tensor], Tensor
     assert to_host(theirs.data).tolist() == twin.numpy().tolist() == [1, 2]
     assert grad(twin) == [3, 3] and xp.shares_memory(theirs.data, twin.data)
     y = copied(x * 2)
-    assert y.is_leaf and not y.requires_grad and y.numpy().tolist() == [14, 14]
+    assert not (y.is_leaf or y.requires_grad) and y.numpy().tolist() == [14, 14]
 
 
 # Ops of one's own
@@ -448,3 +448,10 @@ def test_an_op_without_pullbacks_is_refused(op: Any) -> None:
 
     with pytest.raises(TypeError, match=r"twice returns a \w+; return a tuple of the value"):
         twice(leaf(1, 2))
+
+
+def test_no_grad_without_parentheses_names_the_cure() -> None:
+    with pytest.raises(TypeError, match=r"write @no_grad\(\), with parentheses"):
+
+        @no_grad
+        def f() -> None: ...

@@ -190,3 +190,13 @@ def test_a_flush_that_groups_inside_refuse_changes_nothing():
         opt.flush()
     assert_same(opt.state_dict(), before)
     np.testing.assert_array_equal(flat(opt.params), p)
+
+
+def test_what_a_wrapper_outside_adds_to_nothing_is_not_flushed():
+    ends = []
+    for every in (3, 2):
+        opt = optim.L2Decay(Accumulate(adam(tensors(start())), every), weight_decay=0.5)
+        drive(opt, GRADS[:2])
+        opt.flush()
+        ends.append(flat(opt.params))
+    np.testing.assert_array_equal(*ends)

@@ -69,3 +69,10 @@ def test_a_mask_is_a_copy_that_cannot_be_written_to():
     with pytest.raises(ValueError, match="read-only"):
         opt.mask[0] = True
     assert not np.array_equal(drive(opt, GRADS[:1])[0], start())
+
+
+def test_a_list_of_names_is_copied():
+    names = ["params[1]"]
+    opt = Frozen(adam(tensors(start())), names)
+    names.append("params[2]")
+    assert opt.mask == ("params[1]",)
