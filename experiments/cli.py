@@ -4,11 +4,10 @@ Exit status: 0 on success, 1 on a run that failed or was interrupted, 2 on bad a
 """
 
 import argparse
-import ast
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import fields
 from functools import partial
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any
 from experiments import mpi, runner
 from experiments.experiment import Experiment
 from experiments.interactive import load
+from experiments.options import changed, integer, positive
 from experiments.problems import images
 from experiments.record.directory import RunDirectory
 from experiments.registry import EXPERIMENTS, PAPER, find
@@ -25,7 +25,6 @@ from minigrad.backend import Backend, current, make, temporarily
 from minigrad.checkpoint import atomic_write
 from minigrad.console import lasting_output
 from minigrad.doctor import report
-from minigrad.errors import nearest
 
 WORKERS_ON_DEVICE = 2  # each has a context and data of its own there
 
@@ -85,7 +84,7 @@ def _settled(
     with _collected(wrong):
         backend = _backend(options.backend)
     with _collected(wrong):
-        changes = _changes(options, experiments)
+        changes = changed(options, experiments)
     if not options.force:
         for experiment in experiments:
             with _collected(wrong):
@@ -170,42 +169,6 @@ def _doctor(options: argparse.Namespace) -> int:
     return report(images.places(), options.backend)
 
 
-def _changes(options: argparse.Namespace, experiments: list[Experiment]) -> dict[str, Any]:
-    """The settings that the options change; each must be known to one of the experiments."""
-    given = {name: getattr(options, name) for name in ("seed", "seeds", "steps", "data")}
-    changes = {name: value for name, value in given.items() if value is not None}
-    for pair in options.set:
-        key, equals, text = pair.partition("=")
-        if not equals:
-            raise ValueError(f"--set {pair!r} is not KEY=VALUE.")
-        try:
-            changes[key] = ast.literal_eval(text)
-        except (ValueError, SyntaxError):
-            changes[key] = text
-    settings = (f for experiment in experiments for f in fields(experiment.settings))
-    known = dict.fromkeys(f.name for f in settings if f.repr)
-    for name in changes:
-        if name not in known:
-            raise ValueError(f"no experiment here has a setting {name!r}; {nearest(name, known)}")
-    return changes
-
-
-def _integer(text: str) -> int:
-    with suppress(ValueError):
-        return int(text)
-    with suppress(ValueError, OverflowError):
-        if (number := float(text)).is_integer():
-            return int(number)
-    message = f"{text!r} is not a whole number; write it as in 100000 or 1e5"
-    raise argparse.ArgumentTypeError(message)
-
-
-def _positive(text: str) -> int:
-    if (number := _integer(text)) < 1:
-        raise argparse.ArgumentTypeError(f"{text} is too small; give 1 or more")
-    return number
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("python -m experiments", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -225,9 +188,9 @@ def _parser() -> argparse.ArgumentParser:
     setting = "a setting of the experiment, by its name in `list`; may be repeated"
     resume = command("resume", _resume, "continue an interrupted run, to the same numbers")
     for one in (run, every, gallery):
-        one.add_argument("--seed", type=_integer, help="of every random draw")
-        one.add_argument("--seeds", type=_integer, help="how many seeds to repeat over")
-        one.add_argument("--steps", type=_integer, help="length of the online problems")
+        one.add_argument("--seed", type=integer, help="of every random draw")
+        one.add_argument("--seeds", type=integer, help="how many seeds to repeat over")
+        one.add_argument("--steps", type=integer, help="length of the online problems")
         one.add_argument("--data", help="directory of MNIST's and CIFAR-10's files, or 'digits'")
         one.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help=setting)
         one.add_argument("--quick", action="store_true", help="in seconds, on the digits")
@@ -237,11 +200,11 @@ def _parser() -> argparse.ArgumentParser:
         help_ = "numpy, numba or cupy; default: MINIGRAD_BACKEND, or numpy"
         one.add_argument("--backend", help=help_)
         help_ = f"processes; default: as many as cores, on a device {WORKERS_ON_DEVICE}"
-        one.add_argument("--workers", type=_positive, help=help_)
+        one.add_argument("--workers", type=positive, help=help_)
         help_ = "on the ranks that mpiexec has started, each with its part of every batch"
         one.add_argument("--mpi", action="store_true", help=help_)
         help_ = "with --mpi: parts of a batch, for the same bits on any number of ranks"
-        one.add_argument("--shards", type=_positive, help=help_)
+        one.add_argument("--shards", type=positive, help=help_)
     plot = command("plot", _plot, "draw a run's figure again, from its traces")
     for one in (plot, resume):
         one.add_argument("directory", type=Path, metavar="DIR")
