@@ -188,8 +188,6 @@ def own_copy(setting: Any) -> Any:
 
 def fixed_copy(value: Any) -> Any:
     """An own copy that, on the host, cannot be written to."""
-    if isinstance(value, list | set):
-        return tuple(value) if isinstance(value, list) else frozenset(value)
     value = own_copy(value)
     if isinstance(value, np.ndarray):
         value.setflags(write=False)

@@ -23,6 +23,8 @@ class Frozen(Wrapper):
     mask: Any
 
     def __post_init__(self) -> None:
+        if isinstance(self.mask, list | set):
+            vars(self)["mask"] = frozenset(self.mask)  # to which no name is added later
         super().__post_init__()
         frozen, state = _coordinates(self.mask, self.params), beside(self.params, "kept")
         self._spans = [

@@ -74,7 +74,8 @@ def test_memory_warm_up_is_that_of_the_paper():
     half_lives = [np.log(0.5) / np.log(beta3(t)) for t in (100, 200, 300, 400)]
     np.testing.assert_allclose(np.diff(half_lives, 2), 0, atol=1e-8)  # they grow linearly
     assert beta3(steps) == beta3(10 * steps) == end and abs(beta3(1) - start) < 0.1
-    for bad in ((0.0, 0.9, 5), (0.9, 1.0, 5), (0.9, 0.99, 0)):
+    assert optim.schedules.MemoryWarmUp(0.9, 0.99, 0)(1) == 0.99
+    for bad in ((0.0, 0.9, 5), (0.9, 1.0, 5)):
         with pytest.raises(ValueError, match="must be"):
             optim.schedules.MemoryWarmUp(*bad)
 

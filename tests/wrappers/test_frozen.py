@@ -75,4 +75,4 @@ def test_a_list_of_names_is_copied():
     names = ["params[1]"]
     opt = Frozen(adam(tensors(start())), names)
     names.append("params[2]")
-    assert opt.mask == ("params[1]",)
+    assert opt.mask == {"params[1]"}
