@@ -113,7 +113,7 @@ def nearness(traces, s):
 
 
 def spike(traces):
-    """Of the loss on x^2 / 2: the step it is least before, that, and the most of the last quarter."""
+    """The step before which the loss on x^2/2 is least, that, and the most of the last quarter."""
     loss = traces[SPIKES]["x"] ** 2 / 2
     return int(loss.argmin()) + 1, float(loss.min()), float(loss[-(len(loss) // 4) :].max())
 
@@ -122,9 +122,9 @@ def verdict(traces, s):
     near, (_, least, late) = nearness(traces, s), spike(traces)
     nearest, farthest = (f(near, key=near.get) for f in (min, max))
     return (
-        f"At a constant rate Adam ends within {near[nearest]:.1g} of the minimum of x^4/4 at beta2 = "
-        f"{nearest:g}, {near[farthest]:.1g} at {farthest:g}; on x^2/2 its loss is {least:.0e}, and "
-        f"{late:.0e} late; {len(stable(traces, s))} of {len(CYCLES)} 2-cycles are stable"
+        f"At a constant rate Adam ends within {near[nearest]:.1g} of the minimum of x^4/4 at beta2 "
+        f"= {nearest:g}, {near[farthest]:.1g} at {farthest:g}; on x^2/2 its loss is {least:.0e}, "
+        f"and {late:.0e} late; {len(stable(traces, s))} of {len(CYCLES)} 2-cycles hold"
     )
 
 
@@ -139,8 +139,8 @@ def draw(traces, s):
         columns=2,
     )
     sheet.remark(
-        rf"2, 3: $lpha = {s.lr:g}$, $eta_1 = {s.beta1:g}$;  3: $eta_2 = {s.beta2:g}$;  "
-        rf"4: $lpha = {s.spike_lr:g}$, $eta = {s.spike_betas}$;  $T = {number(s.steps)}$"
+        rf"2, 3: $\alpha = {s.lr:g}$, $\beta_1 = {s.beta1:g}$;  3: $\beta_2 = {s.beta2:g}$;  "
+        rf"4: $\alpha = {s.spike_lr:g}$, $\beta = {s.spike_betas}$;  $T = {number(s.steps)}$"
     )
     cycle = sheet.panel(0, 0, "1. begun on a 2-cycle", "step", "share that $|x|$ is off it")
     for label, off in departures(traces).items():
