@@ -333,7 +333,50 @@ def test_landscapes(changes, first):
         assert all((rule in part) == (t == least < np.inf) for rule, t in times.items())
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"lr": 0.01, "beta2": 0.95, "read": 3000, "powers": 6, "turns": 500},
+        {"beta2s": (0.5, 0.99), "spike_lr": 0.001, "nudge": 1e-9},
+    ],
+)
+def test_cycles(changes):
+    """The numbers are of the papers' closed forms and of runs that share no code with ours."""
+    result = experiments.run("cycles", **changes)
+    s, x = result.settings, {label: trace["x"] for label, trace in result.traces.items()}
+    for label, size, stable in (
+        ("cycle (0.9, 0.999)", 2.631579e-5, False),
+        ("cycle (0.2, 0.5)", 0.3333333, True),
+        ("cycle (0.1, 0.3)", 0.04090909, True),
+    ):
+        (finding,) = (one for one in result.findings if one.text.startswith(label))
+        assert finding.stated["|x|"] == pytest.approx(size, rel=1e-6)
+        assert f": {'' if stable else 'un'}stable;" in finding.text
+        assert finding.numbers["|x|"] == abs(x[label][-1])
+        assert abs(x[label][1] + x[label][0]) < 10 * s.nudge * size  # it turns at once
+        if stable:
+            assert abs(x[label][-1]) == pytest.approx(size, rel=1e-6)
+    ratios = [one for one in result.findings if "ratio" in one.numbers]
+    for k, finding in zip(s.powers, ratios, strict=True):
+        assert finding.numbers["ratio"] == pytest.approx(s.beta2 ** (0.5 / (k - 2)), rel=1e-8)
+        assert f"{finding.stated['ratio']:.10f}" in result.caption
+        # descent follows x' = -x^(k-1)
+        flow = (1 + (k - 2) * s.lr * 6000) ** (-1 / (k - 2))
+        assert x[f"descent, k = {k}"][6000] == pytest.approx(flow, abs=5e-4)
+    if changes:
+        return
+    limits = 0.9820209143, 0.9909696838, 0.9939706919
+    assert [one.numbers["ratio"] for one in ratios] == pytest.approx(limits, abs=2e-10)
+    near = [result.findings[3].numbers[f"beta2 = {b:g}"] for b in s.beta2s]
+    assert near[1] < 1e-70
+    assert [near[0], *near[2:]] == pytest.approx([1.1e-3, 2.9e-21, 2.6e-3], rel=0.05)
+    spike = result.findings[-1].numbers
+    assert (spike["step"], spike["least"]) == (1567, pytest.approx(1.15e-69, rel=0.01))
+    assert spike["late"] == pytest.approx(9.0e-7, rel=0.01)
+
+
 def test_every_experiment_is_tried_here():
     tried = {"synthetic-online", "synthetic-stochastic", "theorem-1", "phase-diagram", "gamma"}
-    claims = {"why", "memory", "ways", "landscapes"}
+    claims = {"why", "memory", "ways", "landscapes", "cycles"}
     assert tried | claims | {"logistic", "mlp", "cifarnet"} == set(EXPERIMENTS)

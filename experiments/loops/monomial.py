@@ -1,0 +1,72 @@
+"""The loop that descends on c x^k / k, one number, without noise."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from experiments.loops.online import STRETCH
+from minigrad import Parameters, Tensor, xp
+from optim import Optimizer
+
+
+class MonomialDescent:
+    """One rule from x_1 on f(x) = c x^k / k, in float64; `state` is what the rule's arrays begin
+    with, where that is not 0.
+
+    Records x_t before each step, and the last x too: steps + 1 of them.
+    """
+
+    def __init__(
+        self,
+        rule: Callable[..., Optimizer],
+        *,
+        power: int,
+        steps: int,
+        x1: float = 1.0,
+        c: float = 1.0,
+        state: Mapping[str, float] | None = None,
+        **hyperparameters: Any,
+    ):
+        self.power, self.c, self.steps = power, c, steps
+        self.x = Tensor(np.array([x1]), requires_grad=True)
+        self.params = Parameters.of([self.x])
+        self.opt = rule(self.params, **hyperparameters)
+        for name, value in (state or {}).items():
+            self.opt.state[name][...] = xp.asarray(value)
+        self.recorded = np.full(steps + 1, np.nan)
+        self.recorded[0] = x1
+
+    @property
+    def progress(self) -> float:
+        """The share of the steps that are taken."""
+        return self.opt.t / self.steps
+
+    @property
+    def done(self) -> bool:
+        return self.opt.t >= self.steps
+
+    def advance(self) -> None:
+        """Take a stretch of steps."""
+        for t in range(self.opt.t + 1, min(self.opt.t + STRETCH, self.steps) + 1):
+            self.x.grad[...] = self.c * self.x.data ** (self.power - 1)
+            self.opt.step()
+            self.recorded[t] = self.x.item()
+
+    def traces(self) -> dict[str, np.ndarray]:
+        """What was recorded; NaN: not yet."""
+        return {"x": self.recorded}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that continuing needs."""
+        return {
+            "params": self.params.state_dict(),
+            "opt": self.opt.state_dict(),
+            "recorded": self.recorded,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from there."""
+        self.params.load_state_dict(state["params"])
+        self.opt.load_state_dict(state["opt"])
+        self.recorded = state["recorded"]
