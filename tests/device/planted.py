@@ -233,8 +233,8 @@ MISTAKES = [
     Mistake(
         "a branch on the norm",
         "optim/wrappers/clip.py",
-        "xp.maximum(self._norm() / self.norm, 1)",
-        "max(self._norm() / self.norm, 1)",
+        "xp.maximum(self._total / self.norm, 1)",
+        "max(self._total / self.norm, 1)",
     ),
     Mistake(
         "the loss as a float in a step",
