@@ -80,7 +80,7 @@ function drawX(runs, x) {
     : unsettled.includes(run) ? `${run.name} → ${signed(run.toward)}` : run.name;
   const told = run => `${run.name} is at x = ${short(rounded(run.x.at(-1)))} ` +
     `after ${run.times[run.x.length - 1]} steps`;
-  const going = run => `${run.name} has not settled: the closed form says that it ends at ` +
+  const going = run => `${run.name} has not settled: by the moves of a settled period it ends at ` +
     `${signed(run.toward)}.`;
   figure("x", "Where it is: x<sub>t</sub>", {
     x, y: {low: -1.1, high: 1.1},
@@ -90,7 +90,8 @@ function drawX(runs, x) {
     ],
     ends: runs.map(run => [run.style, name(run), run.x.at(-1)]),
     alt: runs.map(told).join("; "),
-    caption: [...unsettled.map(going), ...latest.map(run => run.error ?? "")].join(" "),
+    caption: ["Time is logarithmic, so the first periods, before v has settled, take up half of it.",
+      ...unsettled.map(going), ...latest.map(run => run.error ?? "")].join(" "),
   });
 }
 
@@ -105,8 +106,8 @@ function drawRegret(runs, x) {
     ],
     ends: runs.map(run => [run.style, run.name, within(run.average.at(-1), y)]),
     alt: runs.map(run => `${run.name}: ${short(rounded(run.average.at(-1)))}`).join("; "),
-    caption: `R<sub>t</sub> is what was paid more than at −1, the best point to stay at; recorded at
-      ends of periods.`,
+    caption: `R<sub>t</sub> is the loss so far beyond that of staying at −1, the best point; it is
+      recorded at ends of periods. Who converges goes to 0 here.`,
   });
 }
 

@@ -96,8 +96,9 @@ function drawMicroscope() {
     strip("the sum of moves", seen.sum, {alt: `${short(rounded(sum))} at the end`}),
   ];
   $("microscope").innerHTML = `<h3>One period of ${name} under the microscope</h3>${strips.join("")}
-    <figcaption>After ${state.before} periods, without the box: ${down} down, ${up} up, so x
-    ${sum > 0 ? "climbs" : "falls"} by ${short(rounded(Math.abs(sum), 2))} a period.</figcaption>`;
+    <figcaption>After ${state.before} periods, without the limits −1 and 1: ${down} down, ${up} up, so x
+    ${sum > 0 ? "climbs" : "falls"} by ${short(rounded(Math.abs(sum), 2))} a period. Momentum, β₁,
+    spreads the spike over several moves; blue goes down, orange up.</figcaption>`;
 }
 
 const stripOf = (title, spec) => `<h4>${title}</h4>${chart({

@@ -10,7 +10,7 @@ from minigrad import backend
 from tests.device import strict
 
 SMALLER = {"steps": 300, "epochs": 2, "rates": 2, "tuning_seeds": 1, "seeds": 2, "data": "digits"}
-SMALLER["train_images"] = 200
+SMALLER |= {"train_images": 200, "read": 300}
 
 
 def numbers(name, here):

@@ -158,7 +158,8 @@ def test_an_unsettled_curve_says_where_it_ends(opened):
     page = opened("#lab?steps=20000&beta2=0.999&rules=Adam,AMSGrad")
     settled(page)
     assert "Adam → +1" in page.locator("#x svg").text_content()
-    assert "the closed form says that it ends at +1" in page.locator("#x figcaption").inner_text()
+    caption = page.locator("#x figcaption").inner_text()
+    assert "by the moves of a settled period it ends at +1" in caption
 
 
 def test_the_map_has_a_ring_that_follows_and_takes_clicks(opened):
