@@ -8,6 +8,7 @@ import pytest
 
 import optim
 from minigrad import Parameters
+from minigrad.backend import current
 from optim.engine.optimizer import Optimizer
 from optim.engine.saving import Saved, SavedRule
 from optim.engine.state import State
@@ -94,6 +95,7 @@ BROKEN = {
 }  # fmt: skip
 
 
+@pytest.mark.skipif(current().name != "numpy", reason="what 20 sequences find is known for NumPy")
 @pytest.mark.parametrize("broken", BROKEN)
 def test_what_is_broken_on_purpose_is_found(broken, monkeypatch, capsys):
     monkeypatch.setattr(*BROKEN[broken])

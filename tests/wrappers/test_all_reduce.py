@@ -193,6 +193,7 @@ def test_arrays_of_a_device_go_through_the_host(found, tmp_path):
 
 
 @needs_mpi
+@host_only  # a process of its own does not know the stand-in
 def test_an_error_on_one_rank_ends_the_others(tmp_path):
     script = tmp_path / "script.py"
     script.write_text(
@@ -208,6 +209,7 @@ def test_an_error_on_one_rank_ends_the_others(tmp_path):
 
 
 @needs_mpi
+@host_only  # a process of its own does not know the stand-in
 def test_the_script_of_the_page_runs(tmp_path):
     page = (ROOT / "docs/distributed.md").read_text("utf-8")
     script = tmp_path / "train.py"
