@@ -5,12 +5,13 @@ from typing import Any
 
 import numpy as np
 
+from experiments.loops.continuing import Continuing
 from experiments.loops.online import STRETCH
 from minigrad import Parameters, Tensor, to_host, xp
 from optim import Optimizer
 
 
-class Microscope:
+class Microscope(Continuing):
     """One rule on a periodic problem, without projection: after some periods, one in detail.
 
     That one begins with the spike. Of each of its steps are recorded t, the slope g, the move of
@@ -65,17 +66,3 @@ class Microscope:
     def traces(self) -> dict[str, np.ndarray]:
         """What was recorded."""
         return dict(self.recorded)
-
-    def state_dict(self) -> dict[str, Any]:
-        """Everything that continuing needs."""
-        return {
-            "params": self.params.state_dict(),
-            "opt": self.opt.state_dict(),
-            "recorded": self.recorded,
-        }
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue from there."""
-        self.params.load_state_dict(state["params"])
-        self.opt.load_state_dict(state["opt"])
-        self.recorded = state["recorded"]

@@ -5,12 +5,13 @@ from typing import Any
 
 import numpy as np
 
+from experiments.loops.continuing import Continuing
 from experiments.loops.online import STRETCH
 from minigrad import Parameters, Tensor, xp
 from optim import Optimizer
 
 
-class MonomialDescent:
+class MonomialDescent(Continuing):
     """One rule from x_1 on f(x) = c x^k / k, in float64; `state` is what the rule's arrays begin
     with, where that is not 0.
 
@@ -56,17 +57,3 @@ class MonomialDescent:
     def traces(self) -> dict[str, np.ndarray]:
         """What was recorded; NaN: not yet."""
         return {"x": self.recorded}
-
-    def state_dict(self) -> dict[str, Any]:
-        """Everything that continuing needs."""
-        return {
-            "params": self.params.state_dict(),
-            "opt": self.opt.state_dict(),
-            "recorded": self.recorded,
-        }
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue from there."""
-        self.params.load_state_dict(state["params"])
-        self.opt.load_state_dict(state["opt"])
-        self.recorded = state["recorded"]

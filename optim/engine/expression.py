@@ -90,7 +90,8 @@ class _Number(Symbol):
 
     def __bool__(self) -> bool:  # type: ignore[override]
         tracer: Any = self._tracer
-        return tracer.decide(self)  # type: ignore[no-any-return]
+        decided: bool = tracer.decide(self)
+        return decided
 
     def __divmod__(self, other: Any) -> tuple[Any, Any]:
         return self // other, self % other

@@ -47,7 +47,8 @@ class Hoisted:
             if type(x) is not float:  # an array of one value per coordinate
                 return self._by_numpy(arguments)
         try:  # costs nothing where all is well, as most steps are
-            return self._of_floats(*arguments)  # type: ignore[no-any-return]
+            values: list[Any] = self._of_floats(*arguments)
+            return values
         except (Unusual, ArithmeticError, ValueError):
             return self._by_numpy(arguments)
 
@@ -92,7 +93,8 @@ class Hoisted:
         source = f"def hoisted({given}):\n    " + "\n    ".join(body)
         namespace = dict(functions)
         exec(compile(source, "<hoisted>", "exec"), namespace)
-        return namespace["hoisted"]  # type: ignore[no-any-return]
+        hoisted: Callable[..., list[Any]] = namespace["hoisted"]
+        return hoisted
 
 
 def shape_of(number: Any) -> tuple[int, ...] | None:
