@@ -57,6 +57,7 @@ class Declared:
 
     def __init_subclass__(cls) -> None:
         dataclass(init=False, eq=False, repr=False, kw_only=cls.kw_only)(cls)
+        # mypy does not see that the line above makes a dataclass of it
         for f in fields(cls):  # type: ignore[arg-type]
             if f.name in vars(cls) and vars(cls)[f.name] is not f.default:
                 kind = shown_type(types(cls)[f.name])
@@ -65,6 +66,7 @@ class Declared:
                     f"was; write {f.name}: {kind} = {vars(cls)[f.name]!r}."
                 )
 
+        # a descriptor, which gives a str when `help` asks
         cls.__doc__ = _Doc(vars(cls).get("__doc__"))  # type: ignore[assignment]
 
     def __init__(self, *args: Any, **settings: Any):

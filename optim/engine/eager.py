@@ -116,6 +116,7 @@ class Coordinates(np.ndarray):
             return _chosen(inputs, self.arena_dtype)
         return super().__array_function__(function, types, inputs, options)
 
+    # ndarray's has more overloads, of which kernels use one
     def __pow__(self, exponent: Any) -> Any:  # type: ignore[override]
         return _power(self, exponent)
 

@@ -88,6 +88,7 @@ class _Number(Symbol):
             return NotImplemented  # it is an op
         return super().__array_ufunc__(ufunc, method, *inputs, **options)
 
+    # what a rule's Symbol refuses, and is followed both ways here
     def __bool__(self) -> bool:  # type: ignore[override]
         tracer: Any = self._tracer
         decided: bool = tracer.decide(self)

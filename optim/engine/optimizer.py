@@ -100,6 +100,7 @@ class Optimizer(Rule, SavedRule):
     def apply(self, name: str, **given: Any) -> None:
         """Apply the pass of that name, with the scalars that the class lists in `given`."""
         one: Any = self._passes[name]
+        # None before the first step alone, and passes run in steps
         values: Places = self._values  # type: ignore[assignment]
         if given:
             values = values | {n: as_given(type(self), n, x) for n, x in given.items()}
