@@ -6,11 +6,13 @@ without dropout, whose masks would differ.
 """
 
 from collections.abc import Iterator
-from itertools import cycle, pairwise
+from itertools import pairwise
 from math import prod
 from typing import Any
 
 import numpy as np
+
+from benchmarks.training import trained
 
 CONVOLUTIONS = {  # side of the image and of the kernel, and channels
     "12x12, 6x6, 64 to 64": (12, 6, 64, 64),
@@ -21,7 +23,6 @@ CONVOLUTIONS = {  # side of the image and of the kernel, and channels
 BATCH, IMAGES, CLASSES = 128, 1280, 10
 CHANNELS, KERNEL, WIDTHS = 64, 6, (384, 192)
 NORM = {"size": 9, "alpha": 1e-3, "beta": 0.75, "k": 1.0}
-LR, BETAS, EPS = 1e-3, (0.9, 0.99), 1e-8
 Sizes = tuple[int, int, int, int]
 
 
@@ -87,7 +88,6 @@ def batches(side: int) -> tuple[Any, Any, list[Any]]:
 def cifarnet(side: int, norm: bool = True) -> Iterator[Any]:
     """Through the public API."""
     import models
-    import optim
     from minigrad import LocalResponseNorm
 
     x, y, order = batches(side)
@@ -95,13 +95,4 @@ def cifarnet(side: int, norm: bool = True) -> Iterator[Any]:
     if not norm:
         layers = model.features.layers
         model.features.layers = [a for a in layers if not isinstance(a, LocalResponseNorm)]
-    params = model.parameters()
-    for param, start in zip(params, weights(side), strict=True):
-        param.data = start
-    opt = optim.Adam(params, lr=LR, betas=BETAS, eps=EPS)
-    for i in cycle(order):
-        opt.zero_grad()
-        loss = model.loss(x.take(i, axis=0), y[i])
-        loss.backward()
-        opt.step()
-        yield loss
+    yield from trained(model, weights(side), x, y, order)

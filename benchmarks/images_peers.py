@@ -7,9 +7,6 @@ from typing import Any
 import numpy as np
 
 from benchmarks.images import (
-    BETAS,
-    EPS,
-    LR,
     NORM,
     Sizes,
     arrays,
@@ -17,6 +14,7 @@ from benchmarks.images import (
     weights,
     zeros_around,
 )
+from benchmarks.training import BETAS, EPS, LR
 
 
 def _nchw(a: Any) -> Any:
