@@ -1,4 +1,5 @@
-"""python -m experiments list | run NAME... | all | gallery | plot DIR | resume DIR | page | doctor.
+"""python -m experiments list | run NAME... | all | gallery | plot DIR | resume DIR | table DIR... |
+diff DIR DIR | page | doctor.
 
 Exit status: 0 on success, 1 on a run that failed or was interrupted, 2 on bad arguments.
 """
@@ -13,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from experiments import mpi, runner
+from experiments import comparing, mpi, runner
 from experiments.experiment import Experiment
 from experiments.interactive import load
 from experiments.options import changed, integer, positive
@@ -155,6 +156,18 @@ def _plot(options: argparse.Namespace) -> int:
     return 0
 
 
+def _table(options: argparse.Namespace) -> int:
+    table = comparing.rows(options.directories, options.sort)
+    print(comparing.as_csv(table) if options.csv else comparing.as_text(table))
+    return 0
+
+
+def _diff(options: argparse.Namespace) -> int:
+    for line in comparing.differences(*options.directories):
+        print(line)
+    return 0
+
+
 def _page(options: argparse.Namespace) -> int:
     from experiments.page import build, own
 
@@ -208,6 +221,13 @@ def _parser() -> argparse.ArgumentParser:
     plot = command("plot", _plot, "draw a run's figure again, from its traces")
     for one in (plot, resume):
         one.add_argument("directory", type=Path, metavar="DIR")
+    table = command("table", _table, "list runs, whole or not, with settings and verdict")
+    table.add_argument("directories", nargs="+", type=Path, metavar="DIR")
+    columns = comparing.COLUMNS
+    table.add_argument("--sort", choices=columns, default="run", help="default: %(default)s")
+    table.add_argument("--csv", action="store_true", help="for a spreadsheet")
+    diff = command("diff", _diff, "say in what settings and findings two runs differ")
+    diff.add_argument("directories", nargs=2, type=Path, metavar="DIR")
     page = command("page", _page, "write one page of what has been run, to open in a browser")
     page.add_argument("directories", nargs="*", type=Path, default=[Path("runs")], metavar="DIR")
     page.add_argument(

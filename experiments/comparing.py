@@ -1,0 +1,107 @@
+"""Runs beside each other: a table of many, and what differs between two."""
+
+import csv
+import difflib
+import io
+import json
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from experiments.record.directory import MANIFEST, RunDirectory
+from experiments.registry import EXPERIMENTS
+from experiments.result import FINDINGS
+
+COLUMNS = "run", "experiment", "status", "backend", "seconds", "settings", "verdict"
+SURROUNDINGS = "backend", "python", "versions", "machine", "processor", "blas", "ranks", "shards"
+
+Row = dict[str, Any]
+
+
+def rows(paths: Iterable[Path], by: str = "run") -> list[Row]:
+    """What is known of each run, whole or not, sorted by that column; says which paths are none.
+
+    The settings are those that are not the default.
+    """
+    found = []
+    for path in paths:
+        if (path / MANIFEST).exists():
+            found.append(_row(path))
+        else:
+            print(f"{path} is left out: it has no {MANIFEST}, so it is no run.", file=sys.stderr)
+    return sorted(found, key=lambda row: row[by])
+
+
+def _row(path: Path) -> Row:
+    manifest = RunDirectory(path).manifest
+    name, seconds = manifest["experiment"], manifest.get("seconds", {})
+    usual = _plain(asdict(EXPERIMENTS[name].settings)) if name in EXPERIMENTS else {}
+    given = manifest["settings"]
+    changed = {key: value for key, value in given.items() if value != usual.get(key)}
+    return {
+        "run": str(path),
+        "experiment": name,
+        "status": manifest["status"],
+        "backend": manifest.get("backend", ""),
+        "seconds": round(sum(seconds.values()), 1),
+        "settings": " ".join(f"{key}={_word(value)}" for key, value in changed.items()),
+        "verdict": _findings(path).get("verdict", ""),
+    }
+
+
+def as_text(table: list[Row]) -> str:
+    """The rows in aligned columns, under their names."""
+    lines = [COLUMNS, *(tuple(str(row[column]) for column in COLUMNS) for row in table)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    padded = ("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)
+    return "\n".join(padded)
+
+
+def as_csv(table: list[Row]) -> str:
+    """The rows as CSV, under their names."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(table)
+    return text.getvalue().rstrip("\n")
+
+
+def differences(a: Path, b: Path) -> Iterator[str]:
+    """What two runs differ in, a line each: settings, what they ran on, verdict and findings."""
+    first, second = (RunDirectory(path).manifest for path in (a, b))
+    if (one := first["experiment"]) != (other := second["experiment"]):
+        yield f"experiment: {one} | {other}"
+    yield from _differing(first["settings"], second["settings"])
+    yield from _differing(*({k: m.get(k) for k in SURROUNDINGS} for m in (first, second)))
+    told = [_sentences(path) for path in (a, b)]
+    yield from (line for line in difflib.ndiff(*told) if line[0] in "-+")
+
+
+def _differing(first: Mapping[str, Any], second: Mapping[str, Any]) -> Iterator[str]:
+    for key in dict.fromkeys([*first, *second]):
+        if first.get(key) != second.get(key):
+            yield f"{key}: {_word(first.get(key))} | {_word(second.get(key))}"
+
+
+def _sentences(path: Path) -> list[str]:
+    """The verdict and the findings of a run; none of one that is not whole."""
+    found = _findings(path)
+    return [found["verdict"], *(one["text"] for one in found["findings"])] if found else []
+
+
+def _findings(path: Path) -> dict[str, Any]:
+    file = path / FINDINGS
+    found: dict[str, Any] = json.loads(file.read_text("utf-8")) if file.exists() else {}
+    return found
+
+
+def _plain(value: Any) -> Any:
+    """As it comes back from JSON, which has lists in place of tuples."""
+    return json.loads(json.dumps(value))
+
+
+def _word(value: Any) -> str:
+    """As --set takes it."""
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -1,0 +1,68 @@
+"""The table of runs, and what differs between two."""
+
+import csv
+import io
+
+import pytest
+
+from experiments.cli import main
+from experiments.record.directory import RunDirectory
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Two runs of `why` with other settings."""
+    out = tmp_path_factory.mktemp("runs")
+    for name, options in (("a", []), ("b", ["--set", "c=3", "--set", "betas=(0, 0.1)"])):
+        assert main(["run", "why", "--quick", "--out", str(out / name), *options]) == 0
+    return out / "a" / "why", out / "b" / "why"
+
+
+def said(capsys, *arguments):
+    capsys.readouterr()
+    assert main([*map(str, arguments)]) == 0
+    return capsys.readouterr()
+
+
+def test_a_table_has_a_row_for_each_run_with_what_its_settings_change(runs, capsys):
+    text = said(capsys, "table", *runs, "--csv").out
+    table = {row["run"]: row for row in csv.DictReader(io.StringIO(text))}
+    first, second = (table[str(path)] for path in runs)
+    assert first["settings"] == "quick=True periods=10"
+    assert second["settings"] == "quick=True betas=0.0,0.1 c=3.0 periods=10"
+    assert second["status"] == "complete" and second["backend"] == "numpy"
+    assert second["verdict"].startswith("Under Adam the spike's step moves x by -1.05")
+
+
+def test_a_table_is_sorted_by_the_column_that_is_named(runs, capsys):
+    for column in ("run", "settings"):
+        text = said(capsys, "table", *reversed(runs), "--csv", "--sort", column).out
+        values = [row[column] for row in csv.DictReader(io.StringIO(text))]
+        assert values == sorted(values) and len(set(values)) == 2
+
+
+def test_columns_are_aligned(runs, capsys):
+    lines = said(capsys, "table", *runs).out.splitlines()
+    assert {line.index("  why") for line in lines[1:]} == {lines[0].index("  experiment")}
+    assert {line.index("  complete") for line in lines[1:]} == {lines[0].index("  status")}
+
+
+def test_unfinished_runs_are_in_the_table_and_what_is_no_run_is_named(runs, tmp_path, capsys):
+    manifest = RunDirectory(runs[0]).manifest
+    partial = RunDirectory(tmp_path / "gone.partial")
+    partial.path.mkdir()
+    partial.write_manifest(experiment="gone", status="interrupted", settings=manifest["settings"])
+    shown = said(capsys, "table", partial.path, tmp_path)
+    assert "interrupted" in shown.out and "c=101.0" in shown.out  # none of it is known as usual
+    assert f"{tmp_path} is left out" in shown.err
+
+
+def test_a_run_differs_from_itself_in_nothing(runs, capsys):
+    assert said(capsys, "diff", runs[0], runs[0]).out == ""
+
+
+def test_two_runs_differ_in_settings_and_in_what_was_found(runs, capsys):
+    lines = said(capsys, "diff", *runs).out.splitlines()
+    assert lines[:2] == ["betas: 0.0,0.99 | 0.0,0.1", "c: 101.0 | 3.0"]
+    assert any(line.startswith("- Under Adam the spike's step moves x by -7.96") for line in lines)
+    assert any(line.startswith("+ Under Adam the spike's step moves x by -1.05") for line in lines)
