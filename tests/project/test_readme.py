@@ -1,7 +1,6 @@
 """What the README and docs say is what the project does."""
 
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,37 +8,18 @@ import pytest
 import optim
 from benchmarks.groups import GROUPS
 from experiments.registry import EXPERIMENTS
-from minigrad import Tensor, tape, xp
+from minigrad import Tensor, xp
 from minigrad.tape import OPS
 from optim import RULES, engine, projections, schedules, wrappers
 from optim.__main__ import table
 from optim.engine.kinds import Kind
 from tests.driving import host_only
+from tests.project.pages import ROOT, run
 
-ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 README, OPTIM, RULES_PAGE, SPEED = (
     (ROOT / name).read_text("utf-8")
     for name in ("README.md", "docs/optim.md", "docs/rules.md", "docs/speed.md")
 )
-every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-
-
-@pytest.fixture(autouse=True)
-def only_rules_of_the_project():
-    before = dict(RULES)
-    yield
-    RULES.clear()
-    RULES.update(before)
-
-
-def run(path):
-    """Run the blocks of a page one after the other; yields the names that there are after each."""
-    text, names = path.read_text("utf-8"), {"__name__": path.stem}
-    for block in re.finditer(r"```python\n(.*?)```", text, re.DOTALL):
-        lines_before = "\n" * text.count("\n", 0, block.start(1))  # for the lines in errors
-        exec(compile(lines_before + block[1], str(path), "exec"), names)
-        yield names
 
 
 def test_the_table_of_rules_is_the_one_that_the_code_prints():
@@ -89,8 +69,7 @@ def test_the_blocks_of_the_readme_do_what_it_says(capsys):
 
 
 @host_only
-def test_the_page_about_tensors_runs(monkeypatch, capsys):
-    monkeypatch.setattr(tape, "OPS", {})  # which forgets the op of the page
+def test_the_page_about_tensors_runs(capsys):
     *_, names = run(ROOT / "docs/autograd.md")
     assert names["w"].grad.tolist() == np.float32([0.6, 0.8]).tolist()
     assert "was written to after it was used" in capsys.readouterr().out
@@ -164,12 +143,3 @@ def test_what_the_page_says_is_refused_is(code):
 def test_the_page_on_optimizers_names_all_that_is_public():
     public = [*engine.__all__, *wrappers.__all__, *projections.__all__, *schedules.__all__]
     assert [n for n in public if not re.search(rf"\b{n}\b", OPTIM)] == []
-
-
-@every_page
-def test_the_files_it_names_exist(page):
-    text = page.read_text("utf-8")
-    for path in re.findall(r"`((?:minigrad|optim|experiments|tests)/[\w/]*(?:\.\w+)?)`", text):
-        assert (ROOT / path).exists(), path
-    for link in re.findall(r"\]\(([^):#]+)\)", text):
-        assert (page.parent / link).exists(), link
