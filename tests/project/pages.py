@@ -14,8 +14,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import redirect_stdout
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from experiments.cli import _parser
+from experiments.options import changed
+from experiments.registry import find
+from optim import RULES
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -61,6 +67,21 @@ def run(path: Path) -> Iterator[dict[str, Any]]:
                 exec(code, names)
             assert shows(block.output, printed.getvalue()), printed.getvalue()
         yield names
+
+
+def check_command(module: str, words: list[str]) -> None:
+    """Raise where `python -m module` would not take these words; for an experiment also where it
+    has no such setting, or not in that range."""
+    assert find_spec(module), module
+    if module == "experiments":
+        options = _parser().parse_args(words)
+        chosen = [find(name) for name in vars(options).get("names", ())]
+        changes = changed(options, chosen) if chosen else {}
+        for experiment in chosen:
+            mine = {k: v for k, v in changes.items() if k in vars(experiment.settings)}
+            experiment.configured(mine, options.quick)
+    elif module == "optim" and words:
+        assert words[0] == "show" and words[1] in RULES, words
 
 
 def printed_by(command: str) -> str:

@@ -1,6 +1,7 @@
 """docs/exercises.md: every exercise has an answer, which prints what the page says and is right."""
 
 import re
+from functools import cache
 
 import numpy as np
 import pytest
@@ -25,16 +26,18 @@ def test_there_are_twelve_each_with_a_question_and_one_folded_answer():
         assert answer.rstrip().endswith("</details>")
 
 
-@pytest.fixture(scope="module")
-def names():
-    *_, last = run(PAGE)
-    return last
+@cache
+def answers():
+    """The names that the page leaves, by name."""
+    *_, names = run(PAGE)
+    return names
 
 
 @host_only
-def test_the_answers_print_what_the_page_says_and_their_formulas_are_right(names):
+def test_the_answers_print_what_the_page_says_and_their_formulas_are_right():
     """Against the closed form of the experiments, which was derived for both moments at once, and
     thresholds that were computed for this project before."""
+    names = answers()
     for c, beta2 in ((3, 0.1), (101, 0.99), (32, 0.999)):
         problem = Periodic(large=c, small=1, period=c)
         assert names["drift"](c, c, beta2) == pytest.approx(float(drift(problem, (0, beta2))))
@@ -48,7 +51,8 @@ def test_the_answers_print_what_the_page_says_and_their_formulas_are_right(names
 
 
 @host_only
-def test_the_rule_of_two_lines_is_amsgrad_where_gradients_are_sparse(names):
+def test_the_rule_of_two_lines_is_amsgrad_where_gradients_are_sparse():
+    names = answers()
     g = np.random.default_rng(1).standard_normal((500, 7))
     g[np.random.default_rng(2).random(g.shape) < 0.7] = 0
     ends = []
@@ -61,7 +65,8 @@ def test_the_rule_of_two_lines_is_amsgrad_where_gradients_are_sparse(names):
 
 
 @host_only
-def test_dividing_by_the_v_before_moves_x_by_the_drift_that_the_page_derives(names):
+def test_dividing_by_the_v_before_moves_x_by_the_drift_that_the_page_derives():
+    names = answers()
     settings = {"lr": 1.0, "beta2": 0.9, "projection": None}
     x, _ = names["play"](names["Before"], names["slopes"](101, 101, 2021), **settings)
     assert x[-1] - x[-102] == pytest.approx(names["drift_before"](101, 101, 0.9))

@@ -3,16 +3,21 @@ need no more than that."""
 
 import re
 import shlex
-from importlib.util import find_spec
 
 import pytest
 
-from experiments.cli import _parser
-from experiments.options import changed
-from experiments.registry import find
-from optim import RULES
 from tests.driving import host_only
-from tests.project.pages import PAGES, ROOT, blocks, printed_by, quotes, run, shows, source_of
+from tests.project.pages import (
+    PAGES,
+    ROOT,
+    blocks,
+    check_command,
+    printed_by,
+    quotes,
+    run,
+    shows,
+    source_of,
+)
 
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 PLACEHOLDER = re.compile(r"\b(NAME|DIR|FILE)\b")
@@ -69,22 +74,13 @@ def test_its_commands_print_what_it_says(page):
 def test_its_commands_can_be_given(page):
     """Also that settings are ones of the experiments, and in their range."""
     for module, words in commands(page.read_text("utf-8")):
-        assert find_spec(module), module
-        if module == "experiments":
-            options = _parser().parse_args(words)
-            chosen = [find(name) for name in vars(options).get("names", ())]
-            changes = changed(options, chosen) if chosen else {}
-            for experiment in chosen:
-                mine = {k: v for k, v in changes.items() if k in vars(experiment.settings)}
-                experiment.configured(mine, options.quick)
-        elif module == "optim" and words:
-            assert words[0] == "show" and words[1] in RULES
+        check_command(module, words)
 
 
 def commands(text):
     """The module and the words of each command, inline or on a line of its own, but for those with
     a placeholder."""
-    inline = [" ".join(span.split()) for span in re.findall(r"`(python -m [^`]*)`", text)]
+    inline = [" ".join(span.split()) for span in re.findall(r"`(python\s-m\s[^`]*)`", text)]
     lines = re.findall(r"^(?:    |\$ )(python -m [^#\n]*)", text, re.MULTILINE)
     for command in (*inline, *lines):
         if not PLACEHOLDER.search(command):
