@@ -115,12 +115,13 @@ def quotes(text: str, source: str) -> bool:
 
 
 def _in_order(parts: list[str], whole: str) -> bool:
+    """Whether the parts are found in the whole, each after the one before it."""
     at = 0
     for part in parts:
         at = whole.find(part, at)
         if at < 0:
             return False
-        at += len(part) - part.endswith("\n")
+        at += len(part) - part.endswith("\n")  # with which the next may begin
     return True
 
 
