@@ -13,7 +13,7 @@ from math import inf
 import numpy as np
 
 from experiments.experiment import Experiment, Finding
-from experiments.loops.compared import UNDIVIDED, rule_named
+from experiments.loops.compared import UNDIVIDED, check_rules, rule_named
 from experiments.loops.online import recorded_times
 from experiments.loops.watched import Watched
 from experiments.problems.full_batch import private_slots
@@ -41,6 +41,7 @@ class Generalization(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check_rules(self.rules)
         for name in ("lr", "descent_lr"):
             if not 0 < (value := getattr(self, name)) < inf:
                 raise ValueError(f"{name}={value}: give a positive number.")
@@ -64,7 +65,8 @@ def fit(s, rule):
     if "eps" in rule.hyperparameters():
         settings["eps"] = 0.0
     times = recorded_times(s.steps)[1:]  # before the first step all weights are 0
-    return Watched([shared, private], loss, rule, times=times, watch=watch, **settings)
+    seen = {"times": times, "watch": watch, "separate": s.seeds > 1}
+    return Watched([shared, private], loss, rule, **seen, **settings)
 
 
 def trials(s):
@@ -121,10 +123,9 @@ def verdict(traces, s):
     fitted = [rule for rule, (train, _) in by.items() if train <= FITTED]
     negative = (s.labels(s.tests, 1) < 0).mean()
     wrong = listed(f"{rule} {error:.1%}" for rule, (_, error) in by.items())
-    all_of_them = "All rules fit" if len(fitted) == len(by) else f"{len(fitted)} of {len(by)} fit"
     return (
-        f"{all_of_them} the training data to {FITTED:g}; of new examples the wrong label is given "
-        f"by {wrong}, where {negative:.1%} are -1"
+        f"{len(fitted)} of {len(by)} rules fit the training data to {FITTED:g}; of new examples "
+        f"the wrong label is given by {wrong}, where {negative:.1%} are -1"
     )
 
 

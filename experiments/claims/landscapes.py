@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 
 from experiments.experiment import Experiment, Finding
-from experiments.loops.compared import rule_named
+from experiments.loops.compared import check_rules, rule_named
 from experiments.loops.descent import Descent
 from experiments.problems.functions import LANDSCAPES, Landscape
 from experiments.record.curves import looks
@@ -27,6 +27,10 @@ class Landscapes(Settings):
     rules: tuple[str, ...] = ("SGD", "Momentum", "AdaGrad", "Adam", "AMSGrad")
     steps: int = 2_000
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_rules(self.rules)
 
     @property
     def names(self) -> list[str]:

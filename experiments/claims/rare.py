@@ -12,7 +12,7 @@ import numpy as np
 
 import optim
 from experiments.experiment import Experiment, Finding
-from experiments.loops.compared import rule_named
+from experiments.loops.compared import check_rules, rule_named
 from experiments.loops.online import recorded_times
 from experiments.loops.watched import Watched
 from experiments.problems.full_batch import heavy_tail
@@ -44,6 +44,7 @@ class Rare(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check_rules(self.rules)
         for name in ("lr", "sign_lr"):
             if not 0 < (value := getattr(self, name)) < inf:
                 raise ValueError(f"{name}={value}: give a positive number.")
@@ -62,6 +63,12 @@ class Rare(Settings):
     def rarity(self) -> str:
         """The share in words."""
         return f"{100 * self.share:g} %"
+
+    @property
+    def limit(self) -> float:
+        """What loss times frequency, alpha and t tends to under descent: the gap between the logits
+        of a class grows by K / (K - 1) times the slope of its own."""
+        return 1 - 1 / self.classes
 
     @property
     def shown(self) -> list[int]:
@@ -88,7 +95,7 @@ def digits(s, rule):
     of = [np.broadcast_to(RATES[:, None, None, None], p.shape).ravel() for p in params]
     times = np.unique(np.geomspace(1, s.steps, 60).round().astype(int))
     lr = xp.asarray(np.concatenate(of))
-    return Watched(params, loss, rule, times=times, watch=watch, lr=lr)
+    return Watched(params, loss, rule, times=times, watch=watch, lr=lr, separate=True)
 
 
 def trials(s):
@@ -105,13 +112,6 @@ def early(traces, s):
     """By rule: the loss of each class before the step `early`."""
     place = np.flatnonzero(traces["descent"]["t"] == s.early)[0]
     return {label: traces[label]["losses"][place] for label in TAIL}
-
-
-def paces(traces, s):
-    """Of the classes shown: loss times frequency, alpha and t under descent, which tends to 1."""
-    _, frequencies = heavy_tail(s.classes)
-    last = traces["descent"]["losses"][-1] * frequencies * s.lr * s.tail_steps
-    return {k: float(last[k - 1]) for k in s.shown}
 
 
 def on_digits(traces):
@@ -144,7 +144,7 @@ def verdict(traces, s):
 def draw(traces, s):
     sheet = Sheet(
         verdict(traces, s),
-        r"descent: loss of class $k$ $\to 1/(\pi_k\,\alpha\,t)$;   sign descent: "
+        r"descent: loss of class $k$ $\to (1 - 1/K)/(\pi_k\,\alpha\,t)$;   sign descent: "
         r"$\ln(1 + (K - 1)\,e^{-2\alpha(t - 1)})$ for every class;   $\pi_k \propto 1/k$",
         rf"1, 2: $K = {s.classes}$ classes, an example of class $k$ is the unit vector $k$, all "
         rf"data at once, from 0; $\alpha = {s.lr:g}$ for descent, ${s.sign_lr:g}$ for sign descent "
@@ -162,9 +162,9 @@ def draw(traces, s):
     styles = looks([f"{k}" for k in s.shown])
     for k in s.shown:
         panel.line(f"class {k}", t, losses[:, k - 1], end=f"$k = {k}$", **styles[f"{k}"])
-        told = 1 / (frequencies[k - 1] * s.lr * t)
+        told = s.limit / (frequencies[k - 1] * s.lr * t)
         seen = told < 2 * log(s.classes)
-        panel.line(f"1/(pi alpha t), {k}", t[seen], told[seen], end="", color="grey", linewidth=0.7)
+        panel.line(f"limit of class {k}", t[seen], told[seen], end="", color="black", linewidth=0.5)
     panel.axes.set(xscale="log", yscale="log")
     panel.note("thin: the limit", 0.04, 0.06)
     flat = sheet.panel(0, 1, f"2. every class at step {s.early}", "class $k$", "loss")
@@ -187,13 +187,13 @@ def draw(traces, s):
 
 def caption(traces, s):
     return (
-        f"1, 2: {s.classes} classes with frequencies proportional to 1/k; an example of class k is "
-        "the k-th unit vector; softmax regression from 0 on all of them at once, on logarithmic "
-        f"axes. 1: the loss of classes {listed(map(str, s.shown))} under descent at alpha = "
-        f"{s.lr:g} for {s.tail_steps:,} steps, with 1/(pi_k alpha t), which they tend to (thin). "
-        f"2: the loss of every class before step {s.early} under descent, and under sign descent "
-        f"and Adam at alpha = {s.sign_lr:g}. 3: softmax regression on the 8x8 digits, with images "
-        f"of {s.digit} left out until {s.rarity} of the rest are: the share of those left out "
+        f"1, 2: K = {s.classes} classes with frequencies as 1/k; an example of class k is the k-th "
+        "unit vector; softmax regression from 0 on all of them at once, on logarithmic axes. "
+        f"1: the loss of classes {listed(map(str, s.shown))} under descent at alpha = "
+        f"{s.lr:g} for {s.tail_steps:,} steps, with (1 - 1/K)/(pi_k alpha t), which they tend to "
+        f"(thin). 2: the loss of every class before step {s.early} under descent, and under sign "
+        f"descent and Adam at alpha = {s.sign_lr:g}. 3: softmax regression on the 8x8 digits, with "
+        f"images of {s.digit} left out until {s.rarity} are of it: the share of those left out "
         f"that is recalled, before each of {s.steps:,} steps with {s.batch} images drawn anew; the "
         f"mean of {counted(s.seeds, 'seed')} (from {s.seed} on) with the range; each rule at the "
         f"constant rate, of {len(RATES)} from {RATES[0]:g} to {RATES[-1]:g}, with which the loss "
@@ -204,11 +204,13 @@ def caption(traces, s):
 
 def findings(traces, s):
     found = []
-    met = paces(traces, s)
-    text = ", ".join(f"{value:.3f} for k = {k}" for k, value in met.items())
-    numbers = {f"k = {k}": value for k, value in met.items()}
-    text = f"Descent: loss times pi_k alpha t is {text}, at step {s.tail_steps:,}; it tends to 1."
-    found.append(Finding(text, numbers, dict.fromkeys(numbers, 1.0)))
+    _, frequencies = heavy_tail(s.classes)
+    pace = traces["descent"]["losses"][-1] * frequencies * s.lr * s.tail_steps
+    numbers = {f"k = {k}": float(pace[k - 1]) for k in s.shown}
+    text = ", ".join(f"{x:.3f} for {k}" for k, x in numbers.items())
+    text = f"Descent, step {s.tail_steps:,}: loss times pi_k alpha t is {text}; it tends to "
+    text += f"{s.limit:.3f}."
+    found.append(Finding(text, numbers, dict.fromkeys(numbers, s.limit)))
     told = log(1 + (s.classes - 1) * np.exp(-2 * s.sign_lr * (s.early - 1)))
     for label, loss in early(traces, s).items():
         low, high = float(loss.min()), float(loss.max())

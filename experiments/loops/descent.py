@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from experiments.loops.compared import check_separate
 from experiments.loops.online import recorded_times
 from experiments.problems.functions import Landscape
 from minigrad import Parameters, Tensor, to_host, xp
@@ -36,6 +37,7 @@ class Descent:
         lo, hi = (np.repeat(ends, len(rates)) for ends in zip(*landscape.window, strict=True))
         box = Box(xp.asarray(lo, "float64"), xp.asarray(hi, "float64"))
         self.opt = rule(self.params, lr=xp.asarray(np.tile(rates, 2)), projection=box)
+        check_separate(self.opt)
         self.times = recorded_times(steps)
         self.recorded: list[np.ndarray] = []  # x and y of each time
 

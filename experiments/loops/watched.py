@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from experiments.loops.compared import check_separate
 from experiments.loops.continuing import Continuing
 from minigrad import Parameters, Tensor
 from optim import Optimizer
@@ -17,7 +18,8 @@ class Watched(Continuing):
 
     `loss(t)` is the loss of step t. `watch(opt)` gives numbers or arrays by name, of the same
     shapes each time, which are recorded at each of the `times`, with these as `t`; it is called
-    just after a step, or before the first. The last of the times ends the run.
+    just after a step, or before the first. The last of the times ends the run. If the parameters
+    are `separate`, of several runs at once, a rule must take their coordinates one by one.
     """
 
     def __init__(
@@ -28,11 +30,14 @@ class Watched(Continuing):
         *,
         times: np.ndarray,
         watch: Callable[[Optimizer], Mapping[str, Any]],
+        separate: bool = False,
         **hyperparameters: Any,
     ):
         self.params = Parameters.of(params)
         self.loss, self.times, self.watch = loss, times, watch
         self.opt = rule(self.params, **hyperparameters)
+        if separate:
+            check_separate(self.opt)
         self.recorded: dict[str, np.ndarray] = {}
         self._look()
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import experiments
 import optim
 from experiments.claims import landscapes
 from experiments.loops.descent import Descent
@@ -99,3 +100,9 @@ def test_the_best_rate_is_inside_the_grid_and_descends():
         assert 0 < chosen < len(landscapes.RATES) - 1
         away = landscapes.distance(LANDSCAPES[name], trace)[:, chosen]
         assert away[-1] < 0.1 * away[0]
+
+
+@pytest.mark.parametrize("name", ["lars", "lbfgs"])
+def test_rules_that_cannot_be_compared_here_are_refused(name):
+    with pytest.raises(ValueError, match=r"at all coordinates at once|asks for a closure"):
+        experiments.run("landscapes", rules=name, steps=3)
