@@ -6,7 +6,6 @@ import pytest
 import experiments
 import optim
 from experiments.claims import landscapes
-from experiments.loops.descent import Descent
 from experiments.problems.functions import LANDSCAPES
 from minigrad import Tensor
 
@@ -45,7 +44,7 @@ def test_values_that_are_known():
 
 
 def trial(steps=250, rule=optim.Adam, name="rosenbrock", rates=(0.01, 0.1)):
-    return Descent(LANDSCAPES[name], rule, rates=np.array(rates), steps=steps, seed=0)
+    return landscapes.descent(LANDSCAPES[name], rule, rates=np.array(rates), steps=steps, seed=0)
 
 
 def played(one):
