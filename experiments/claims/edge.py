@@ -218,7 +218,8 @@ def findings(traces, s):
         (below, above, met), told = around_edge(traces, beta1), edge(beta1)
         text = (
             f"beta1 = {beta1:g}: |x| is multiplied by {below:.5f} a step at {FACTORS[0]:g} of the "
-            f"edge and by {above:.5f} at {FACTORS[1]:g}, so 1 at {met:.4g} / alpha; told {told:g}."
+            f"edge and by {above:.5f} at {FACTORS[1]:g}; between them by 1 at {met:.4g} / alpha, where the "
+            f"edge is told to be {told:g} / alpha."
         )
         numbers = {"below": below, "above": above, "edge": met}
         found.append(Finding(text, numbers, {"edge": told}))
@@ -232,8 +233,7 @@ def findings(traces, s):
             f"at {trace['loss'][-1]:.2g}."
         )
         numbers = {"most": float(trace["sharpness"][most]), "low": low, "high": high}
-        sides = dict.fromkeys(("low", "high"), edge(s.betas[0]))
-        found.append(Finding(text, numbers, sides))
+        found.append(Finding(text, numbers, dict.fromkeys(("low", "high"), edge(s.betas[0]))))
     return found
 
 

@@ -11,7 +11,7 @@ SHIFT = 1e-4  # length of the step over which gradients are differenced
 
 
 def preconditioned_sharpness(
-    loss: Callable[[int], Tensor], opt: Optimizer, directions: int = 40
+    loss: Callable[[int], Tensor], opt: Optimizer, directions: int = 30
 ) -> float:
     """The largest eigenvalue of D^-1/2 H D^-1/2, of the Hessian H of the loss where the parameters
     are and the rule's metric D, with its rate: what it is stable below is a number without units.
