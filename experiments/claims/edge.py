@@ -45,8 +45,10 @@ class Edge(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 1 < self.condition < inf:
-            raise ValueError(f"condition={self.condition}: give a number above 1.")
+        if not 10 <= self.condition < inf:
+            raise ValueError(f"condition={self.condition}: give 10 or more, else x is soon 0.")
+        if not 0 < self.eps < inf:
+            raise ValueError(f"eps={self.eps}: give more than 0: some pixels have no gradient.")
         if self.steps < 2 * self.every:
             raise ValueError(f"steps={self.steps}: give at least 2 of every={self.every}.")
         if not all(0 <= beta1 < 1 for beta1 in self.beta1s):
@@ -110,7 +112,7 @@ def distances(traces):
     return {label: np.linalg.norm(traces[label]["x"], axis=1) for label in NEAR}
 
 
-def rates(traces, s):
+def rates(traces):
     """By rule: what distances are multiplied by in a step, on average over the last third."""
     last = NEAR_STEPS // 3
     return {
@@ -137,7 +139,7 @@ def late(traces, lr):
 
 
 def verdict(traces, s):
-    by = rates(traces, s)
+    by = rates(traces)
     low, high = (f([late(traces, lr)[i] for lr in s.lrs]) for i, f in enumerate((min, max)))
     return (
         f"Near a minimum a step of Adam leaves {by['Adam']:.4f} of the distance, of the heavy ball "
@@ -211,28 +213,26 @@ def caption(traces, s):
 def findings(traces, s):
     found = []
     told = np.repeat(s.limits, 2)
-    for (label, rate), limit in zip(rates(traces, s).items(), told, strict=True):
+    for (label, rate), limit in zip(rates(traces).items(), told, strict=True):
         text = f"{label}: {rate:.6f} a step over the last third, in the limit {limit:.6f}."
         found.append(Finding(text, {"rate": rate}, {"rate": float(limit)}))
     for beta1 in s.beta1s:
         (below, above, met), told = around_edge(traces, beta1), edge(beta1)
         text = (
             f"beta1 = {beta1:g}: |x| is multiplied by {below:.5f} a step at {FACTORS[0]:g} of the "
-            f"edge and by {above:.5f} at {FACTORS[1]:g}; between them by 1 at {met:.4g} / alpha, where the "
-            f"edge is told to be {told:g} / alpha."
+            f"edge and by {above:.5f} at {FACTORS[1]:g}; the edge is at {met:.4g}, told {told:g}."
         )
         numbers = {"below": below, "above": above, "edge": met}
         found.append(Finding(text, numbers, {"edge": told}))
     for lr in s.lrs:
         trace = traces[f"alpha = {lr:g}"]
-        (low, high), most = late(traces, lr), int(trace["sharpness"].argmax())
+        (low, high), most = late(traces, lr), float(trace["sharpness"].max())
         text = (
-            f"Training at alpha = {lr:g}: alpha times the sharpness is at most "
-            f"{trace['sharpness'][most]:.1f}, before step {trace['t'][most]:,}, and {low:.1f} to "
-            f"{high:.1f} over the last {LATE:.0%}; the edge is {edge(s.betas[0]):g}; the loss ends "
-            f"at {trace['loss'][-1]:.2g}."
+            f"Training at alpha = {lr:g}: alpha times the sharpness is at most {most:.1f}, and "
+            f"{low:.1f} to {high:.1f} over the last {LATE:.0%}; the edge is {edge(s.betas[0]):g}; "
+            f"the loss ends at {trace['loss'][-1]:.2g}."
         )
-        numbers = {"most": float(trace["sharpness"][most]), "low": low, "high": high}
+        numbers = {"most": most, "low": low, "high": high}
         found.append(Finding(text, numbers, dict.fromkeys(("low", "high"), edge(s.betas[0]))))
     return found
 

@@ -56,8 +56,8 @@ class Rare(Settings):
             )
         if self.digit > 9:
             raise ValueError(f"digit={self.digit}: give one of 1 to 9.")
-        if not 0 < self.share < 0.1:
-            raise ValueError(f"share={self.share}: give one below 0.1, as all digits have that.")
+        if not 0.001 <= self.share <= 0.09:
+            raise ValueError(f"share={self.share}: give one from 0.001, an image, to 0.09.")
 
     @property
     def rarity(self) -> str:

@@ -51,12 +51,19 @@ class Watched(Continuing):
         return self.opt.t + 1 >= self.times[-1]
 
     def advance(self) -> None:
-        """Take a stretch of steps."""
-        for t in range(self.opt.t + 1, min(self.opt.t + 1 + STRETCH, int(self.times[-1]))):
-            self.opt.zero_grad()
-            self.loss(t).backward()
-            self.opt.step()
-            self._look()
+        """Take a stretch of steps; raises FloatingPointError where something overflows."""
+        stop = min(self.opt.t + 1 + STRETCH, int(self.times[-1]))
+        try:
+            with np.errstate(over="raise", invalid="raise", divide="raise"):
+                for t in range(self.opt.t + 1, stop):
+                    self.opt.zero_grad()
+                    self.loss(t).backward()
+                    self.opt.step()
+                    self._look()
+        except FloatingPointError as error:
+            raise FloatingPointError(
+                f"{self.opt} at step {self.opt.t + 1}: {error}; try lower rates."
+            ) from error
 
     def _look(self) -> None:
         """Record what is to be seen before the next step, if it is one of the times."""

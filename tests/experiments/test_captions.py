@@ -442,7 +442,8 @@ def test_rare(changes):
         assert list(pace.numbers.values()) == pytest.approx([6 / 7] * 3, abs=0.01)
     assert set(pace.stated.values()) == {1 - 1 / s.classes}
     shrunk = (s.classes - 1) * np.exp(-2 * s.sign_lr * (s.early - 1))
-    assert list(sign.numbers.values()) == pytest.approx([np.log(1 + shrunk)] * 2, rel=1e-9)
+    for values in (sign.numbers.values(), sign.stated.values()):
+        assert list(values) == pytest.approx([np.log(1 + shrunk)] * 2, rel=1e-9)
     losses = result.traces["descent"]["losses"][result.traces["descent"]["t"] == s.early][0]
     assert (np.diff(losses) > 0).all()  # the rarer, the larger
     for finding in (descent, sign, adam):

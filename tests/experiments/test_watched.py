@@ -193,3 +193,8 @@ def test_each_rate_and_seed_is_a_regression_of_its_own():
             assert seen["recall"][i, k] == recall
             right = (thinned.others @ weights + bias).argmax(axis=1) == thinned.labels
             assert seen["others"][i, k] == right.mean()
+
+
+def test_a_run_that_overflows_stops_with_its_rate_and_step():
+    with pytest.raises(FloatingPointError, match=r"SGD\(lr=100\.0\) at step \d+: .*lower rates"):
+        played(trial([1, 200], optim.SGD, lr=100.0))
