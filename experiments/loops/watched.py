@@ -51,7 +51,7 @@ class Watched(Continuing):
         return self.opt.t + 1 >= self.times[-1]
 
     def advance(self) -> None:
-        """Take a stretch of steps; raises FloatingPointError where something overflows."""
+        """Take a stretch of steps; raises FloatingPointError for what is not finite."""
         stop = min(self.opt.t + 1 + STRETCH, int(self.times[-1]))
         try:
             with np.errstate(over="raise", invalid="raise", divide="raise"):
@@ -70,6 +70,8 @@ class Watched(Continuing):
         place = int(np.searchsorted(self.times, self.opt.t + 1))
         if self.times[place] == self.opt.t + 1:
             for name, value in self.watch(self.opt).items():
+                if not np.isfinite(value).all():
+                    raise FloatingPointError(f"{name} is not finite")
                 shape = len(self.times), *np.shape(value)
                 self.recorded.setdefault(name, np.full(shape, np.nan))[place] = value
 
