@@ -1,6 +1,6 @@
 """Every experiment by name: those of the paper in its order, and those of what came after it."""
 
-from experiments.claims import cycles, landscapes, memory, ways, why
+from experiments.claims import cycles, edge, generalization, landscapes, memory, rare, ways, why
 from experiments.experiment import Experiment
 from experiments.paper import (
     cifarnet,
@@ -24,7 +24,7 @@ _PAPER = (
     mlp,
     cifarnet,
 )
-_CLAIMS = (why, memory, ways, landscapes, cycles)
+_CLAIMS = (why, memory, ways, landscapes, cycles, edge, rare, generalization)
 
 PAPER: dict[str, Experiment] = {m.EXPERIMENT.name: m.EXPERIMENT for m in _PAPER}
 EXPERIMENTS = PAPER | {m.EXPERIMENT.name: m.EXPERIMENT for m in _CLAIMS}

@@ -7,14 +7,17 @@ from functools import partial
 
 import numpy as np
 
+import optim
 from experiments.experiment import Experiment, Finding
-from experiments.loops.compared import rule_named
-from experiments.loops.descent import Descent
+from experiments.loops.compared import check_rules, rule_named
+from experiments.loops.online import recorded_times
+from experiments.loops.watched import Watched
 from experiments.problems.functions import LANDSCAPES, Landscape
 from experiments.record.curves import looks
 from experiments.record.figure import Sheet
 from experiments.record.settings import Settings
 from experiments.record.wording import listed, number
+from minigrad import Tensor, to_host, xp
 
 RATES = 10.0 ** np.arange(-4, 0.75, 0.25)
 NEAR = 0.05  # of a minimum
@@ -28,16 +31,42 @@ class Landscapes(Settings):
     steps: int = 2_000
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_rules(self.rules)
+
     @property
     def names(self) -> list[str]:
         """Those of the rules' classes."""
         return [rule_named(name).__name__ for name in self.rules]
 
 
+def descent(landscape, rule, *, rates, steps, seed):
+    """One rule with each of the rates, all from one start and with the same noise: a copy each, of
+    one arena, in a box that is the window. Watches x and y, (rates,)."""
+    points = [Tensor(np.full(len(rates), z), requires_grad=True) for z in landscape.start]
+    low, high = (np.repeat(ends, len(rates)) for ends in zip(*landscape.window, strict=True))
+
+    def loss(t):
+        signs = np.random.default_rng([seed, t]).choice([-1.0, 1.0], len(landscape.others))
+        return landscape.function(*points, *(landscape.noise * signs).tolist()).sum()
+
+    return Watched(
+        points,
+        loss,
+        rule,
+        times=recorded_times(steps),
+        watch=lambda opt: dict(zip("xy", (to_host(z.data) for z in points), strict=True)),
+        separate=True,
+        lr=xp.asarray(np.tile(rates, 2)),
+        projection=optim.Box(xp.asarray(low, "float64"), xp.asarray(high, "float64")),
+    )
+
+
 def trials(s):
     return {
         f"{rule} {name}": partial(
-            Descent, landscape, rule_named(rule), rates=RATES, steps=s.steps, seed=s.seed
+            descent, landscape, rule_named(rule), rates=RATES, steps=s.steps, seed=s.seed
         )
         for name, landscape in LANDSCAPES.items()
         for rule in s.names

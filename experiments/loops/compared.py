@@ -8,6 +8,7 @@ import numpy as np
 import optim
 from experiments.record.wording import listed
 from minigrad.errors import nearest
+from optim import Optimizer
 from optim.schedules import InverseSqrt, Power
 
 # Rules that divide by the root of a sum of squares, which grows like sqrt(t), where others divide
@@ -22,6 +23,23 @@ def rule_named(name: str) -> Any:
     if name.lower() not in optim.RULES:
         raise ValueError(f"rules: {name!r} is unknown; {nearest(name, optim.RULES)}")
     return optim.RULES[name.lower()]
+
+
+def check_rules(names: Iterable[str]) -> None:
+    """Raise ValueError for a name of no rule, and for a rule that asks for a closure."""
+    for name in names:
+        if rule_named(name).needs_closure:
+            raise ValueError(f"rules: {name} asks for a closure, which is not given here.")
+
+
+def check_separate(opt: Optimizer) -> None:
+    """Raise ValueError for a rule that does not take coordinates one by one: they are of runs that
+    have nothing to do with each other."""
+    if opt.writes_state or opt.per_tensor:
+        raise ValueError(
+            f"rules: {type(opt).__name__} looks at all coordinates at once, but here they are of "
+            "runs of their own; leave it out."
+        )
 
 
 def hyperparameters(

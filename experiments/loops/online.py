@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.loops.compared import hyperparameters, rule_named
+from experiments.loops.compared import check_rules, check_separate, hyperparameters, rule_named
 from experiments.problems.linear import Periodic
 from experiments.record.settings import Settings
 from minigrad import Parameters, Tensor, to_host, xp
@@ -32,9 +32,7 @@ class OnlineSettings(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in self.rules:
-            if rule_named(name).needs_closure:
-                raise ValueError(f"rules: {name} asks for a closure, so it cannot be played.")
+        check_rules(self.rules)
         for name in ("lr", "scale"):
             if not 0 < (value := getattr(self, name)) < inf:
                 raise ValueError(f"{name}={value}: give a positive number.")
@@ -138,11 +136,8 @@ class OnlineTrial:
         self.params = Parameters.of([x])
         box = Box(-1, 1) if projected else None
         self.opt = rule(self.params, projection=box, **hyperparameters)
-        if copies > 1 and (self.opt.writes_state or self.opt.per_tensor):
-            raise ValueError(
-                f"rules: {type(self.opt).__name__} looks at all coordinates at once, but here each "
-                "is a run of its own; leave it out."
-            )
+        if copies > 1:
+            check_separate(self.opt)
         period = getattr(problem, "period", 1)
         self.times = recorded_times(steps, period) if times is None else times
         self.stretch = max(1, min(STRETCH, VALUES // copies))

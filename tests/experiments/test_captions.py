@@ -376,7 +376,131 @@ def test_cycles(changes):
     assert spike["late"] == pytest.approx(9.0e-7, rel=0.01)
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"steps": 1000, "every": 20, "lrs": 0.01},
+        {"steps": 600, "every": 20, "lrs": (0.01, 0.02), "betas": (0.8, 0.99), "seed": 3},
+        {"condition": 25, "beta1s": (0.8, 0.3), "images": 50, "hidden": 5, "steps": 20, "every": 9},
+    ],
+)
+def test_edge(changes):
+    """Rates and edges are of the papers' closed forms, and of claim 5 to three digits."""
+    result = experiments.run("edge", **changes)
+    s = result.settings
+    near = {one.text.split(":")[0]: one for one in result.findings[:4]}
+    root = s.condition**0.5
+    for rule, limit in {
+        "heavy ball": (root - 1) / (root + 1),
+        "gradient descent": (s.condition - 1) / (s.condition + 1),
+    }.items():
+        like = {"heavy ball": "Adam", "gradient descent": "RMSProp"}[rule]
+        assert near[rule].stated["rate"] == near[like].stated["rate"] == pytest.approx(limit)
+        assert near[rule].numbers["rate"] == pytest.approx(limit, abs=4e-3)
+        assert near[like].numbers["rate"] == pytest.approx(near[rule].numbers["rate"], rel=4e-3)
+    if s.condition == 100:
+        assert near["Adam"].numbers["rate"] == pytest.approx(0.824, abs=5e-4)
+        assert near["RMSProp"].numbers["rate"] == pytest.approx(0.980198, abs=5e-5)
+        edges = [one.numbers["edge"] for one in result.findings[4:8]]
+        assert edges == pytest.approx([2, 6, 38, 78], rel=5e-4)
+    for beta1, finding in zip(s.beta1s, result.findings[4:], strict=False):
+        assert finding.numbers["below"] < 1 < finding.numbers["above"]
+        assert finding.stated["edge"] == pytest.approx(2 * (1 + beta1) / (1 - beta1))
+        assert finding.numbers["edge"] == pytest.approx(finding.stated["edge"], rel=5e-4)
+    edge = 2 * (1 + s.betas[0]) / (1 - s.betas[0])
+    assert result.verdict.endswith(f"where the edge is {edge:g}")
+    for lr, finding in zip(s.lrs, result.findings[-len(s.lrs) :], strict=True):
+        trace = result.traces[f"alpha = {lr:g}"]
+        late = trace["sharpness"][trace["t"] > 0.75 * trace["t"][-1]]
+        assert (finding.numbers["low"], finding.numbers["high"]) == (late.min(), late.max())
+        assert finding.stated["low"] == pytest.approx(edge)
+        if s.images == 500:  # and it has come to the edge
+            assert np.abs(late.mean() / edge - 1) < 0.1
+    assert f"the first {s.images} digits" in result.caption and f"{s.steps:,} steps" in (
+        result.caption
+    )
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"steps": 60, "seeds": 2},
+        {"classes": 7, "early": 30, "lr": 2, "sign_lr": 0.1, "tail_steps": 5000, "steps": 20},
+        {"steps": 300, "digit": 1, "share": 0.05, "seeds": 1, "rules": "adam", "tail_steps": 100},
+    ],
+)
+def test_rare(changes):
+    """Limits and the loss under signs are closed forms; at the defaults the numbers of claim 8."""
+    result = experiments.run("rare", **changes)
+    s = result.settings
+    pace, descent, sign, adam, *digits = result.findings
+    if s.tail_steps == 2000:
+        assert list(pace.numbers.values()) == pytest.approx([0.995, 1.039, 1.498], abs=6e-4)
+        assert sign.numbers["least"] == pytest.approx(2.6857, abs=5e-5)
+        assert list(adam.numbers.values()) == pytest.approx([2.7008, 2.7013], abs=5e-5)
+    if s.classes == 7:
+        assert list(pace.numbers.values()) == pytest.approx([6 / 7] * 3, abs=0.01)
+    assert set(pace.stated.values()) == {1 - 1 / s.classes}
+    shrunk = (s.classes - 1) * np.exp(-2 * s.sign_lr * (s.early - 1))
+    for values in (sign.numbers.values(), sign.stated.values()):
+        assert list(values) == pytest.approx([np.log(1 + shrunk)] * 2, rel=1e-9)
+    losses = result.traces["descent"]["losses"][result.traces["descent"]["t"] == s.early][0]
+    assert (np.diff(losses) > 0).all()  # the rarer, the larger
+    for finding in (descent, sign, adam):
+        ends = dict.fromkeys(f"{finding.numbers[name]:.3g}" for name in ("least", "most"))
+        assert f"{' to '.join(ends)} under" in result.verdict
+    ranges = []
+    for finding, name in zip(digits, [k for k in result.traces if "digits" in k], strict=True):
+        trace, rule = result.traces[name], name.split()[1]
+        best = trace["loss"][-1].mean(axis=1).argmin()
+        recall = trace["recall"][-1, best]
+        ranges.append((recall.min(), recall.max()))
+        assert finding.numbers["recall"] == recall.mean()
+        assert f"Digit {s.digit} under {rule}, best at {10 ** (best / 2 - 3):.3g}" in finding.text
+        assert f"{rule} recalls {recall.mean():.0%}" in result.verdict
+        assert ("edge of the grid" in finding.text) == (best in (0, 10))
+    lows, highs = zip(*ranges, strict=True)
+    tie = len(ranges) > 1 and s.seeds > 1 and max(lows) <= min(highs)
+    assert result.verdict.endswith(": a tie") == tie
+    assert f"images of {s.digit} left out until {100 * s.share:g} % are of it" in result.caption
+
+
+@pytest.mark.parametrize(
+    ("changes", "fitted"),
+    [
+        ({}, 3),
+        ({"n": 50, "p": 0.8, "seeds": 2, "seed": 7, "rules": "momentum,adagrad"}, 2),
+        ({"steps": 20, "seeds": 1, "rules": ("adam", "amsgrad", "sgd")}, 0),
+    ],
+)
+def test_generalization(changes, fitted):
+    """Of claim 9: descent is never wrong, adaptive rules on all that is -1; the weights are those
+    of the paper's lemmas, from the matrix of features written out."""
+    result = experiments.run("generalization", **changes)
+    s = result.settings
+    assert result.verdict.startswith(f"{fitted} of {len(s.rules)} rules fit")
+    negative = np.mean(s.labels(s.tests, 1) < 0, axis=1)
+    assert f"where {negative.mean():.1%} are -1" in result.verdict
+    assert abs(negative.mean() - (1 - s.p)) < 0.02
+    for finding, (rule, trace) in zip(result.findings, result.traces.items(), strict=True):
+        wrong = 0 if rule in ("SGD", "Momentum") else negative.mean()
+        assert finding.numbers["error"] == pytest.approx(wrong, abs=1e-12)
+        assert f"{rule} {wrong:.1%}" in result.verdict
+        assert (finding.numbers["train"] <= 1e-29) == (fitted > 0)
+        for y, shared in zip(s.labels(s.n, 0), trace["shared"][-1], strict=True):
+            x = np.zeros((s.n, 3 + 5 * s.n))
+            x[:, :3] = np.stack([y, np.ones(s.n), np.ones(s.n)], axis=1)
+            for i in range(s.n):
+                x[i, 3 + 5 * i : 3 + 5 * i + (1 if y[i] > 0 else 5)] = 1
+            least = np.linalg.lstsq(x, y, rcond=None)[0]
+            told = np.sign(x.T @ y) / 4 if wrong else least
+            if fitted:
+                assert shared == pytest.approx(told[:3], abs=1e-12)
+            if finding.stated and s.seeds == 1:
+                assert finding.stated["+1"] == pytest.approx(told[:3].sum())
+
+
 def test_every_experiment_is_tried_here():
     tried = {"synthetic-online", "synthetic-stochastic", "theorem-1", "phase-diagram", "gamma"}
-    claims = {"why", "memory", "ways", "landscapes", "cycles"}
+    claims = {"why", "memory", "ways", "landscapes", "cycles", "edge", "rare", "generalization"}
     assert tried | claims | {"logistic", "mlp", "cifarnet"} == set(EXPERIMENTS)

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+import experiments
 import optim
 from experiments.claims import landscapes
-from experiments.loops.descent import Descent
 from experiments.problems.functions import LANDSCAPES
 from minigrad import Tensor
 
@@ -44,7 +44,7 @@ def test_values_that_are_known():
 
 
 def trial(steps=250, rule=optim.Adam, name="rosenbrock", rates=(0.01, 0.1)):
-    return Descent(LANDSCAPES[name], rule, rates=np.array(rates), steps=steps, seed=0)
+    return landscapes.descent(LANDSCAPES[name], rule, rates=np.array(rates), steps=steps, seed=0)
 
 
 def played(one):
@@ -99,3 +99,9 @@ def test_the_best_rate_is_inside_the_grid_and_descends():
         assert 0 < chosen < len(landscapes.RATES) - 1
         away = landscapes.distance(LANDSCAPES[name], trace)[:, chosen]
         assert away[-1] < 0.1 * away[0]
+
+
+@pytest.mark.parametrize("name", ["lars", "lbfgs"])
+def test_rules_that_cannot_be_compared_here_are_refused(name):
+    with pytest.raises(ValueError, match=r"at all coordinates at once|asks for a closure"):
+        experiments.run("landscapes", rules=name, steps=3)
