@@ -7,22 +7,21 @@ Exit status: 0 on success, 1 on a run that failed or was interrupted, 2 on bad a
 import argparse
 import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import fields
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from experiments import comparing, mpi, runner
-from experiments.experiment import Experiment
+from experiments import comparing, mpi, on_dask, runner
+from experiments.beginning import created, resumed
 from experiments.interactive import load
-from experiments.options import changed, integer, positive
+from experiments.options import integer, positive
 from experiments.problems import images
 from experiments.record.directory import RunDirectory
-from experiments.registry import EXPERIMENTS, PAPER, find
-from experiments.workers import Run, check_process
-from minigrad.backend import Backend, current, make, temporarily
+from experiments.registry import EXPERIMENTS, PAPER
+from experiments.workers import Run, submitted
+from minigrad.backend import Backend
 from minigrad.checkpoint import atomic_write
 from minigrad.console import lasting_output
 from minigrad.doctor import report
@@ -54,84 +53,11 @@ def _list(options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    return _execute(partial(_created, options), options)
-
-
-def _created(options: argparse.Namespace) -> tuple[list[Run], Backend]:
-    names = dict.fromkeys(options.names)  # each once
-    experiments = [find(name) for name in names]
-    backend, settled = _settled(experiments, options)
-    runs: list[Run] = []
-    try:
-        for experiment, settings in settled:
-            directory = RunDirectory.create(options.out, experiment.name, settings)
-            runs.append(Run(experiment, settings, directory))
-    except BaseException:
-        for run in runs:
-            run.directory.discard()
-        raise
-    return runs, backend
-
-
-def _settled(
-    experiments: list[Experiment], options: argparse.Namespace
-) -> tuple[Backend, list[tuple[Experiment, Any]]]:
-    """The backend, and each experiment with its settings; raises ValueError with all that is wrong.
-
-    Nothing is written, and nothing is downloaded once something is known to be wrong.
-    """
-    wrong: dict[str, None] = {}  # each sentence once
-    backend, changes, settled = Backend(), {}, []
-    with _collected(wrong):
-        backend = _backend(options.backend)
-    with _collected(wrong):
-        changes = changed(options, experiments)
-    if not options.force:
-        for experiment in experiments:
-            with _collected(wrong):
-                RunDirectory.check_free(options.out, experiment.name)
-    for experiment in experiments:
-        with _collected(wrong):
-            mine = {k: v for k, v in changes.items() if k in vars(experiment.settings)}
-            settings = experiment.configured(mine, options.quick)
-            if wrong and settings.may_download:
-                continue
-            with temporarily(backend):  # how long a run is depends on it
-                settings = experiment.prepare(settings)
-            with temporarily(Backend()):  # a device is for the workers
-                # Making them raises for bad settings
-                trials = [make_trial() for make_trial in experiment.trials(settings).values()]
-            if options.mpi:
-                mpi.check_spread(experiment.name, trials)
-            settled.append((experiment, settings))
-    if wrong:
-        raise ValueError("\nexperiments: ".join(wrong))
-    return backend, settled
-
-
-@contextmanager
-def _collected(wrong: dict[str, None]) -> Iterator[None]:
-    """Inside, what is wrong is not raised, but added to the others."""
-    try:
-        yield
-    except ValueError as error:
-        wrong[str(error)] = None
+    return _execute(partial(created, options), options)
 
 
 def _resume(options: argparse.Namespace) -> int:
-    return _execute(partial(_resumed, options), options)
-
-
-def _resumed(options: argparse.Namespace) -> tuple[list[Run], Backend]:
-    before = RunDirectory(options.directory).manifest.get("backend")
-    backend = _backend(options.backend or before)
-    return [runner.unfinished(options.directory)], backend
-
-
-def _backend(name: str | None) -> Backend:
-    """That of the workers; raises, before anything is written, where there can be none."""
-    check_process()
-    return make(name) if name else current()
+    return _execute(partial(resumed, options), options)
 
 
 def _execute(begin: Callable[[], tuple[list[Run], Backend]], options: argparse.Namespace) -> int:
@@ -141,8 +67,11 @@ def _execute(begin: Callable[[], tuple[list[Run], Backend]], options: argparse.N
         raise ValueError(f"--shards {options.shards} is for ranks; give --mpi as well.")
     runs, backend = begin()
     workers = options.workers or (os.cpu_count() if backend.on_host else WORKERS_ON_DEVICE)
+    submit: Any = partial(submitted, workers=workers)
+    if options.dask:
+        submit = partial(on_dask.submitted, address=options.dask)
     try:
-        return 0 if runner.execute(runs, backend.name, workers) else 1
+        return 0 if runner.execute(runs, backend.name, submit) else 1
     finally:
         for run in runs:
             run.directory.unlock()
@@ -213,9 +142,12 @@ def _parser() -> argparse.ArgumentParser:
         help_ = "numpy, numba or cupy; default: MINIGRAD_BACKEND, or numpy"
         one.add_argument("--backend", help=help_)
         help_ = f"processes; default: as many as cores, on a device {WORKERS_ON_DEVICE}"
-        one.add_argument("--workers", type=positive, help=help_)
+        engine = one.add_mutually_exclusive_group()
+        engine.add_argument("--workers", type=positive, help=help_)
+        help_ = "trials on the workers of the dask cluster with this scheduler"
+        engine.add_argument("--dask", metavar="ADDRESS", help=help_)
         help_ = "on the ranks that mpiexec has started, each with its part of every batch"
-        one.add_argument("--mpi", action="store_true", help=help_)
+        engine.add_argument("--mpi", action="store_true", help=help_)
         help_ = "with --mpi: parts of a batch, for the same bits on any number of ranks"
         one.add_argument("--shards", type=positive, help=help_)
     plot = command("plot", _plot, "draw a run's figure again, from its traces")

@@ -1,10 +1,10 @@
 """Runs experiments in parallel processes, so that each can be interrupted and resumed."""
 
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +15,22 @@ from experiments.record.environment import environment
 from experiments.record.wording import BAR
 from experiments.registry import EXPERIMENTS
 from experiments.result import Result
-from experiments.workers import Interrupted, Run, submitted
+from experiments.workers import Interrupted, Run
 
 LOOK_SECONDS = 0.5  # between two looks at the progress
 
+Jobs = list[tuple[Run, str]]  # a trial each, by its label
+# Trials by the future of their seconds, and the share of each that is done
+Submitted = tuple[dict[Future[float], tuple[Run, str]], Iterable[float]]
 
-def execute(runs: list[Run], backend: str, workers: int) -> bool:
-    """Advance every trial of the runs; print what they found; say whether all are whole."""
+
+def execute(
+    runs: list[Run], backend: str, submit: Callable[[Jobs, str], AbstractContextManager[Submitted]]
+) -> bool:
+    """Advance every trial of the runs; print what they found; say whether all are whole.
+
+    `submit` gives the trials to an engine, such as processes of this machine.
+    """
     jobs = [(run, label) for run in runs for label in run.experiment.trials(run.settings)]
     jobs.sort(key=lambda job: -getattr(job[0].settings, "steps", 0))  # the long ones first
     ended: dict[str, dict[str, Future[float]]] = {run.experiment.name: {} for run in runs}
@@ -29,7 +38,7 @@ def execute(runs: list[Run], backend: str, workers: int) -> bool:
         run.directory.write_manifest(**environment(backend))
     whole = True
     with (
-        submitted(jobs, backend, workers) as (futures, progress),
+        submit(jobs, backend) as (futures, progress),
         tqdm(total=len(jobs), bar_format=BAR, smoothing=0, disable=None) as bar,
     ):
         for future in _ended(futures, progress, bar):

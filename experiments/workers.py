@@ -66,37 +66,22 @@ def submitted(
 ) -> Iterator[tuple[dict[Future[float], tuple[Run, str]], Any]]:
     """Submit the trials to worker processes; give them by future, and the progress of each.
 
-    At the first signal to stop, each worker stops after its present piece; one that comes later
-    ends this process at once. A signal that is ignored, as SIGHUP is under nohup, stays so. Python
-    handles signals in its main thread only: a run in another thread is not stopped by any.
+    At the first signal to stop, each worker stops after its present piece.
     """
     context = multiprocessing.get_context("spawn")
     stop = context.RawValue("b")  # no lock, which a signal or a kill could leave taken
     progress = context.RawArray("d", len(jobs))
-    before: dict[Any, Any] = {}
-    first = 0.0
 
-    def ask(number: int, _: object) -> None:
-        nonlocal first
-        if not stop.value:
-            stop.value, first = STOP, time.monotonic()
-            print("\nstopping; what was recorded is kept ...", file=sys.stderr, flush=True)
-        elif time.monotonic() - first > TWICE_SECONDS:
-            restore()
-            signal.raise_signal(number)
-
-    def restore() -> None:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    def ask() -> None:
+        stop.value = STOP
 
     # Whatever is started meanwhile never sees a signal that a terminal sends to all processes
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     try:
-        if threading.current_thread() is threading.main_thread():
-            for number in STOP_SIGNALS:
-                if signal.getsignal(number) not in (signal.SIG_IGN, None):
-                    before[number] = signal.signal(number, ask)
-        with ProcessPoolExecutor(workers, context, _start_worker, (stop, progress)) as pool:
+        with (
+            asked_to_stop(ask),
+            ProcessPoolExecutor(workers, context, _start_worker, (stop, progress)) as pool,
+        ):
             signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)  # Python has unblocked some
             futures = {}
             with _no_main():
@@ -110,6 +95,39 @@ def submitted(
                 stop.value = LEAVE
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+@contextmanager
+def asked_to_stop(ask: Callable[[], None]) -> Iterator[None]:
+    """Inside, the first signal to stop calls `ask`, and one that comes later ends this process.
+
+    A signal that is ignored, as SIGHUP is under nohup, stays so. Python handles signals in its main
+    thread only: in another thread none is heard.
+    """
+    before: dict[Any, Any] = {}
+    first = 0.0
+
+    def heard(number: int, _: object) -> None:
+        nonlocal first
+        if not first:
+            first = time.monotonic()
+            print("\nstopping; what was recorded is kept ...", file=sys.stderr, flush=True)
+            ask()
+        elif time.monotonic() - first > TWICE_SECONDS:
+            restore()
+            signal.raise_signal(number)
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    try:
+        if threading.current_thread() is threading.main_thread():
+            for number in STOP_SIGNALS:
+                if signal.getsignal(number) not in (signal.SIG_IGN, None):
+                    before[number] = signal.signal(number, heard)
+        yield
+    finally:
         restore()
 
 

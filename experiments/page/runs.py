@@ -13,7 +13,7 @@ from html import escape
 from pathlib import Path
 
 from experiments.experiment import Finding
-from experiments.record.directory import MANIFEST, RunDirectory
+from experiments.record.directory import COMPLETE, MANIFEST, RunDirectory
 from experiments.registry import EXPERIMENTS
 from experiments.result import FINDINGS
 
@@ -66,7 +66,7 @@ def read(folders: list[Path]) -> list[Claim]:
     for folder in folders:
         for path in sorted(folder.glob(f"*/{MANIFEST}")):
             manifest = RunDirectory(path.parent).manifest
-            if manifest["status"] == "complete" and manifest["experiment"] in EXPERIMENTS:
+            if manifest["status"] == COMPLETE and manifest["experiment"] in EXPERIMENTS:
                 found[manifest["experiment"]] = Claim(path.parent)
     return [found[name] for name in EXPERIMENTS if name in found]
 

@@ -24,6 +24,7 @@ KEYS = {"experiment", "status", "settings"}  # of every manifest
 DIGEST = "manifest_sha256"  # in it, of all else in it
 TRACES = "traces.npz"
 PARTIAL = ".partial"
+COMPLETE = "complete"  # the status of a whole run
 
 Traces = Mapping[str, Mapping[str, np.ndarray]]  # of each trial by label: arrays by name
 
@@ -119,6 +120,13 @@ class RunDirectory:
             ) from error
         return manifest
 
+    def is_whole(self, **facts: Any) -> bool:
+        """Whether a whole run is here, of which the manifest has these facts."""
+        if not (self.path / MANIFEST).exists():
+            return False
+        known, asked = self.manifest, json.loads(json.dumps(facts))  # tuples are lists there
+        return known["status"] == COMPLETE and asked.items() <= known.items()
+
     def write_manifest(self, **facts: Any) -> None:
         """Add facts to the manifest, whole or not at all."""
         known = self.manifest if (self.path / MANIFEST).exists() else {}
@@ -180,7 +188,7 @@ class RunDirectory:
             if path.name != TRACES:
                 path.unlink()
         self.write_checksums()
-        self.write_manifest(status="complete")
+        self.write_manifest(status=COMPLETE)
         whole = self.path.with_name(self.path.name.removesuffix(PARTIAL))
         if whole.exists():
             shutil.rmtree(whole)

@@ -315,7 +315,7 @@ def test_the_seconds_of_a_run_are_those_of_all_its_parts(tmp_path, monkeypatch):
     minigrad.save(checkpoint, trial=kept["trial"], seconds=kept["seconds"] + 100)
     monkeypatch.undo()
     monkeypatch.setattr(RunDirectory, "gather", full_disk)
-    assert not runner.execute([run], "numpy", 1)
+    assert not runner.execute([run], "numpy", partial(workers.submitted, workers=1))
     assert RunDirectory(directory.path).manifest["seconds"]["PaperAdam"] == 12.5
     assert 100 < RunDirectory(directory.path).manifest["seconds"]["AMSGrad"] < 200
 
@@ -501,11 +501,27 @@ def test_resuming_is_not_offered_for_what_would_fail_again(tmp_path, capsys):
 def test_a_rerun_needs_force_and_replaces_the_old_run(quick, tmp_path, capsys):
     arguments = ["run", "theorem-1", "--steps", "30", "--workers", "1", "--out", str(tmp_path)]
     assert main(arguments) == 0
-    assert main(arguments) == 2
+    assert main([*arguments, "--set", "lr=0.25"]) == 2
     assert "--force" in capsys.readouterr().err
     assert main([*arguments, "--set", "lr=0.25", "--force"]) == 0
     settings = json.loads((tmp_path / "theorem-1" / "manifest.json").read_text())["settings"]
     assert settings["lr"] == 0.25 and settings["steps"] == 30
+
+
+def test_a_finished_run_is_made_again_only_by_other_code_or_backend(quick, tmp_path, capsys):
+    arguments = ["run", "theorem-1", "--steps", "30", "--workers", "1", "--out", str(tmp_path)]
+    assert main(arguments) == 0
+    directory = RunDirectory(tmp_path / "theorem-1")
+    began = directory.manifest["started"], directory.manifest["seconds"]
+    capsys.readouterr()
+    assert main(arguments) == 0
+    assert "so it is not run again" in capsys.readouterr().out
+    assert began == (directory.manifest["started"], directory.manifest["seconds"])
+    for changed in ({"code": "other"}, {"backend": "other"}):
+        kept = directory.manifest
+        directory.write_manifest(**changed)
+        assert main(arguments) == 2
+        directory.write_manifest(**kept)
 
 
 @pytest.mark.parametrize(
@@ -669,9 +685,10 @@ STOREYS = (
     ("claims",),
     ("result",),
     ("registry",),
-    ("interactive", "workers", "page"),
-    ("runner",),
+    ("interactive", "workers", "page", "comparing"),
+    ("runner", "on_dask"),
     ("mpi",),
+    ("beginning",),
     ("cli",),
     ("__main__",),
 )

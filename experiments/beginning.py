@@ -1,0 +1,115 @@
+"""How runs begin: the settings that the command line asks for, and the directories of new runs.
+
+Whatever is wrong is said before anything is written, all of it at once.
+"""
+
+import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from experiments import mpi, on_dask
+from experiments.experiment import Experiment
+from experiments.options import changed
+from experiments.record.directory import RunDirectory
+from experiments.record.environment import code
+from experiments.registry import find
+from experiments.runner import unfinished
+from experiments.workers import Run, check_process
+from minigrad.backend import Backend, current, make, temporarily
+
+
+def created(options: argparse.Namespace) -> tuple[list[Run], Backend]:
+    """A run for each experiment that is named, but for those that are there already."""
+    names = dict.fromkeys(options.names)  # each once
+    experiments = [find(name) for name in names]
+    backend, settled = _settled(experiments, options)
+    runs: list[Run] = []
+    try:
+        for experiment, settings in settled:
+            directory = RunDirectory.create(options.out, experiment.name, settings)
+            runs.append(Run(experiment, settings, directory))
+    except BaseException:
+        for run in runs:
+            run.directory.discard()
+        raise
+    return runs, backend
+
+
+def _settled(
+    experiments: list[Experiment], options: argparse.Namespace
+) -> tuple[Backend, list[tuple[Experiment, Any]]]:
+    """The backend, and each experiment with its settings; raises ValueError with all that is wrong.
+
+    Nothing is written, and nothing is downloaded once something is known to be wrong.
+    """
+    wrong: dict[str, None] = {}  # each sentence once
+    backend, changes, settled = Backend(), {}, []
+    with _collected(wrong):
+        backend = _backend(options.backend, options)
+    with _collected(wrong):
+        changes = changed(options, experiments)
+    for experiment in experiments:
+        # One of the same code may have the same settings, which are not known yet
+        if not (options.force or RunDirectory(options.out / experiment.name).is_whole(code=code())):
+            with _collected(wrong):
+                RunDirectory.check_free(options.out, experiment.name)
+    for experiment in experiments:
+        with _collected(wrong):
+            mine = {k: v for k, v in changes.items() if k in vars(experiment.settings)}
+            settings = experiment.configured(mine, options.quick)
+            if wrong and settings.may_download:
+                continue
+            with temporarily(backend):  # how long a run is depends on it
+                settings = experiment.prepare(settings)
+            with temporarily(Backend()):  # a device is for the workers
+                # Making them raises for bad settings
+                trials = [make_trial() for make_trial in experiment.trials(settings).values()]
+            if options.mpi:
+                mpi.check_spread(experiment.name, trials)
+            if options.force or not _is_done(options.out, experiment, settings, backend):
+                settled.append((experiment, settings))
+    if wrong:
+        raise ValueError("\nexperiments: ".join(wrong))
+    return backend, settled
+
+
+def _is_done(out: Path, experiment: Experiment, settings: Any, backend: Backend) -> bool:
+    """Whether out has this very run, which says so; raises ValueError where it has another."""
+    directory = RunDirectory(out / experiment.name)
+    same = {"settings": asdict(settings), "backend": backend.name, "code": code()}
+    if directory.is_whole(**same):
+        print(
+            f"{experiment.name}: {directory.path} has these settings and this code, so it is not "
+            "run again; --force does."
+        )
+        return True
+    RunDirectory.check_free(out, experiment.name)
+    return False
+
+
+@contextmanager
+def _collected(wrong: dict[str, None]) -> Iterator[None]:
+    """Inside, what is wrong is not raised, but added to the others."""
+    try:
+        yield
+    except ValueError as error:
+        wrong[str(error)] = None
+
+
+def resumed(options: argparse.Namespace) -> tuple[list[Run], Backend]:
+    """The run that is to be continued, on its backend where no other is named."""
+    before = RunDirectory(options.directory).manifest.get("backend")
+    backend = _backend(options.backend or before, options)
+    return [unfinished(options.directory)], backend
+
+
+def _backend(name: str | None, options: argparse.Namespace) -> Backend:
+    """That of the workers; raises, before anything is written, where there can be none."""
+    check_process()
+    backend = make(name) if name else current()
+    if options.dask:
+        on_dask.check(options.dask, backend.name)
+    return backend
