@@ -1,6 +1,18 @@
 """Every experiment by name: those of the paper in its order, and those of what came after it."""
 
-from experiments.claims import cycles, edge, generalization, landscapes, memory, rare, ways, why
+from experiments.claims import (
+    cycles,
+    edge,
+    generalization,
+    landscapes,
+    memory,
+    projection,
+    rare,
+    regret,
+    stall,
+    ways,
+    why,
+)
 from experiments.experiment import Experiment
 from experiments.paper import (
     cifarnet,
@@ -24,7 +36,19 @@ _PAPER = (
     mlp,
     cifarnet,
 )
-_CLAIMS = (why, memory, ways, landscapes, cycles, edge, rare, generalization)
+_CLAIMS = (
+    why,
+    memory,
+    ways,
+    landscapes,
+    cycles,
+    edge,
+    rare,
+    generalization,
+    regret,
+    stall,
+    projection,
+)
 
 PAPER: dict[str, Experiment] = {m.EXPERIMENT.name: m.EXPERIMENT for m in _PAPER}
 EXPERIMENTS = PAPER | {m.EXPERIMENT.name: m.EXPERIMENT for m in _CLAIMS}

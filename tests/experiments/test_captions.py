@@ -10,7 +10,9 @@ import pytest
 
 import experiments
 import optim
-from experiments.claims import landscapes, memory
+from experiments.claims import landscapes, memory, regret_report, stall_report
+from experiments.claims.bounds import BOUNDS
+from experiments.loops.compared import rule_named
 from experiments.loops.ending import KEPT
 from experiments.loops.online import OnlineTrial
 from experiments.problems.functions import LANDSCAPES
@@ -500,7 +502,141 @@ def test_generalization(changes, fitted):
                 assert finding.stated["+1"] == pytest.approx(told[:3].sum())
 
 
+@pytest.mark.parametrize(
+    ("changes", "passed"),
+    [
+        ({"steps": 3000, "seeds": 6}, True),
+        # too few steps for Adam to pass the bound, so that nothing is said of it
+        ({"steps": 600, "seeds": 2, "betas": (0.5, 0.999), "start": 1, "scale": 2}, False),
+        ({"steps": 900, "seeds": 1, "rules": "adagrad,yogi", "c": 5, "curvature": 0.1}, False),
+    ],
+)
+def test_regret(changes, passed):
+    result = experiments.run("regret", **changes)
+    s = result.settings
+    bounded = [rule_named(name).__name__ for name in s.rules if rule_named(name).__name__ in BOUNDS]
+    assert "never above its bound" in result.verdict
+    assert ("above AMSGrad's bound from T = " in result.verdict) == passed
+    assert f"in {s.dimensions} coordinates" in result.caption
+    assert (
+        f"beta1_t = {s.betas[0]:g}/t" in result.caption and f" x_1 = {s.start:g}" in result.caption
+    )
+    for finding, (label, trace) in zip(result.findings, result.traces.items(), strict=False):
+        assert finding.text.startswith(f"{label}: R_T = ")
+        kind, rule = label.rsplit(" ", 1)
+        mean = trace["regret"].mean(axis=1)
+        assert finding.numbers["R_T"] == mean[-1]
+        assert ("of its bound" in finding.text) == (rule in bounded)
+        if rule in bounded:
+            bound = regret_report.bound(kind, rule, trace, s)
+            assert (trace["regret"] <= bound).all()
+            share = (trace["regret"] / bound).max()
+            assert f"at most {share:.2g} of its bound" in finding.text
+            assert finding.numbers["exponent"] < 0.65 or s.steps < 3000
+        elif kind == "periodic":  # at +1 but for the start, where Theorem 1 says that it stays
+            cost = s.scale * (2 * s.c - 4) / 3
+            assert f"(at x = +1 always: {cost:.4f})" in finding.text
+            assert (finding.stated == {}) == (rule != "PaperAdam")
+            if rule == "PaperAdam":
+                assert finding.stated["R_T/T"] == pytest.approx(cost)
+                assert finding.numbers["exponent"] == pytest.approx(1, abs=0.05)
+                assert finding.numbers["R_T/T"] == pytest.approx(cost, rel=0.05)
+    if passed:
+        adam, amsgrad = (result.traces[f"periodic {r}"] for r in ("PaperAdam", "AMSGrad"))
+        t = int(re.search(r"bound from T = ([\d,]+) on", result.verdict)[1].replace(",", ""))
+        bound = regret_report.bound("periodic", "AMSGrad", amsgrad, s)[:, 0]
+        np.testing.assert_array_equal(adam["t"] >= t, adam["regret"][:, 0] > bound)
+    expected = np.sqrt(2 * result.traces["random linear AdaGrad"]["t"][-1] / np.pi)
+    expected *= s.scale * np.geomspace(1, s.spread, s.dimensions).sum()
+    assert result.findings[-1].stated["R_T"] == pytest.approx(expected)
+    assert ("standard error" in result.caption) == (s.seeds > 1)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"steps": 2000, "seeds": 2},
+        {"steps": 400, "seeds": 1, "rules": "adam,amsgrad", "outlier": 100, "at": 50},
+        {"steps": 3000, "seeds": 1, "features": 20, "rules": "adagrad,sgd", "noise": 1},
+    ],
+)
+def test_stall(changes):
+    result = experiments.run("stall", **changes)
+    s, traces = result.settings, result.traces
+    assert f"with {s.features} features" in result.caption
+    assert f"after {s.steps // 5:,} steps all signs change" in result.caption
+    assert f"of step {s.at} is {s.outlier:g} times too large" in result.caption
+    assert ("SGD's error is" in result.verdict) == ({"SGD", "AdaGrad"} <= set(s.names))
+    assert ("keeps AMSGrad's rate" in result.verdict) == ("AMSGrad" in s.names)
+    by_label = {finding.text.split(": ")[0]: finding for finding in result.findings}
+    for kind in ("sparse", "dense"):
+        frequencies = 1 / np.arange(1, s.features + 1) if kind == "sparse" else np.ones(s.features)
+        for name in s.names:
+            trace, numbers = traces[f"{kind} {name}"], by_label[f"{kind} {name}"].numbers
+            chosen = np.flatnonzero(np.isclose(stall_report.RATES, numbers["lr"]))[0]
+            error, t, moved = trace["error"][:, chosen], trace["t"], s.steps // 5 + 1
+            below = error < 0.01 * frequencies.sum() / 2
+            for key, inside in (("first", t < moved), ("anew", t >= moved)):
+                first = 1 if key == "first" else moved
+                if key in numbers:
+                    there = numbers[key] + first
+                    assert below[t == there] and not below[inside & (t < there)].any()
+                    assert f"{numbers[key]:,}" in by_label[f"{kind} {name}"].text
+                else:
+                    assert not below[inside].any()
+            edge = numbers["lr"] in (stall_report.RATES[0], stall_report.RATES[-1])
+            assert ("end of the grid" in by_label[f"{kind} {name}"].text) == edge
+    for name in s.names:
+        once, last = by_label[f"outlier {name}"].numbers.values()
+        if name == "AMSGrad":  # which forgets nothing, while Adam forgets in 1 / (1 - beta2) steps
+            assert once > 3 and last > 3
+            assert (np.diff(traces["outlier AMSGrad"]["metric"], axis=0) >= 0).all()
+        elif name == "SGD":
+            assert once == last == 1
+        elif name == "AdaGrad":  # the root of outlier^2 + t over that of t
+            assert 3 < last < once < s.outlier
+        elif s.steps == 2000:
+            assert once > 10 and last < once / 10
+    if "AdaGrad" in s.names:
+        (finding,) = (one for one in result.findings if "exponent" in one.numbers)
+        assert finding.numbers["exponent"] == pytest.approx(-0.5, abs=0.1)
+        assert finding.numbers["ratio"] == pytest.approx(np.sqrt(s.features), rel=0.35)
+        assert finding.stated == {"exponent": -0.5, "ratio": np.sqrt(s.features)}
+
+
+@pytest.mark.parametrize(
+    ("changes", "stays"),
+    [
+        ({}, True),
+        ({"rule": "adagrad", "steps": 300, "simplex": (5, 2, 1), "start_ball": (0, -1)}, True),
+        ({"rule": "sgd", "lr": 1.0, "ball": (-2, 1), "steps": 400}, False),
+    ],
+)
+def test_projection(changes, stays):
+    """Where a step is alpha sign(c), a projection in the plain metric leaves the simplex as it is,
+    and stops on the ball where that is normal."""
+    result = experiments.run("projection", **changes)
+    s = result.settings
+    rule = rule_named(s.rule).__name__
+    assert result.caption.startswith(f"{rule} on f(x) = c x")
+    assert f"{s.steps:,} steps" in result.caption and f"c = {s.ball} on the ball" in result.caption
+    by_label = {finding.text.split(": ")[0]: finding for finding in result.findings}
+    c, least = np.array(s.ball), -np.linalg.norm(s.ball)
+    wrong = {"ball": -np.abs(c).sum() / 2**0.5 - least}
+    wrong["simplex"] = np.dot(s.start_simplex, s.simplex) - min(s.simplex)
+    for name in ("ball", "simplex"):
+        plain, own = (by_label[f"{name} {label}"].numbers for label in ("plain", "own"))
+        assert own["above the minimum"] < 1e-6
+        expected = wrong[name] if stays else 0
+        for key in ("above the minimum", "closed form"):
+            assert plain[key] == pytest.approx(expected, abs=1e-3)
+        step = by_label[f"{name}, one step"].numbers
+        assert (step["apart"] > 0.01) == (step["times as far"] > 1 + 1e-6) == stays
+        assert f"{plain['above the minimum']:.2g} on the {name}" in result.verdict
+
+
 def test_every_experiment_is_tried_here():
     tried = {"synthetic-online", "synthetic-stochastic", "theorem-1", "phase-diagram", "gamma"}
     claims = {"why", "memory", "ways", "landscapes", "cycles", "edge", "rare", "generalization"}
+    claims |= {"regret", "stall", "projection"}
     assert tried | claims | {"logistic", "mlp", "cifarnet"} == set(EXPERIMENTS)

@@ -1,0 +1,113 @@
+"""Where the rate of AdaGrad helps and where it stalls, and what an early outlier does to AMSGrad's.
+
+Least absolute deviations, one example a step. AdaGrad's rate falls as one over the root of what a
+weight has seen: of features that are seen seldom it stays large, which is what Duchi, Hazan and
+Singer 2011 made it for; where all are seen always, it falls as 1/sqrt(t), and when the minimum
+moves it is too small to follow. AMSGrad's never rises, so one outlier keeps it small for ever.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+from math import inf
+
+import numpy as np
+
+from experiments.claims.stall_report import KINDS, RATES, caption, draw, findings, verdict
+from experiments.experiment import Experiment
+from experiments.loops.compared import check_rules, rule_named
+from experiments.loops.regression import Regression
+from experiments.problems.features import Features
+from experiments.record.settings import Settings
+
+POINTS = 70  # recorded times before the minimum moves, and after
+EPS = 1e-8  # of rules that have none: a weight whose feature was not seen yet is to stand still
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stall(Settings):
+    rules: tuple[str, ...] = ("SGD", "AdaGrad", "Adam", "AMSGrad")
+    steps: int = 30_000  # the minimum moves after a fifth of them
+    features: int = 50
+    noise: float = 0.1  # standard deviation of the targets around the best prediction
+    betas: tuple[float, float] = (0.9, 0.99)
+    outlier: float = 1000.0  # times a gradient of the first weight
+    at: int = 10  # the step of the outlier
+    seeds: int = 4
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.steps < 40:
+            raise ValueError(f"steps={self.steps}: give 40 or more.")
+        if not 1 < self.outlier < inf:
+            raise ValueError(f"outlier={self.outlier}: give a number above 1.")
+        if not 0 < self.noise < inf:
+            raise ValueError(f"noise={self.noise}: give a positive number.")
+        if self.at >= self.shift:
+            raise ValueError(f"at={self.at}: give a step before {self.shift:,}.")
+        check_rules(self.rules)
+        for name in self.rules:
+            if rule_named(name).diagonal is None:
+                raise ValueError(f"rules: {name} has no diagonal, so no rates; leave it out.")
+
+    @property
+    def shift(self) -> int:
+        """The first step with the minimum elsewhere."""
+        return self.steps // 5 + 1
+
+    @property
+    def names(self) -> list[str]:
+        """Those of the rules' classes."""
+        return [rule_named(name).__name__ for name in self.rules]
+
+    def problem(self, kind: str) -> Features:
+        """With features that are seen 1/i of the time, or always."""
+        i = np.arange(1, self.features + 1)
+        frequencies = 1 / i if kind == "sparse" else np.ones(self.features)
+        return Features(tuple(frequencies.tolist()), self.noise, self.shift)
+
+
+def times(s):
+    """The recorded steps, evenly spaced in the logarithms of t and of the steps since the move."""
+    early = np.geomspace(1, s.shift - 1, POINTS).round()
+    late = s.shift - 1 + np.geomspace(1, s.steps - s.shift + 1, POINTS).round()
+    return np.unique(np.concatenate([early, late])).astype(int)
+
+
+def trials(s):
+    makers, recorded = {}, times(s)
+    for name in s.names:
+        rule = rule_named(name)
+        declared = rule.hyperparameters()
+        options = {"rates": RATES, "runs": s.seeds, "seed": s.seed}
+        if "betas" in declared:
+            options["betas"] = s.betas
+        if declared.get("eps") == 0:
+            options["eps"] = EPS
+        for kind in KINDS:
+            makers[f"{kind} {name}"] = partial(
+                Regression, s.problem(kind), rule, times=recorded, **options
+            )
+        makers[f"outlier {name}"] = partial(
+            Regression,
+            s.problem("dense"),
+            rule,
+            times=recorded[recorded < s.shift],
+            outlier=s.outlier,
+            at=s.at,
+            **options,
+        )
+    return makers
+
+
+EXPERIMENT = Experiment(
+    name="stall",
+    summary="AdaGrad's rate on sparse and dense features, and AMSGrad's after an early outlier",
+    settings=Stall(),
+    quick={"steps": 2000, "seeds": 2},
+    trials=trials,
+    draw=draw,
+    verdict=verdict,
+    caption=caption,
+    findings=findings,
+)

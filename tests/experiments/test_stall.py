@@ -1,0 +1,100 @@
+"""Prediction from features that are seen often or seldom, and the loop on it."""
+
+import numpy as np
+import pytest
+
+import experiments
+import optim
+from experiments.loops import regression
+from experiments.loops.regression import Regression
+from experiments.problems.features import Features
+from tests.driving import host_only
+
+FEATURES = Features((1.0, 0.5, 0.1), noise=0.2, shift=31)
+RATES = np.array([0.01, 0.1])
+
+
+def trial(rule=optim.AdaGrad, features=FEATURES, **options):
+    settings = {"rates": RATES, "runs": 2, "times": np.array([1, 5, 30, 31, 60]), "seed": 0}
+    return Regression(features, rule, **settings | options)
+
+
+def played(one):
+    while not one.done:
+        one.advance()
+    return one.traces()
+
+
+def test_features_have_the_stated_law():
+    x, noise = FEATURES.draws(seed=0, start=1, stop=20_001, runs=1)
+    seen = (x[:, 0] != 0).mean(axis=0)
+    np.testing.assert_allclose(seen, FEATURES.frequencies, atol=0.015)
+    np.testing.assert_allclose((x[:, 0] ** 2).mean(axis=0), FEATURES.frequencies, atol=0.05)
+    assert noise.std() == pytest.approx(0.2, abs=0.01)
+    w = np.array([0.3, 0.1, -0.8])
+    for t in (1, 31):
+        off = x[:, 0] @ (w - FEATURES.weights(t))
+        assert FEATURES.error(w, t) == pytest.approx((off**2).mean() / 2, rel=0.05)
+    assert (FEATURES.weights(30) == -FEATURES.weights(31)).all()
+
+
+@pytest.mark.parametrize("outlier", [1.0, 50.0])
+def test_what_is_recorded_is_what_a_plain_loop_of_adagrad_finds(outlier):
+    trace = played(trial(outlier=outlier, at=20))
+    x, noise = FEATURES.draws(seed=0, start=1, stop=61, runs=2)
+    for k, rate in enumerate(RATES):
+        w, s, row = np.zeros((2, 3)), np.zeros((2, 3)), 0
+        for t in range(1, 61):
+            target = np.array([1.0, -1.0, 1.0]) * (1 if t < 31 else -1)
+            if records := trace["t"][row] == t:
+                off = w - target
+                error = (off**2 @ [1.0, 0.5, 0.1] / 2).mean()
+                assert trace["error"][row, k] == pytest.approx(error, rel=1e-12)
+                ends = np.abs(off[:, [0, 2]]).mean(axis=0)
+                np.testing.assert_allclose(trace["off"][row, k], ends, rtol=1e-12)
+            left = (w * x[t - 1]).sum(axis=1) - x[t - 1] @ target - noise[t - 1]
+            g = np.sign(left)[:, None] * x[t - 1]
+            if t == 20:
+                g[:, 0] *= outlier
+            s += g**2
+            w -= rate * g / (np.sqrt(s) + 1e-10)
+            if records:
+                metric = ((np.sqrt(s) + 1e-10) / rate)[:, [0, 2]].mean(axis=0)
+                np.testing.assert_allclose(trace["metric"][row, k], metric, rtol=1e-12)
+                row += 1
+
+
+def test_a_rate_follows_the_path_that_it_has_alone_and_resumes_to_the_same(monkeypatch):
+    monkeypatch.setattr(regression, "STRETCH", 25)
+    both = played(trial(optim.Adam))
+    alone = played(trial(optim.Adam, rates=RATES[1:]))
+    first, rest = trial(optim.Adam), trial(optim.Adam)
+    first.advance()
+    rest.load_state_dict(first.state_dict())
+    resumed = played(rest)
+    for name in ("error", "off", "metric"):
+        np.testing.assert_array_equal(both[name][:, 1:], alone[name])
+        np.testing.assert_array_equal(both[name], resumed[name])
+
+
+@host_only
+def test_a_rate_that_is_too_large_is_held_in_the_box():
+    trace = played(trial(optim.SGD, rates=np.array([1e6])))
+    assert np.isfinite(trace["error"]).all() and trace["off"].max() <= 11
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"rules": "lion"}, "lion has no diagonal, so no rates"),
+        ({"rules": "adagradnorm"}, "AdaGradNorm looks at all coordinates at once"),
+        ({"outlier": 1}, "give a number above 1"),
+        ({"noise": 0.0}, "give a positive number"),
+        ({"at": 6001}, "give a step before 6,001"),
+        ({"steps": 20}, "give 40 or more"),
+    ],
+)
+@host_only
+def test_settings_that_cannot_be_are_refused(changes, says):
+    with pytest.raises(ValueError, match=says):
+        experiments.run("stall", **changes)
