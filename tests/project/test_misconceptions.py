@@ -13,7 +13,7 @@ import pytest
 
 import experiments
 import optim
-from experiments.claims import landscapes, memory
+from experiments.claims import landscapes, memory, regret, regret_report, stall, stall_report
 from experiments.loops import replay
 from experiments.problems.drift import drift, move
 from experiments.problems.functions import LANDSCAPES
@@ -105,8 +105,32 @@ def _():
     yield f"has {', '.join(moments)} and two numbers"
 
 
+def of_stall(label, steps):
+    """The first steps of one of its trials."""
+    one = stall.trials(EXPERIMENTS["stall"].settings)[label]()
+    while one.opt.t < steps:
+        one.advance()
+    return {label: one.traces()}
+
+
+@claim(4)
+def _():
+    s, found = EXPERIMENTS["stall"].settings, []
+    for kind in ("sparse", "dense"):
+        traces = of_stall(f"{kind} SGD", s.shift) | of_stall(f"{kind} AdaGrad", s.shift)
+        sgd, adagrad = (stall_report.reached(traces, kind, r, s) for r in ("SGD", "AdaGrad"))
+        found.append(sgd / adagrad)
+    yield f"the best of {len(stall_report.RATES)} rates, SGD's error is {found[0]:.1f} times"
+    yield f"and {found[1]:.1f} times on dense ones"
+
+
 @claim(5)
 def _():
+    s = EXPERIMENTS["stall"].settings
+    traces = of_stall("dense AdaGrad", s.steps)
+    first, anew = stall_report.learned(traces, "dense", "AdaGrad", s)
+    yield f"AdaGrad learns in {first:,} steps, and when the minimum has moved after {s.shift - 1:,}"
+    yield f"takes {anew:,} to learn anew"
     x, average = played(replay.adagrad)
     yield f"AdaGrad is at x = {x[1]:.3f}, and after 1,000,000 at {x[2]:.3f}"
     yield f"R_T/T down from {average[1]:.3f} to {average[2]:.3f}"
@@ -199,6 +223,23 @@ def _():
 def _():
     yield "R_T/T is {:.3f}, {:.3f} and {:.3f}".format(*played(replay.adam)[1])
     yield f"20/101 = {2 * REDDI.mean:.3f}"
+    s, traces = EXPERIMENTS["regret"].settings, []
+    for rule in ("PaperAdam", "AMSGrad"):
+        trial = regret.trials(s)[f"periodic {rule}"]()
+        while not trial.done:
+            trial.advance()
+        traces.append(trial.traces())
+    passed = regret_report.passes(regret_report.PERIODIC, *traces, s)
+    yield f"from T = {passed:,} on above what the theorem promises of AMSGrad's run"
+
+
+@claim(17)
+def _():
+    found = experiments.run("projection").findings
+    ends = {one.text.split(":")[0]: one.numbers.get("above the minimum") for one in found}
+    assert ends["ball own"] < 1e-9 and ends["simplex own"] < 1e-9
+    plain = f"{ends['ball plain']:.2f} and {ends['simplex plain']:.1f}"
+    yield f"AMSGrad projected with equal weights ends {plain} above the minimum"
 
 
 @claim(18)
