@@ -1,6 +1,7 @@
 """Every experiment by name: those of the paper in its order, and those of what came after it."""
 
 from experiments.claims import (
+    adopt,
     cycles,
     edge,
     generalization,
@@ -10,6 +11,7 @@ from experiments.claims import (
     rare,
     regret,
     stall,
+    threshold,
     ways,
     why,
 )
@@ -48,6 +50,8 @@ _CLAIMS = (
     regret,
     stall,
     projection,
+    threshold,
+    adopt,
 )
 
 PAPER: dict[str, Experiment] = {m.EXPERIMENT.name: m.EXPERIMENT for m in _PAPER}

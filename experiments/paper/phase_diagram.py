@@ -15,7 +15,7 @@ from experiments.loops.compared import rule_named
 from experiments.loops.ending import KEPT
 from experiments.loops.online import OnlineTrial, PeriodicSettings
 from experiments.problems.drift import drift, drifts
-from experiments.problems.linear import Periodic
+from experiments.problems.linear import theorem_2
 from experiments.record.curves import DASHES
 from experiments.record.figure import Sheet
 from experiments.record.wording import number
@@ -25,7 +25,6 @@ PLAYED = 40  # runs, a side
 LEAST = 1e-4, 1e-6  # 1 - beta1 and 1 - beta2, at most 1
 TO_BEST, TO_WORST = "#0072B2", "#D55E00"  # the colours of AMSGrad and Adam
 MARKED = (0.9, 0.999), (0.9, 0.99)  # betas: the defaults of everyone, and those of the paper
-TICKS = 0, 0.9, 0.99, 0.999, 0.9999, 0.99999, 0.999999
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,11 +58,6 @@ def grid(cells=PLAYED):
     """The betas of all copies: each beta1 with each beta2."""
     beta1, beta2 = (axis(least, cells) for least in LEAST)
     return tuple(beta.ravel() for beta in np.meshgrid(beta1, beta2))
-
-
-def theorem_2(period):
-    """f_t(x) = Cx if t mod C = 1, else -x."""
-    return Periodic(large=period, small=1, period=period)
 
 
 def trials(s):
@@ -148,27 +142,9 @@ def draw(traces, s):
     family.line(label, np.sqrt(root), root, color="#009E73", linestyle=":", linewidth=1.0, end="")
     family.note("Theorem 2: for any betas above\nthe green line some C is bad", 0.03, 0.95)
     for panel in (one, family):
-        panel.axes.set_xscale("function", functions=(depth, undone))
-        panel.axes.set_yscale("function", functions=(depth, undone))
-        for set_limits, set_ticks, least in (
-            (panel.axes.set_xlim, panel.axes.set_xticks, LEAST[0]),
-            (panel.axes.set_ylim, panel.axes.set_yticks, LEAST[1]),
-        ):
-            set_limits(0, 1 - least)
-            ticks = [tick for tick in TICKS if tick <= 1 - least]
-            set_ticks(ticks, [f"{tick:g}" for tick in ticks])
-        panel.axes.minorticks_off()
+        panel.beta_axis("x", LEAST[0])
+        panel.beta_axis("y", LEAST[1])
     return sheet
-
-
-def depth(beta):
-    """Where beta stands on its axis: 0 at 0, 1 at 0.9, 2 at 0.99, and so on."""
-    with np.errstate(all="ignore"):
-        return -np.log10(1 - np.asarray(beta, dtype=float))
-
-
-def undone(depth):
-    return 1 - 10.0 ** -np.asarray(depth, dtype=float)
 
 
 def boundary(panel, label, beta1, beta2, ground, **style):

@@ -28,6 +28,27 @@ def drift(problem: Periodic, betas: tuple[Any, Any], rho: float = 0.0) -> np.nda
     return np.sum(moves, axis=-1)
 
 
+def climbing(problem: Periodic, beta1: float) -> list[tuple[float, float]]:
+    """The intervals of beta2 with which x drifts to +1, from the lowest."""
+    depth = np.linspace(0, 8, 2001)  # -log10(1 - beta2)
+    moved = drift(problem, (beta1, 1 - 10.0**-depth))
+    (turns,) = np.nonzero((moved[1:] > 0) != (moved[:-1] > 0))
+    parts = moved[turns] / (moved[turns] - moved[turns + 1])
+    ends = 1 - 10.0 ** -(depth[turns] + parts * np.diff(depth)[turns])
+    if moved[0] > 0:
+        ends = np.concatenate([[0.0], ends])
+    return [(float(low), float(high)) for low, high in zip(ends[::2], ends[1::2], strict=True)]
+
+
+def adopt_pulls(problem: Periodic, beta2: Any) -> tuple[np.ndarray, np.ndarray]:
+    """How far the spike alone moves x down in a period under ADOPT without its clip, and the other
+    slopes up, once v is periodic, in units of alpha: each is divided by the root of v before it."""
+    beta2, large, small = np.asarray(beta2, dtype=float)[..., None], problem.large, problem.small
+    age = np.arange(problem.period)
+    pulls = 1 / np.sqrt(_mean(beta2, small * small, large * large, age, problem.period))
+    return large * pulls[..., -1], small * np.sum(pulls[..., :-1], axis=-1)
+
+
 def drifts(problem: Periodic, beta1: np.ndarray, beta2: np.ndarray, rho: float = 0.0) -> np.ndarray:
     """The drift of every beta2, which are the rows, with every beta1, as a product of matrices."""
     large, small, age = problem.large, problem.small, np.arange(problem.period)

@@ -149,4 +149,9 @@ def _times_x(slope: Any) -> str:
     return "x" if text == "1" else "-x" if text == "-1" else f"{text} x"
 
 
+def theorem_2(period: int) -> Periodic:
+    """f_t(x) = Cx if t mod C = 1, else -x: the problem of Theorem 2."""
+    return Periodic(large=period, small=1, period=period)
+
+
 REDDI = Periodic(large=1010, small=10, period=101)  # Section 5, where Adam goes to +1

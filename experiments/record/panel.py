@@ -9,6 +9,7 @@ from experiments.record.curves import spread, thinned
 
 GREY = (0, 0, 0, 0.6)  # black, so that it turns light on a dark page
 SMALL = 8.5  # points, of the letters beside and inside the axes
+BETAS = 0, 0.9, 0.99, 0.999, 0.9999, 0.99999, 0.999999  # ticks
 MANY = 200  # markers; more are an image inside the SVG
 
 
@@ -51,8 +52,8 @@ class Panel:
 
     def points(self, label: str, x: Any, y: Any, *, end: str = "", **options: Any) -> None:
         """Markers without a line; `end` is set beside the axes."""
-        many = len(x) > MANY
-        (markers,) = self.axes.plot(x, y, linestyle="none", rasterized=many, **options)
+        options = {"linestyle": "none", "rasterized": len(x) > MANY} | options
+        (markers,) = self.axes.plot(x, y, **options)
         self.curves.append((end, markers))
         self.rows += [[self.name, label, *one, "", ""] for one in zip(x, y, strict=True)]
 
@@ -123,6 +124,17 @@ class Panel:
         options = {"fontsize": SMALL, "xycoords": "axes fraction", "va": "center"} | options
         self.axes.annotate(text, (x, y), **options)
 
+    def beta_axis(self, name: str, least: float) -> None:
+        """Make the axis x or y one of a beta, by -log10(1 - beta), from 0 to 1 - least."""
+        set_scale, set_limits, set_ticks = (
+            getattr(self.axes, f"set_{name}{part}") for part in ("scale", "lim", "ticks")
+        )
+        set_scale("function", functions=(_depth, _undone))
+        set_limits(0, 1 - least)
+        ticks = [tick for tick in BETAS if tick <= 1 - least]
+        set_ticks(ticks, [f"{tick:g}" for tick in ticks])
+        self.axes.minorticks_off()
+
     def thin_ticks(self) -> None:
         """Label a logarithmic axis that is short at a few numbers, written out."""
         from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
@@ -165,3 +177,13 @@ class Panel:
         points = self.axes.transAxes.inverted().transform(points)
         points = points[(np.abs(points - 0.5) < 0.51).all(axis=1)]
         return points[-1] if len(points) else None
+
+
+def _depth(beta: Any) -> Any:
+    """Where a beta stands on its axis: 0 at 0, 1 at 0.9, 2 at 0.99, and so on."""
+    with np.errstate(all="ignore"):
+        return -np.log10(1 - np.asarray(beta, dtype=float))
+
+
+def _undone(depth: Any) -> Any:
+    return 1 - 10.0 ** -np.asarray(depth, dtype=float)

@@ -10,7 +10,7 @@ import pytest
 
 import experiments
 import optim
-from experiments.claims import landscapes, memory, regret_report, stall_report
+from experiments.claims import adopt, landscapes, memory, regret_report, stall_report
 from experiments.claims.bounds import BOUNDS
 from experiments.loops.compared import rule_named
 from experiments.loops.ending import KEPT
@@ -635,8 +635,93 @@ def test_projection(changes, stays):
         assert f"{plain['above the minimum']:.2g} on the {name}" in result.verdict
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"cs": (4, 8), "steps": 5000, "sizes": (10, 50)},
+        {"cs": (16, 101), "steps": 5000, "sizes": 100, "sum_steps": 2000, "sum_start": 5},
+        {"cs": 3, "beta1": 0.5, "steps": 3000, "sizes": (3, 20), "sum_steps": 300, "shuffles": 1},
+    ],
+)
+def test_threshold(changes):
+    """The thresholds, and x - x*, are of runs and drifts that share no code with ours."""
+    depths = {
+        (4, 0): 0.5238, (8, 0): 1.1488, (16, 0): 1.7744, (101, 0): 3.4010,
+        (8, 0.9): 0.319, (16, 0.9): 1.238, (101, 0.9): 3.315,
+    }  # fmt: skip
+    sums = {10: 0.466, 20: 0.629, 50: 0.796, 100: 0.878}
+    result = experiments.run("threshold", **changes)
+    s, found = result.settings, {one.text.split(":")[0]: one for one in result.findings}
+    assert f"{s.steps:,} steps of 1/sqrt(t)" in result.caption
+    assert f"{s.sum_steps:,} steps of 0.1/sqrt(t) from {s.sum_start:g}" in result.caption
+    for c in s.cs:
+        for beta1 in (0, s.beta1):
+            one = found[f"C = {c}, beta1 = {beta1:g}"]
+            assert ("with no beta2" in one.text) == (beta1 > 0 and c < 8)
+            assert "none against the drift" in one.text
+            x = result.traces[f"C = {c}"]["x"].mean(axis=0).reshape(2, -1)[int(beta1 > 0)]
+            assert one.numbers["runs at +1"] == (x > 0.9).sum()
+            assert one.numbers["runs at -1"] == (x < -0.9).sum()
+            if (c, beta1) in depths:
+                told = one.numbers["-log10(1 - beta2*)"]
+                assert told == pytest.approx(depths[c, beta1], abs=6e-4)
+    if 8 in s.cs:
+        assert "for beta2 from 0.288 to 0.520" in found["C = 8, beta1 = 0.9"].text
+    for n in s.sizes:
+        for rule in ("Adam", "PaperAdam"):
+            one = found[f"{rule}, n = {n}"]
+            assert one.numbers["against the drift"] == 0
+            if n in sums:
+                assert f"without end for beta2 below {sums[n]:.3f}" in one.text
+            end = result.traces[f"{rule}, n = {n}"]["x"][-1]
+            assert one.numbers["in order at (0, 0.109)"] == end[0, 0] + 2
+            assert one.numbers["reshuffled at (0, 0.9)"] == pytest.approx(end[1:, 19].mean() + 2)
+    if 100 in s.sizes:
+        assert "for beta2 from 0.774 to 0.848 at 0.9" in found["Adam, n = 100"].text
+    assert all(f"at n = {n}" in result.verdict for n in (min(s.sizes), max(s.sizes)))
+    if s.sum_steps < 50_000:
+        return
+    assert "with no beta2 at 0.9" in found["Adam, n = 50"].text
+    for n, far in ((10, 25.3), (50, 40.2)):
+        assert found[f"Adam, n = {n}"].numbers["in order at (0, 0.109)"] == pytest.approx(
+            far, abs=0.05
+        )
+    for rule, in_order, reshuffled in (("Adam", 0.416, 1.57), ("PaperAdam", 0.20, 2.06)):
+        numbers = found[f"{rule}, n = 50"].numbers
+        assert numbers["in order at (0, 0.9)"] == pytest.approx(in_order, abs=5e-3)
+        # of 20 orders, which differ by 0.34 and 0.43, so that means do by 0.1
+        assert numbers["reshuffled at (0, 0.9)"] == pytest.approx(reshuffled, abs=0.3)
+
+
+@pytest.mark.parametrize(
+    ("changes", "turns", "x"),
+    [
+        ({"steps": 200_000}, [6.3e7, 4.7e6, 1.08e4, 9.6e3], [0.992, 0.988, -1, -1]),
+        ({"steps": 20_000, "beta2s": (0.99, 0.9)}, [1.08e4, 4.7e6], [0.665, 1]),
+        # from beta2 = 0 on v is the square of the slope before: 1/30 after the spike, and then 1
+        ({"steps": 20_000, "c": 3, "beta1": 0, "beta2s": 0}, [1 + (1 / 3 + 1) ** 4], [-1]),
+    ],
+)
+def test_adopt(changes, turns, x):
+    result = experiments.run("adopt", **changes)
+    s = result.settings
+    assert f"until step {adopt.power(turns[0])[:3]}" in result.verdict
+    assert f"{s.steps:,} steps" in result.caption and f"beta1 = {s.beta1:g}" in result.caption
+    assert "diverge" not in result.verdict + result.caption
+    played = result.traces["ADOPT by beta2"]["x"]
+    arrived = int((played[-1] < -0.9).sum())
+    assert f"{arrived} of {len(turns)} are there" in result.verdict
+    for k, finding in enumerate(result.findings):
+        assert finding.text.startswith(f"beta2 = {s.beta2s[k]:g}:")
+        assert finding.numbers["turn"] == pytest.approx(turns[k], rel=0.01)
+        assert finding.numbers["x_T"] == played[-1, k] == pytest.approx(x[k], abs=5e-3)
+        assert ("the best point" in finding.text) == (played[-1, k] < -0.9)
+        if 1e4 < turns[k] < s.steps:  # x turns with the drift, but for what is not recorded
+            assert finding.numbers["highest"] == pytest.approx(turns[k], rel=0.08)
+
+
 def test_every_experiment_is_tried_here():
     tried = {"synthetic-online", "synthetic-stochastic", "theorem-1", "phase-diagram", "gamma"}
     claims = {"why", "memory", "ways", "landscapes", "cycles", "edge", "rare", "generalization"}
-    claims |= {"regret", "stall", "projection"}
+    claims |= {"regret", "stall", "projection", "threshold", "adopt"}
     assert tried | claims | {"logistic", "mlp", "cifarnet"} == set(EXPERIMENTS)

@@ -15,9 +15,8 @@ import optim
 from experiments.loops import replay
 from experiments.loops.online import STRETCH, OnlineTrial
 from experiments.loops.replay import Replay
-from experiments.paper.phase_diagram import theorem_2
 from experiments.problems.drift import drift
-from experiments.problems.linear import Periodic, Stochastic
+from experiments.problems.linear import Periodic, Stochastic, theorem_2
 from experiments.registry import EXPERIMENTS
 from minigrad import backend
 from optim.schedules import InverseSqrt
