@@ -1,9 +1,12 @@
 """Every experiment by name: those of the paper in its order, and those of what came after it."""
 
 from experiments.claims import (
+    bias,
     cycles,
     edge,
+    floor,
     generalization,
+    horizon,
     landscapes,
     memory,
     projection,
@@ -48,6 +51,9 @@ _CLAIMS = (
     regret,
     stall,
     projection,
+    bias,
+    horizon,
+    floor,
 )
 
 PAPER: dict[str, Experiment] = {m.EXPERIMENT.name: m.EXPERIMENT for m in _PAPER}
