@@ -1,4 +1,4 @@
-"""The experiments on slopes with noise: what they say is true at every setting, and their numbers."""
+"""The experiments on slopes with noise: what they say is true at every setting."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ pytestmark = host_only
 @pytest.mark.parametrize(
     ("changes", "table"),
     [
-        # derived by another program, with other draws
+        # means that another program found, with other draws
         (
             {"steps": 3000, "copies": 1000},
             {SWEEP: (-0.0690, -0.0393, -0.0194, -0.0091, -0.0041)},
