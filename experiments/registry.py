@@ -2,9 +2,12 @@
 
 from experiments.claims import (
     adopt,
+    bias,
     cycles,
     edge,
+    floor,
     generalization,
+    horizon,
     landscapes,
     memory,
     projection,
@@ -52,6 +55,9 @@ _CLAIMS = (
     projection,
     threshold,
     adopt,
+    bias,
+    horizon,
+    floor,
 )
 
 PAPER: dict[str, Experiment] = {m.EXPERIMENT.name: m.EXPERIMENT for m in _PAPER}

@@ -143,7 +143,7 @@ class Panel:
             low, high = sorted(axis.get_view_interval())
             if axis.get_scale() == "log":
                 axis.set_minor_formatter(NullFormatter())
-                if high < 20 * low:
+                if high < 50 * low:
                     few = MaxNLocator(5) if high < 4 * low else LogLocator(subs=(1, 2, 5))
                     axis.set_major_locator(few)
                     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))

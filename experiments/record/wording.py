@@ -11,6 +11,12 @@ def listed(words: Iterable[str]) -> str:
     return f"{', '.join(most)} and {last}" if most else last
 
 
+def between(values: Iterable[float], form: str) -> str:
+    """The least and the largest, each in that form, or one where they read the same."""
+    values = list(values)
+    return " to ".join(dict.fromkeys(f"{one:{form}}" for one in (min(values), max(values))))
+
+
 def counted(number: int, thing: str) -> str:
     """A number of things."""
     return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"

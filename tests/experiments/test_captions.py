@@ -724,4 +724,5 @@ def test_every_experiment_is_tried_here():
     tried = {"synthetic-online", "synthetic-stochastic", "theorem-1", "phase-diagram", "gamma"}
     claims = {"why", "memory", "ways", "landscapes", "cycles", "edge", "rare", "generalization"}
     claims |= {"regret", "stall", "projection", "threshold", "adopt"}
+    claims |= {"bias", "horizon", "floor"}  # in test_noise.py
     assert tried | claims | {"logistic", "mlp", "cifarnet"} == set(EXPERIMENTS)

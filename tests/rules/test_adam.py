@@ -48,6 +48,17 @@ def test_look_ahead_without_momentum_is_adam(dtype, problem, b2, lr):
 
 
 @examples
+@given(problems, betas, betas, rates)
+def test_bias_correction_is_a_schedule_of_the_rate(problem, b1, b2, lr):
+    def rate(t):
+        return lr * np.sqrt(1 - b2**t) / (1 - b1**t)
+
+    adam, _ = run(optim.Adam, problem, betas=(b1, b2), eps=0, lr=lr)
+    paper, _ = run(optim.PaperAdam, problem, betas=(b1, b2), eps=0, lr=rate)
+    assert_close(paper, adam, 1e-12)
+
+
+@examples
 @given(problems, st.floats(0, 0.9), rates)
 def test_rules_without_averages_move_as_sign_descent(problem, nu, lr):
     # Adam, NAdam, AdaMax, LaProp and QHAdam with betas of 0, without eps
