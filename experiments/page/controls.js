@@ -49,7 +49,7 @@ function ownSettings(name) {
 function scheduleControls() {
   const fields = DATA.schedules[state.schedule].fields.filter(one => !one.alpha);
   return [slider("lr"), select("schedule", "α<sub>t</sub>", ofAlpha.map(n => [n, n])),
-    `<p class="note">α<sub>t</sub> = ${escaped(DATA.schedules[state.schedule].formula)}</p>`,
+    `<p class="note">${escaped(DATA.schedules[state.schedule].does)}</p>`,
     ...fields.map(one => slider(one.key))];
 }
 

@@ -1,23 +1,23 @@
 """What the lab computes with: JavaScript that is printed from traces, and what describes it."""
 
 from collections.abc import Iterable
-from dataclasses import fields
+from json import dumps
 from typing import Any
 
 import numpy as np
 
 from experiments.claims import landscapes
 from experiments.loops.ending import KEPT
-from experiments.page.settings import Described, described, of_the_lab, places
+from experiments.page import schedules as offered
+from experiments.page.settings import Described, of_the_lab, places
 from experiments.problems import drift, linear
 from experiments.problems.functions import LANDSCAPES
 from minigrad import Tensor
-from optim import RULES, Box, Optimizer, schedules
+from optim import RULES, Box, Optimizer
 from optim.engine import javascript
-from optim.engine.expression import gradient, of_schedule, traced
-from optim.engine.formula import of_expression, symbol
+from optim.engine.expression import gradient, traced
+from optim.engine.formula import of_expression
 from optim.engine.functions import ROUNDED_ANYHOW
-from optim.engine.kinds import Kind, kinds
 from optim.engine.whole import step_program
 
 P0, LR = 0.7305, 0.0417  # numbers that no rule starts its state with, by which p and lr are known
@@ -29,14 +29,6 @@ PROBLEMS = {  # functions, each with the arguments that stay as they are, and th
     drift.move: (("beta1", "beta2", "rho", "large", "small", "period"), ("age",)),
 }
 RHO = {**KEPT, "LeakyAMSGrad": "rho"}  # of the drift's closed form, or the setting that it is
-ALPHA = {"value", "start", "peak", "high"}  # fields of schedules that are the step size
-OF_BETAS = {"MemoryWarmUp", "OneMinusInverse"}  # schedules that no step size has
-FIELDS = {  # the others, by kind of field and by name: what they are at first
-    **{"exponent": -0.5, "rate": 0.999, "power": 2.0, "factor": 0.5, "shrink": 1.0},
-    **{"end": 0.0, "low": 0.0},
-    **{"steps": 100_000, "every": 10_000, "rise": 10_000, "fall": 90_000},
-    **{"warm_up": 1_000, "stable": 50_000, "decay": 49_000},
-}
 
 
 class Lab:
@@ -52,8 +44,8 @@ class Lab:
         self.settings = of_the_lab()
         for rule in self.every:
             self._add_rule(rule)
-        for name in schedules.__all__:
-            self._add_schedule(getattr(schedules, name))
+        for schedule in offered.OFFERED:
+            self._add_schedule(schedule)
         self.landscapes = {name: self._landscape(name) for name in LANDSCAPES}
         self.texts["functions"] = {
             function.__name__: javascript.function(
@@ -68,7 +60,7 @@ class Lab:
         """The definition of PRINTED."""
         groups = []
         for group, texts in self.texts.items():
-            lines = ",\n".join(f"{name}: {text}" for name, text in texts.items())
+            lines = ",\n".join(f"{dumps(name)}: {text}" for name, text in texts.items())
             groups.append(f"{group}: {{\n{lines}\n}}")
         every = ",\n".join(groups)
         return f"{javascript.FUNCTIONS}\nconst PRINTED = {{\n{every}\n}};"
@@ -125,30 +117,10 @@ class Lab:
         }
 
     def _add_schedule(self, schedule: Any) -> None:
-        """Add a schedule that is arithmetic of t and its fields, and not of what it is fed."""
-        if hasattr(schedule, "feed"):
-            return
-        try:
-            expression = of_schedule(schedule)
-        except TypeError:
-            return
-        name = schedule.__name__
-        names = [f.name for f in fields(schedule)]
-        self.texts["schedules"][name] = javascript.function(expression, names)
-        found = []
-        alpha = next((n for n in names if n in ALPHA and name not in OF_BETAS), None)
-        for field in names:
-            kind = kinds(schedule)[field]
-            assert isinstance(kind, Kind)
-            key = f"{name}_{field}"
-            found.append({"field": field, "key": key, "alpha": field == alpha})
-            if field != alpha:
-                start = FIELDS.get(field, 0.1)
-                self.settings[key] = described(kind, field, start, symbol(field))
-        symbols = {"alpha" if n == alpha else n: v for n, v in expression.arguments.items()}
-        formula = of_expression(expression._replace(arguments=symbols))
-        rounded = sorted(expression.functions & ROUNDED_ANYHOW)
-        self.schedules[name] = {"fields": found, "formula": formula, "rounded": rounded}
+        name = offered.name(schedule)
+        self.texts["schedules"][name] = offered.text(schedule)
+        self.schedules[name] = offered.description(schedule)
+        self.settings |= offered.settings(schedule)
 
     def _landscape(self, name: str) -> Described:
         landscape = LANDSCAPES[name]

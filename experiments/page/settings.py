@@ -6,6 +6,7 @@ from typing import Any
 from experiments.paper import synthetic_online, synthetic_stochastic
 from experiments.problems.linear import REDDI
 from optim import Optimizer, PaperAdam
+from optim.engine.expression import numbers_of
 from optim.engine.formula import symbol
 from optim.engine.kinds import MEANINGS, Kind, kinds
 from optim.engine.settings import leaves
@@ -21,7 +22,7 @@ def places(rule: type[Optimizer]) -> list[Described]:
         parts = kind if isinstance(kind, tuple) else (kind,)
         for (place, value), one in zip(leaves(name, default), parts, strict=True):
             if callable(value):
-                value = {"schedule": type(value).__name__, **vars(value)}
+                value = {"schedule": type(value).__name__, **numbers_of(value)}
             known = described(one, name, value, symbol(place))
             found.append({"place": place, "shared": _shared(rule, place, value), **known})
     return found

@@ -4,7 +4,7 @@ Unlike a kernel, such a function may branch: it is called once for each way thro
 minigrad's backward pass computes is traced with a loss, since a Tensor may hold a symbol.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import fields
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -14,6 +14,7 @@ import numpy as np
 from minigrad import Tensor, backend
 from optim.engine.functions import OF_NUMBERS
 from optim.engine.program import Entry, Program, Value
+from optim.engine.settings import leaves
 from optim.engine.symbols import Symbol, Tracer
 
 MOST = 12  # decisions on a way through a function
@@ -62,16 +63,37 @@ def gradient(
         return _expression(tracer, [leaf.grad for leaf in leaves])
 
 
-def of_schedule(schedule: Any) -> Expression:
-    """What a class of schedules does with t and the fields of an instance."""
-    names = [f.name for f in fields(schedule)]
+def of_schedule(schedule: Any, fixed: Collection[str] = ()) -> Expression:
+    """What a schedule does with t and with the numbers that it is made of, by place; those at the
+    places in `fixed` stay as they are."""
+    places = [place for place in numbers_of(schedule) if place not in fixed]
 
     def called(t: Any, *values: Any) -> Any:
-        instance = object.__new__(schedule)
-        vars(instance).update(zip(names, values, strict=True))
-        return instance(t)
+        given = dict(zip(places, values, strict=True))
+        return with_numbers(schedule, given.get)(t)
 
-    return traced(schedule.__name__, called, ["t", *names])
+    return traced(type(schedule).__name__, called, ["t", *places])
+
+
+def numbers_of(schedule: Any) -> dict[str, Any]:
+    """The numbers that a schedule is made of, by place: "value", "schedules[0].steps"."""
+    found: dict[str, Any] = {}
+    with_numbers(schedule, found.setdefault)
+    return found
+
+
+def with_numbers(schedule: Any, number: Callable[[str, Any], Any], within: str = "") -> Any:
+    """A copy of a schedule that has number(place, x) in place of each number x; none is checked."""
+
+    def part(place: str, x: Any) -> Any:
+        return with_numbers(x, number, f"{place}.") if callable(x) else number(place, x)
+
+    copy = object.__new__(type(schedule))
+    for f in fields(schedule):
+        field = getattr(schedule, f.name)
+        parts = [part(within + place, x) for place, x in leaves(f.name, field)]
+        vars(copy)[f.name] = tuple(parts) if isinstance(field, tuple) else parts[0]
+    return copy
 
 
 class _Number(Symbol):

@@ -4,6 +4,7 @@ The three share the text of an expression. Every name of a kernel gets a prefix,
 a keyword or a function of any of the languages.
 """
 
+import re
 from collections.abc import Iterable
 from itertools import count
 from math import isfinite
@@ -16,7 +17,7 @@ Names = dict[Value, str]
 
 def spelled(name: str) -> str:
     """A name, or a place such as betas[0], as an identifier of any language."""
-    stem, _, part = name.rstrip("]").partition("[")
+    stem, part = re.fullmatch(r"(.*?)(?:\[(\d+)\])?", name).groups("")
     letters = (c if c == "_" or (c.isascii() and c.isalnum()) else f"_{ord(c):x}_" for c in stem)
     return f"x{part}_{''.join(letters)}"
 

@@ -129,9 +129,10 @@ class CosineRestarts(CheckedSchedule):
         done, period = t - 1, self.steps
         if self.growth == 1:  # as many periods as there are would be too many to go through
             done %= period
-        while done >= period:
-            done -= period
-            period *= self.growth
+        else:
+            while done >= period:
+                done -= period
+                period *= self.growth
         return between(self.start, self.end, half_cosine(done / period))
 
 

@@ -10,6 +10,7 @@ from optim.engine.formula import of_expression, of_program, symbol
 from optim.engine.hoist import evaluate
 from optim.engine.program import Value
 from optim.engine.whole import step_program
+from optim.schedules import Constant, CosineRestarts, Linear, Power, Sequence, WarmUp
 
 
 def values(expression, *numbers):
@@ -82,10 +83,31 @@ def test_both_zeros_are_kept_apart():
     assert np.signbit([values(expression, x)[0] for x in (1.0, -1.0)]).all()
 
 
-def test_a_schedule_takes_t_and_its_fields():
-    expression = of_schedule(optim.schedules.Linear)
+def test_a_schedule_takes_t_and_its_numbers():
+    expression = of_schedule(Linear(1.0, 0.0, 10))
     assert list(expression.arguments) == ["t", "start", "end", "steps"]
-    assert values(expression, 3, 0.8, 0.2, 4) == [optim.schedules.Linear(0.8, 0.2, 4)(3)]
+    assert values(expression, 3, 0.8, 0.2, 4) == [Linear(0.8, 0.2, 4)(3)]
+
+
+def test_a_schedule_of_schedules_takes_the_numbers_of_each():
+    expression = of_schedule(Sequence((Constant(1.0), WarmUp(2, Power(1.0, 2.0))), (9,)))
+    assert list(expression.arguments) == [
+        *("t", "schedules[0].value", "schedules[1].steps"),
+        *("schedules[1].schedule.value", "schedules[1].schedule.exponent", "milestones[0]"),
+    ]
+    schedule = Sequence((Constant(0.3), WarmUp(4, Power(0.7, 2.0))), (5,))
+    for t in (1, 5, 6, 9, 10, 11):
+        assert values(expression, t, 0.3, 4, 0.7, 2.0, 5)[0] == schedule(t)
+
+
+def test_a_schedule_may_keep_a_number_that_a_loop_depends_on():
+    schedule = CosineRestarts(0.8, 0.2, 5)
+    with pytest.raises(TypeError, match="CosineRestarts"):
+        of_schedule(schedule)
+    expression = of_schedule(schedule, fixed=["growth"])
+    assert list(expression.arguments) == ["t", "start", "end", "steps"]
+    for t in (1, 5, 6, 5_000_004):
+        assert values(expression, t, 0.8, 0.2, 5)[0] == schedule(t)
 
 
 @pytest.mark.parametrize(

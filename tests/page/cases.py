@@ -40,16 +40,23 @@ def random_schedule(rng: np.random.Generator, name: str, largest: float) -> dict
     """A schedule as the page writes it."""
     found: dict[str, Any] = {"schedule": name}
     for one in LAB.schedules[name]["fields"]:
-        field = one["field"]
+        place = one["field"]
+        field = place.rpartition(".")[2]  # of a schedule inside another
         if field in OF_LENGTH:
-            found[field] = int(rng.integers(1, 5_000))
+            found[place] = int(rng.integers(1, 5_000))
+        elif field.startswith("milestones"):
+            found[place] = int(rng.integers(1, 2_000)) + max(of_milestones(found), default=0)
         elif field == "exponent":
-            found[field] = float(rng.uniform(-1, 0))
+            found[place] = float(rng.uniform(-1, 0))
         elif field in ("rate", "factor", "shrink", "power"):
-            found[field] = float(rng.uniform(0.5, 1))
+            found[place] = float(rng.uniform(0.5, 1))
         else:
-            found[field] = float(rng.uniform(0.1, 1) * largest)
+            found[place] = float(rng.uniform(0.1, 1) * largest)
     return found
+
+
+def of_milestones(given: dict[str, Any]) -> list[int]:
+    return [value for place, value in given.items() if "milestones" in place]
 
 
 def random_case(
@@ -90,8 +97,30 @@ def setting(value: Any) -> Any:
     """A setting of the page as Python takes it."""
     if not isinstance(value, dict):
         return value
-    schedule = getattr(schedules, value["schedule"])
-    return schedule(**{f.name: value[f.name] for f in fields(schedule)})
+    inner: dict[str, Any] = {
+        "WarmUp(InverseSqrt)": {"schedule": schedules.InverseSqrt},
+        "WarmUp(Cosine)": {"schedule": schedules.Cosine},
+        "Sequence(Constant, InverseSqrt)": {
+            "schedules[0]": schedules.Constant,
+            "schedules[1]": schedules.InverseSqrt,
+        },
+        "Sequence(Linear, Cosine)": {
+            "schedules[0]": schedules.Linear,
+            "schedules[1]": schedules.Cosine,
+        },
+        "Product(InverseSqrt, Cyclic)": {
+            "first": schedules.InverseSqrt,
+            "second": schedules.Cyclic,
+        },
+    }.get(value["schedule"], {})
+    given = {place: x for place, x in value.items() if "." not in place}
+    name = given.pop("schedule").partition("(")[0]
+    for place, schedule in inner.items():
+        given[place] = schedule(**{f.name: value[f"{place}.{f.name}"] for f in fields(schedule)})
+    parts = sorted(place for place in given if "[" in place)
+    for stem in {place.partition("[")[0] for place in parts}:
+        given[stem] = tuple(given.pop(place) for place in parts if place.startswith(stem))
+    return getattr(schedules, name)(**given)
 
 
 def hyperparameters(name: str, given: dict[str, Any]) -> dict[str, Any]:
