@@ -103,7 +103,7 @@ def _page(options: argparse.Namespace) -> int:
     text = build.build(options.directories, [own.load(one) for one in options.rules])
     with atomic_write(options.output) as file:
         file.write(text.encode())
-    print(options.output)
+    print(f"{options.output}, {len(text.encode()) / 1e6:.1f} MB")
     return 0
 
 

@@ -6,7 +6,7 @@ from importlib.resources import files
 from pathlib import Path
 from string import Template
 
-from experiments.page import rules, runs
+from experiments.page import rules, runs, schedules
 from experiments.page.printed import Lab
 from optim import Optimizer
 
@@ -27,6 +27,7 @@ def build(folders: list[Path], own: Iterable[type[Optimizer]] = ()) -> str:
         script=in_script("\n".join(map(_part, SCRIPTS))),
         rounded_rules=", ".join(lab.rounded("rules")),
         rounded_schedules=", ".join(lab.rounded("schedules")),
+        lacking=", ".join(sorted(schedules.LACKING)),
     )
 
 

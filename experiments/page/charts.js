@@ -58,6 +58,7 @@ function chart({width, height = 260, x, y, layers, alt, right = MARGIN.right}) {
     ${grid.join("")}
     <path class="axis" d="M${left} ${MARGIN.top}V${floor}H${end}"/>
     <text class="faint" x="${end}" y="${height - 4}" text-anchor="end">${x.label ?? ""}</text>
+    <text class="faint" x="${left - 5}" y="${MARGIN.top + 4}" text-anchor="end">${y.label ?? ""}</text>
     ${layers.map(layer => layer(X, Y)).join("")}</svg>`;
 }
 
@@ -91,13 +92,32 @@ const names = (ends, x, floor) => (X, Y) => {
     `<text class="label ${style}" x="${X(x) + 5}" y="${at + 4}">${escaped(name)}</text>`).join("");
 };
 
-// Bars from the base, of the colour of "up, to the worst point" or of "down"; null is neither.
+// Bars from the base, of the colour of "up, to the worst point" or of "down, to the best".
 const bars = (ys, base, upward) => (X, Y) => ys.map((y, i) => {
   const [a, b] = [Y(y), Y(base)], wide = Math.max(X(1) - X(0) - 0.4, 0.8);
-  const style = {true: "worse", false: "better", null: "k5"}[upward(y)];
+  const style = upward(y) ? "worse" : "better";
   return `<rect class="bar ${style}" x="${X(i) - wide / 2}" width="${wide}"
     y="${Math.min(a, b)}" height="${Math.max(Math.abs(a - b), 0.3)}"/>`;
 }).join("");
+
+// A rectangle of columns x rows cells from the upper left, of the colour of "up" where `up(column,
+// row)` is true, and else of that of "down".
+const halves = (columns, rows, up) => {
+  const runs = [];  // of cells side by side: [row, first, end]
+  for (let row = 0; row < rows; row++)
+    for (let column = 0; column < columns; column++) {
+      if (!up(column, row)) continue;
+      if (runs.at(-1)?.[0] === row && runs.at(-1)[2] === column) runs.at(-1)[2]++;
+      else runs.push([row, column, column + 1]);
+    }
+  return ({ends: [left, right]}, {ends: [floor, top]}) => {
+    const wide = (right - left) / columns, tall = (floor - top) / rows;
+    const cells = runs.map(([row, first, end]) => `M${left + first * wide} ${top + row * tall}` +
+      `h${(end - first) * wide}v${tall}h${(first - end) * wide}z`);
+    return `<path class="half better" d="M${left} ${top}H${right}V${floor}H${left}z"/>
+      <path class="half worse" d="${cells.join("")}"/>`;
+  };
+};
 
 // A picture behind the axes: columns x rows cells from the upper left, each of the colour
 // [red, green, blue, alpha] that `color(column, row)` gives.

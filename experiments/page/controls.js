@@ -47,10 +47,11 @@ function ownSettings(name) {
 }
 
 function scheduleControls() {
-  const fields = DATA.schedules[state.schedule].fields.filter(one => !one.alpha);
+  const {does, fields} = DATA.schedules[state.schedule];
+  const alpha = fields.filter(one => one.alpha).map(one => one.field).join(" and ");
   return [slider("lr"), select("schedule", "α<sub>t</sub>", ofAlpha.map(n => [n, n])),
-    `<p class="note">${escaped(DATA.schedules[state.schedule].does)}</p>`,
-    ...fields.map(one => slider(one.key))];
+    `<p class="note">${escaped(does)} α is its ${escaped(alpha)}.</p>`,
+    ...fields.filter(one => !one.alpha).map(one => slider(one.key))];
 }
 
 // Put controls into a form, and leave open what was open, and the focus where it was.
@@ -68,14 +69,13 @@ function drawOnlineControls() {
   const kinds = [["periodic", "periodic"], ["drawn", "at random"]];
   const spikes = state.kind === "drawn" ? ["probability", "seed"] : ["period", "spike"];
   const problem = ["large", "small", ...spikes, "x1", "steps"];
-  fill("memory-form", fieldset("Memory", slider("beta2"), slider("beta1")));
+  fill("memory-form", fieldset("Drag the memory of v:", slider("beta2")));
   fill("online-form",
-    fieldset("Step size", ...scheduleControls()),
-    fieldset("Problem", select("kind", "spikes", kinds), ...problem.map(key => slider(key))),
-    fieldset("Rules, up to six", ...ruleControls("rules", ownSettings)));
-  fill("focus-form",
-    select("focus", "look closer at", chosen().map(name => [name, name]), focus()),
-    slider("before"));
+    fieldset("Rules, up to six", ...ruleControls("rules", ownSettings)),
+    fieldset("Under the microscope",
+      select("focus", "rule", chosen().map(name => [name, name]), focus()), slider("before")),
+    fieldset("Momentum and step size", slider("beta1"), ...scheduleControls()),
+    fieldset("Problem", select("kind", "spikes", kinds), ...problem.map(key => slider(key))));
 }
 
 function drawPlaneControls() {

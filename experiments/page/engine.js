@@ -168,12 +168,12 @@ function online(problem, rules, steps) {
   return {runs, advance};
 }
 
-// One period without the box, from its spike on, after `before` of them: its slopes, what multiplies each of them in
-// the step, the moves of x, and their running sum.
+// One period without the box, from its spike on, after `before` of them: its slopes, what each of
+// them is divided by, the moves of x, and their running sum.
 function microscope(problem, [name, given], before) {
   const next = slopesOf(problem), run = new Run(name, given, [0]);
   const {p, g, metric} = run.arrays;
-  const seen = {slope: [], weight: [], move: [], sum: []};
+  const seen = {slope: [], divisor: [], move: [], sum: []};
   const first = before * problem.period + problem.spike;
   let start = 0;
   for (let t = 1; t < first + problem.period; t++) {
@@ -182,7 +182,7 @@ function microscope(problem, [name, given], before) {
     run.step();
     if (t < first) continue;
     seen.slope.push(slope);
-    seen.weight.push(metric ? 1 / metric[0] : NaN);
+    seen.divisor.push(metric ? metric[0] : NaN);
     seen.move.push(p[0] - x);
     seen.sum.push(p[0] - start);
   }

@@ -3,11 +3,14 @@
 const style = i => `k${i}`;
 const signed = toward => toward > 0 ? "+1" : "−1";
 
-// The schedule of the step size, with alpha in the field that stands for it.
+// The schedule of the step size, with alpha in the fields that stand for it; milestones in order.
 function schedule() {
-  const {fields} = DATA.schedules[state.schedule];
-  const values = fields.map(one => [one.field, one.alpha ? state.lr : state[one.key]]);
-  return {schedule: state.schedule, ...Object.fromEntries(values)};
+  const {fields} = DATA.schedules[state.schedule], found = {schedule: state.schedule};
+  const isMilestone = ({field}) => field.startsWith("milestones");
+  const inOrder = fields.filter(isMilestone).map(({key}) => state[key]).sort((a, b) => a - b);
+  for (const one of fields)
+    found[one.field] = one.alpha ? state.lr : isMilestone(one) ? inOrder.shift() : state[one.key];
+  return found;
 }
 
 // The settings of a rule: its own, else those that rules share, else its defaults.
@@ -71,7 +74,7 @@ function drawOnline() {
   const later = {...x, low: Math.min(state.steps / 10, 3 * state.period)};  // than the first spikes
   drawX(runs, x);
   drawRegret(runs, later);
-  drawGamma(runs.filter(run => DATA.rules[run.name].metric), later);
+  if ($("deeper").open) drawGamma(runs.filter(run => DATA.rules[run.name].metric), later);
 }
 
 function drawX(runs, x) {
@@ -81,7 +84,7 @@ function drawX(runs, x) {
   const told = run => `${run.name} is at x = ${short(rounded(run.x.at(-1)))} ` +
     `after ${run.times[run.x.length - 1]} steps`;
   const going = run => `${run.name} has not settled: by the moves of a settled period it ends at ` +
-    `${signed(run.toward)}.`;
+    `${signed(run.toward)}, unless α<sub>t</sub> runs out before.`;
   figure("x", "Where it is: x<sub>t</sub>", {
     x, y: {low: -1.1, high: 1.1},
     layers: [

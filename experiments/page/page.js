@@ -2,13 +2,21 @@
 
 // Claims and rules
 
-async function saveCsv(button) {
-  const packed = Uint8Array.from(atob($(button.dataset.csv).textContent), c => c.charCodeAt(0));
-  const text = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
-  const url = URL.createObjectURL(await new Response(text).blob());
-  const link = {href: url, download: `${button.dataset.csv}.csv`};
-  Object.assign(document.createElement("a"), link).click();
+// What the page carries packed, under an id.
+function unpacked(id) {
+  const packed = Uint8Array.from(atob($(id).textContent), c => c.charCodeAt(0));
+  return new Response(new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip")));
+}
+
+async function saveCsv({dataset: {csv}}) {
+  const url = URL.createObjectURL(await unpacked(csv).blob());
+  Object.assign(document.createElement("a"), {href: url, download: `${csv}.csv`}).click();
   URL.revokeObjectURL(url);
+}
+
+// Put a figure in its place, which is empty until its claim is opened.
+async function showFigure(place) {
+  place.innerHTML ||= await unpacked(place.dataset.figure).text();
 }
 
 function sortBy(header) {
@@ -112,6 +120,11 @@ function start() {
   for (const form of document.querySelectorAll("form"))
     form.addEventListener("submit", event => event.preventDefault());
   $("claims").addEventListener("click", ({target}) => target.dataset.csv && saveCsv(target));
+  document.addEventListener("toggle", ({target}) => {
+    const place = target.open && target.querySelector("[data-figure]");
+    if (place) showFigure(place);
+    if (target.id === "deeper") drawOnline();
+  }, true);  // it does not bubble
   for (const header of document.querySelectorAll("#rule-table th"))
     header.addEventListener("click", () => sortBy(header));
   $("search").addEventListener("input", ({target}) => search(target.value));

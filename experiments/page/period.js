@@ -7,25 +7,38 @@ const [MAP_X, MAP_Y] = [["β₁", 1e-4], ["β₂", 1e-6]].map(([label, lowest]) 
 }));
 // Values of beta2, for the line on which beta1 is their root
 const EDGE = Array.from({length: 75}, (_, i) => 1 - 10 ** (-i / 20));
-const UP = [213, 94, 0, 150], DOWN = [0, 114, 178, 110];  // colours of the map
+const PATCH = style => `<span class="patch ${style}"></span>`;
+const STRIP = 160;  // the height of a part of the microscope
+const WIDE = 30;  // what is so many times as large as the rest asks for a logarithmic axis
 
 const focus = () => chosen().includes(state.focus) ? state.focus : chosen()[0];
 
 function drawVerdict() {
-  $("verdict").textContent = verdict(focus(), driftOf(focus()));
+  $("verdict").textContent = verdict();
 }
 
-function verdict(name, by) {
-  if (by === undefined)
-    return `For ${name} here there is no closed form; its curve says what it does.`;
-  const {"betas[0]": beta1, "betas[1]": beta2} = given(name), edge = threshold(beta1, rhoOf(name));
-  const amount = `${by > 0 ? "+" : ""}${short(rounded(by))} α a period`;
-  const end = by > 0 ? "up, to +1, the worst point" : "down, to −1, the best point";
-  const ends = `Here that ends where β₂ exceeds ${rounded(edge ?? 0, 6)}: then v still knows the ` +
-    "spike when the small gradients come.";
-  const told = edge === undefined ? "" : by > 0 ? ends
-    : beta2 > edge ? `Below β₂ = ${rounded(edge, 6)} it would climb.` : "";
-  return `With β = (${beta1}, ${beta2}) ${name} drifts by ${amount}: ${end}. ${told}`;
+function verdict() {
+  const going = sign => chosen().filter(name => Math.sign(driftOf(name)) === sign);
+  const told = (names, one, more, end) =>
+    names.length ? [`${listed(names)} ${names.length > 1 ? more : one} ${end}`] : [];
+  const parts = [
+    ...told(going(1), "climbs", "climb", "towards +1, the worst point"),
+    ...told(going(-1), "falls", "fall", "towards −1, the best"),
+  ];
+  if (!parts.length) return "Here there is no closed form; the curves say what the rules do.";
+  return `With β₂ = ${state.beta2} ${parts.join("; ")}. ${turning(focus())}`;
+}
+
+const listed = names => names.join(", ").replace(/, ([^,]*)$/, " and $1");
+
+// Where a rule turns round.
+function turning(name) {
+  const by = driftOf(name), {"betas[0]": beta1, "betas[1]": beta2} = given(name);
+  if (by === undefined) return "";
+  const edge = threshold(beta1, rhoOf(name)), at = rounded(edge ?? 0, 6);
+  if (edge === undefined) return "";
+  if (by > 0) return `Above β₂ = ${at} ${name} would fall.`;
+  return beta2 > edge ? `Below β₂ = ${at} ${name} would climb.` : "";
 }
 
 // The largest beta2 at which x still climbs on this problem; undefined where it never does.
@@ -51,7 +64,7 @@ function paintMap(rho) {
   const beta = (i, lowest) => 1 - lowest ** ((i + 0.5) / cells);
   const climbs = (column, row) =>
     drift(state, beta(column, MAP_X.high), beta(cells - 1 - row, MAP_Y.high), rho) > 0;
-  map = {key, picture: raster(cells, cells, (...cell) => climbs(...cell) ? UP : DOWN)};
+  map = {key, picture: halves(cells, cells, climbs)};
   return map.picture;
 }
 
@@ -67,60 +80,82 @@ function drawMap() {
   figure("map", `Where ${name} drifts to, in closed form`, {
     height: 300, x: MAP_X, y: MAP_Y,
     layers: [
-      paintMap(rho)(MAP_X, MAP_Y),
+      paintMap(rho),
       curve("k5", EDGE.map(beta => 1 - Math.sqrt(beta)), EDGE.map(beta => 1 - beta)),
       here,
     ],
     alt: `${name} at beta = (${beta1}, ${beta2}) drifts by ${short(rounded(by))} alpha a period, ` +
       `to ${signed(by)}`,
-    caption: `Across β₁, up β₂; orange to +1, the worst point, blue to −1; the ring is where you are,
-      and a click takes you elsewhere. Above the line, β₁ &lt; √β₂, Theorem 2 has a bad problem for
-      every pair; this is one problem.`,
+    caption: `${PATCH("worse")} to +1, the worst point, ${PATCH("better")} to −1, the best. The ring
+      is where you are; a click takes you elsewhere.`,
   });
 }
 
 function drawMicroscope() {
-  const title = "One period under the microscope";
+  const title = `One period, ${state.period} steps, under the microscope`;
   if (state.kind !== "periodic")
     return without("microscope", title, "Spikes at random have no period.");
-  const name = focus(), seen = microscope(state, [name, given(name)], state.before);
-  const weights = seen.weight.filter(w => w > 0 && Number.isFinite(w));
-  const sum = seen.sum.at(-1);
-  const part = sign => seen.move.filter(m => m * sign > 0).reduce((a, b) => a + b, 0);
-  const [up, down] = [part(1), -part(-1)].map(move => short(rounded(move, 2)));
+  const seen = chosen().map((name, i) =>
+    ({name, style: style(i), ...microscope(state, [name, given(name)], state.before)}));
+  const {name, slope, move} = seen.find(one => one.name === focus());
+  const columns = $("microscope").clientWidth > 620 ? 2 : 1;
   const strips = [
-    strip("the slope g<sub>t</sub>", seen.slope, {upward: g => g < 0,
-      marks: [state.large, -state.small], alt: `${state.large} once, then −${state.small}`}),
-    weights.length ? weightStrip(seen.weight, Math.min(...weights), Math.max(...weights)) : "",
-    strip("the move of x", seen.move, {alt: `${up} up and ${down} down`}),
-    strip("the sum of moves", seen.sum, {alt: `${short(rounded(sum))} at the end`}),
-  ];
-  $("microscope").innerHTML = `<h3>One period of ${name} under the microscope</h3>${strips.join("")}
-    <figcaption>After ${state.before} periods, without the limits −1 and 1: ${down} down, ${up} up, so x
-    ${sum > 0 ? "climbs" : "falls"} by ${short(rounded(Math.abs(sum), 2))} a period. Momentum, β₁,
-    spreads the spike over several moves; blue goes down, orange up.</figcaption>`;
+    barStrip("1. The gradients of a period", slope, g => g < 0),
+    lineStrip("2. What each is divided by: √v<sub>t</sub> / α<sub>t</sub>", seen, "divisor"),
+    barStrip(`3. So the moves of x under ${name} are`, move, step => step > 0),
+    lineStrip("4. And their sum, since the spike, is", seen, "sum"),
+  ].map(strip => strip($("microscope").clientWidth / columns - 8 * columns));
+  $("microscope").innerHTML = `<h3>${title}</h3>
+    <div class="strips" style="--columns: ${columns}">${strips.join("")}</div>
+    <figcaption>${PATCH("better")} pushes x down, to the best point, ${PATCH("worse")} up.
+    In the period after ${state.before}, if there were no limits at −1 and 1:
+    ${seen.map(moved).join("; ")}.</figcaption>`;
 }
 
-const stripOf = (title, spec) => `<h4>${title}</h4>${chart({
-  ...spec,
-  width: Math.max($("microscope").clientWidth, 280),
-  height: 112,
+function moved({name, move, sum}) {
+  const part = sign => move.filter(step => step * sign > 0).reduce((a, b) => a + b, 0);
+  const [down, up, all] = [-part(-1), part(1), sum.at(-1)].map(x => short(rounded(x)));
+  return `${name} ${down} down, ${up} up, in sum ${all}`;
+}
+
+const strip = (title, spec) => width => `<div><h4>${title}</h4>${chart({
+  ...spec, width: Math.max(width, 280), height: STRIP,
   x: {low: -0.5, high: state.period - 0.5,
     marks: [[0, "spike"], [state.period - 1, `${state.period - 1} later`]]},
-})}`;
+})}</div>`;
 
-function strip(title, values, {marks, alt, upward = v => v > 0}) {
-  const y = {low: Math.min(0, ...values), high: Math.max(0, ...values)};
-  if (marks) y.marks = marks.map(v => [v, short(v)]);
-  return stripOf(title, {y, layers: [bars(values, 0, upward)], alt});
+// Bars; one that would make the others too small to be seen is cut off, and says so.
+function barStrip(title, values, upward) {
+  const sizes = values.map(Math.abs), most = Math.max(...sizes), at = sizes.indexOf(most);
+  const room = 3 * Math.max(...sizes.filter((_, i) => i !== at));
+  const cut = most > 2 * room, shown = cut ? values.with(at, Math.sign(values[at]) * room) : values;
+  const y = {low: Math.min(0, ...shown), high: Math.max(0, ...shown)};
+  const told = `${short(rounded(values[at]))}${cut ? ", cut off here" : ""}`;
+  const note = (X, Y) => `<text class="faint" x="${X(at) + 8}"
+    y="${Y(shown[at]) + (shown[at] > 0 ? 10 : -4)}">${told}</text>`;
+  const alt = `${short(rounded(values[0]))} at the spike, then up to ${short(rounded(values.at(-1)))}`;
+  return strip(title, {y, layers: [bars(shown, 0, upward), note], alt});
 }
 
-function weightStrip(weights, least, most) {
-  const low = least / 1.2, marks = [least, most].map(v => [v, short(rounded(v, 2))]);
-  return stripOf("what multiplies it, α<sub>t</sub>/√v<sub>t</sub>", {
-    y: {kind: "log", low, high: most * 1.2, marks},
-    layers: [bars(weights, low, () => null)],
-    alt: `from ${short(rounded(least))} to ${short(rounded(most))}`,
+// A curve for each rule; one that divides by nothing is cut off where the others end.
+function lineStrip(title, seen, what) {
+  const adaptive = seen.filter(one => Number.isFinite(one.divisor[0]));
+  const values = (adaptive.length ? adaptive : seen).flatMap(one => one[what]).filter(Number.isFinite);
+  const [least, most] = [Math.min(...values), Math.max(...values)];
+  const y = least > 0 && most > WIDE * least ? {kind: "log", low: least, high: most}
+    : {low: Math.min(0, least), high: Math.max(0, most)};
+  const shown = seen.filter(one => Number.isFinite(one[what].at(-1)));
+  const end = one => within(one[what].at(-1), y);
+  return strip(title, {
+    y,
+    right: Math.min(MARGIN.right + 7.2 * Math.max(...shown.map(one => one.name.length), 0), 110),
+    layers: [
+      ...what === "sum" ? [limit(0, "above 0 x climbs")] : [],
+      ...shown.map(one => curve(one.style, [...one[what].keys()], one[what], y)),
+      names(shown.map(one => [one.style, one.name, end(one)]), state.period - 0.5, STRIP - MARGIN.bottom),
+    ],
+    alt: shown.map(one => `${one.name}: ${short(rounded(one[what][0]))} at the spike, ` +
+      `${short(rounded(one[what].at(-1)))} at the end`).join("; "),
   });
 }
 

@@ -77,7 +77,7 @@ class Lab:
             "defaults": {
                 **{key: one["value"] for key, one in self.settings.items() if key != "rate"},
                 **{"kind": "periodic", "schedule": "InverseSqrt", "landscape": "rosenbrock"},
-                **{"rules": self._at_first("Adam", "AMSGrad", "LeakyAMSGrad", "AdamNC")},
+                **{"rules": self._at_first("Adam", "AMSGrad")},
                 **{"plane_rules": self._at_first(*landscapes.EXPERIMENT.settings.names)},
                 "focus": "Adam",
             },

@@ -5,6 +5,7 @@ All that is known here of a run directory's files is in Claim.
 
 import base64
 import gzip
+import io
 import json
 import re
 import shlex
@@ -12,12 +13,15 @@ from dataclasses import fields
 from html import escape
 from pathlib import Path
 
+from PIL import Image
+
 from experiments.experiment import Finding
 from experiments.record.directory import COMPLETE, MANIFEST, RunDirectory
-from experiments.registry import EXPERIMENTS
+from experiments.registry import EXPERIMENTS, PAPER
 from experiments.result import FINDINGS
 
-LARGEST_TABLE = 2**20  # bytes of a CSV file that the page carries
+LARGEST_TABLE = 180_000  # bytes of the page, so that it stays under 8 MB with every experiment
+THUMBNAIL, COLORS = (480, 480), 32  # at most so many pixels, which are twice those that are seen
 
 
 class Claim:
@@ -42,6 +46,15 @@ class Claim:
             text = text.replace(before, f"{before}{self.name}-")
         alt = escape(self.caption)
         return re.sub("<svg", f'<svg role="img" aria-label="{alt}"', text, count=1)
+
+    @property
+    def thumbnail(self) -> str:
+        """Its PNG, small, as an address; black on white."""
+        small = io.BytesIO()
+        with Image.open(self.directory.path / "figure.png") as image:
+            image.thumbnail(THUMBNAIL)
+            image.convert("RGB").quantize(COLORS).save(small, "png", optimize=True)
+        return f"data:image/png;base64,{base64.b64encode(small.getvalue()).decode()}"
 
     @property
     def table(self) -> bytes:
@@ -72,26 +85,35 @@ def read(folders: list[Path]) -> list[Claim]:
 
 
 def html(claims: list[Claim]) -> str:
-    """The gallery."""
+    """The gallery: what the paper has, and what has been said since."""
     if not claims:
         return "<p>Nothing has been run yet: <code>python -m experiments all</code></p>"
-    cards = "\n".join(_card(claim) for claim in claims)
-    return f'<p>A click opens what a figure shows.</p>\n<div class="cards">\n{cards}\n</div>'
+    of_paper = [claim for claim in claims if claim.name in PAPER]
+    since = [claim for claim in claims if claim.name not in PAPER]
+    groups = [("The paper's figures and theorems", of_paper), ("What has been said since", since)]
+    return "<p>A click opens what a figure shows.</p>\n" + "\n".join(
+        f"<h3>{heading}</h3>\n<div class='cards'>\n{''.join(map(_card, found))}</div>"
+        for heading, found in groups
+        if found
+    )
 
 
 def _card(claim: Claim) -> str:
     findings = "\n".join(f"<li>{escape(one.text)}{_stated(one)}</li>" for one in claim.findings)
     return f"""<details class="claim" id="claim-{claim.name}">
-<summary><h3>{escape(claim.verdict)}</h3>
-{claim.figure}
+<summary><img src="{claim.thumbnail}" alt="{escape(claim.caption)}" loading="lazy">
+<h4>{escape(claim.verdict)}</h4>
 <p class="note">{claim.name}: {escape(claim.experiment.summary)}</p></summary>
+<div data-figure="figure-{claim.name}"></div>
+{_packed(f"figure-{claim.name}", claim.figure.encode())}
 <p>{escape(claim.caption)}</p>
 <ul>
 {findings}
 </ul>
 <p><code>{escape(claim.command)}</code></p>
 {_download(claim)}
-</details>"""
+</details>
+"""
 
 
 def _stated(finding: Finding) -> str:
@@ -106,9 +128,14 @@ def _stated(finding: Finding) -> str:
 
 
 def _download(claim: Claim) -> str:
-    if len(claim.table) > LARGEST_TABLE:
-        return "<p>Its numbers are in figure.csv of the run; they are too many to carry here.</p>"
-    packed = base64.b64encode(gzip.compress(claim.table, 9, mtime=0)).decode()
     key = f"table-{claim.name}"
-    return f"""<p><button type="button" data-csv="{key}">Save its numbers, CSV</button></p>
-<script type="application/gzip" id="{key}">{packed}</script>"""
+    packed = _packed(key, claim.table)
+    if len(packed) > LARGEST_TABLE:
+        return "<p>Its numbers are in figure.csv of the run; they are too many to carry here.</p>"
+    return f'<p><button type="button" data-csv="{key}">Save its numbers, CSV</button></p>\n{packed}'
+
+
+def _packed(key: str, content: bytes) -> str:
+    """What the page unpacks where it is asked for."""
+    packed = base64.b64encode(gzip.compress(content, 9, mtime=0)).decode()
+    return f'<script type="application/gzip" id="{key}">{packed}</script>'

@@ -3,6 +3,7 @@
 from math import inf
 from typing import Any
 
+from experiments.claims import why
 from experiments.paper import synthetic_online, synthetic_stochastic
 from experiments.problems.linear import REDDI
 from optim import Optimizer, PaperAdam
@@ -56,6 +57,7 @@ def of_the_lab() -> dict[str, Described]:
     them."""
     online: Any
     drawn: Any
+    microscope: Any = why.EXPERIMENT.settings
     online, drawn = synthetic_online.EXPERIMENT.settings, synthetic_stochastic.EXPERIMENT.settings
     adam = kinds(PaperAdam)
     # the kind of a tuple is a tuple, which the type of `kinds` does not tell by name
@@ -70,10 +72,19 @@ def of_the_lab() -> dict[str, Described]:
 
     return {
         "lr": one(rate, online.lr, "α", "step size", low=1e-4, high=1e2, scale="log"),
-        "beta1": one(beta1, online.betas[0], "β₁", "how much of m stays each step"),
-        "beta2": one(beta2, online.betas[1], "β₂", "how much of v stays each step"),
-        "large": one(positive, REDDI.large, "spike", "its slope C", low=1, high=1e5),
-        "small": one(positive, REDDI.small, "others, −", "their slope", low=0.1, high=1e3),
+        "beta1": one(beta1, microscope.betas[0], "β₁", "how much of m stays each step"),
+        "beta2": one(beta2, microscope.betas[1], "β₂", "how much of v stays each step"),
+        "large": one(
+            positive, REDDI.large, "large one, C", "the gradient of the spike", low=1, high=1e5
+        ),
+        "small": one(
+            positive,
+            REDDI.small,
+            "small ones, −",
+            "the gradient at all other steps",
+            low=0.1,
+            high=1e3,
+        ),
         "spike": one(whole, REDDI.spike, "spike at", "step of the period", low=1, high=1e3),
         "period": one(Kind(low=2, whole=True), REDDI.period, "period", "in steps", low=2, high=1e3),
         "probability": one(
@@ -82,7 +93,7 @@ def of_the_lab() -> dict[str, Described]:
         "seed": one(Kind(low=0, whole=True), drawn.seed, "seed", "of what is drawn", high=1e3),
         "x1": one(interval, online.start, "x₁", "where it starts"),
         "steps": one(whole, 1_000_000, "steps", "to play", low=100, high=1e7),
-        "before": one(whole, 30, "after periods", "that come before", low=1, high=1e4),
+        "before": one(whole, 30, "after periods", "that come before", low=1, high=1e3),
         "from_x": one(Kind(), None, "x₁", "where to start", low=-5, high=5),
         "from_y": one(Kind(), None, "y₁", "where to start", low=-5, high=5),
         "path_steps": one(whole, 2_000, "steps", "to take", low=10, high=1e5),

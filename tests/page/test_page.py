@@ -1,6 +1,7 @@
 """The page in a real browser: it loads alone, and does what it says."""
 
 import json
+import re
 import shutil
 
 import numpy as np
@@ -83,10 +84,12 @@ def test_loads_from_a_file_without_an_error_or_a_request(opened):
     page = opened(QUICK)
     settled(page)
     assert page.title() == "Why Adam can fail to converge"
-    for figure in ("x", "regret", "map", "microscope", "gamma", "plane", "heights"):
+    for figure in ("x", "regret", "map", "microscope", "plane", "heights"):
         assert page.locator(f"#{figure} svg").count() >= 1, figure
-    assert page.locator("svg[role=img]:not([aria-label])").count() == 0
-    assert page.locator("#claims svg").count() == 2
+    page.locator("#deeper summary").click()
+    assert page.locator("#gamma svg").count() == 1
+    assert page.locator("svg[role=img]:not([aria-label]), svg[aria-label='']").count() == 0
+    assert all("Adam" in one.get_attribute("alt") for one in page.locator("#claims img").all())
 
 
 def test_a_million_steps_of_six_rules_are_drawn_from_a_thousand_points_at_most(opened):
@@ -121,15 +124,17 @@ def test_every_control_has_a_name(opened):
 
 def test_dragging_beta2_tells_another_story(opened):
     page = opened(QUICK)
-    assert "up, to +1" in page.locator("#verdict").inner_text()
+    told = "Adam climbs towards +1, the worst point; AMSGrad falls towards −1, the best"
+    assert told in page.locator("#verdict").inner_text()
+    assert "Adam 0.0723 down, 0.0922 up" in page.locator("#microscope figcaption").inner_text()
     slider = page.locator("input[type=range][data-key=beta2]")
     slider.focus()
     page.keyboard.press("End")
     assert float(page.locator("input[type=number][data-key=beta2]").input_value()) > 0.99999
-    assert "down, to −1" in page.locator("#verdict").inner_text()
+    assert "Adam and AMSGrad fall towards −1" in page.locator("#verdict").inner_text()
     assert "beta2=0.999999" in fragment(page)
     page.locator("input[type=number][data-key=beta2]").fill("0.999")
-    assert "Here that ends where β₂ exceeds 0.999516" in page.locator("#verdict").inner_text()
+    assert "Above β₂ = 0.999603 Adam would fall." in page.locator("#verdict").inner_text()
     position = float(slider.input_value())
     assert position == pytest.approx(0.5, abs=2e-3)
 
@@ -148,7 +153,7 @@ def test_the_address_holds_the_settings(opened):
     state = page.evaluate("({...state})")
     assert (state["beta2"], state["period"], state["steps"]) == (0.5, 50, 5000)
     assert state["rules"] == "AMSGrad,SGD" and state["SGD.lr"] == 0.01
-    assert state["beta1"] == 0.9 and "x" not in state  # what makes no sense is not taken
+    assert state["beta1"] == 0 and "x" not in state  # what makes no sense is not taken
     page.locator("input[type=number][data-key=small]").fill("3")
     again = opened(fragment(page))
     assert again.evaluate("({...state})") == page.evaluate("({...state})")
@@ -174,9 +179,10 @@ def test_rules_come_and_go(opened):
     page = opened(QUICK)
     page.locator("select[data-key='add to rules']").select_option("AdaGrad")
     assert "AdaGrad" in page.locator("#online-form").inner_text()
-    assert page.evaluate("chosen().length") == 5
+    assert page.evaluate("chosen().length") == 3
     page.locator("#online-form").get_by_role("button", name="Take AMSGrad away").click()
     assert "AMSGrad" not in page.evaluate("chosen()")
+    page.locator("select[data-key='add to rules']").select_option("LeakyAMSGrad")
     page.locator("#online-form [data-rule=LeakyAMSGrad] summary").click()
     page.locator("input[type=number][data-key='LeakyAMSGrad.rho']").fill("0.9")
     assert "LeakyAMSGrad.rho=0.9" in fragment(page)
@@ -186,7 +192,52 @@ def test_spikes_at_random_and_constant_steps(opened):
     page = opened("#lab?kind=drawn&steps=20000&schedule=Constant")
     settled(page)
     assert "no closed form" in page.locator("#verdict").inner_text()
-    assert page.locator("#x .curve").count() == 4
+    assert page.locator("#x .curve").count() == 2
+
+
+def test_every_schedule_plays_and_has_its_sliders(opened):
+    page = opened("#lab?steps=2000")
+    assert len(cases.OF_ALPHA) == 19
+    sliders = page.locator("#online-form fieldset", has_text="Momentum and").locator("[type=range]")
+    for schedule in cases.OF_ALPHA:
+        settled(page)
+        page.evaluate("$('speed').textContent = ''")
+        page.locator("select[data-key=schedule]").select_option(schedule)
+        settled(page)
+        assert "stopped" not in page.locator("#x svg").text_content(), schedule
+        fields, given = cases.LAB.schedules[schedule]["fields"], page.evaluate("schedule()")
+        assert [*given] == ["schedule", *(one["field"] for one in fields)]
+        assert all(given[one["field"]] == 0.5 for one in fields if one["alpha"])
+        others = [given[one["field"]] for one in fields if not one["alpha"]]
+        assert None not in others and sliders.count() == 2 + len(others), schedule
+
+
+def test_milestones_are_taken_in_order(opened):
+    page = opened(
+        "#lab?schedule=MultiStep&MultiStep_milestones_0=900&MultiStep_milestones_1=30&steps=2000"
+    )
+    given = page.evaluate("schedule()")
+    assert (given["milestones[0]"], given["milestones[1]"]) == (30, 900)
+
+
+def test_a_large_gradient_is_cut_off_and_says_so(opened):
+    page = opened(QUICK)
+    strips = page.locator("#microscope svg")
+    assert strips.count() == 4
+    assert "1010, cut off here" in strips.nth(0).text_content()
+    page.locator("input[type=number][data-key=beta1]").fill("0.9")
+    assert "cut off" not in strips.nth(2).text_content()  # momentum spreads the spike
+
+
+def test_what_stands_first_is_the_story_the_slider_and_the_microscope(opened):
+    page = opened(QUICK, height=700)
+    box = page.locator("#microscope svg").last.bounding_box()
+    assert box["y"] + box["height"] < 700
+    story = " ".join(page.locator(".story > p:not([id])").all_inner_texts())
+    assert len(re.findall(r"[.!?](?:\s|$)", story)) == 3
+    phone = opened(QUICK, width=375, height=700)
+    phone.locator("#microscope svg").last.scroll_into_view_if_needed()
+    assert 0 <= phone.locator("#memory-form").bounding_box()["y"] < 100  # it stays in sight
 
 
 def test_a_click_on_a_landscape_starts_there(opened):
@@ -232,6 +283,12 @@ def test_a_claim_opens_and_gives_its_numbers(opened):
     page = opened("#claim-theorem-1")
     card = page.locator("#claim-theorem-1")
     assert "python -m experiments run theorem-1" in card.inner_text()
+    assert "literature has" in card.inner_text()
+    card.locator("[data-figure] svg[role=img]").wait_for()
+    assert card.locator("svg").get_attribute("aria-label") == card.locator("img").get_attribute(
+        "alt"
+    )
+    assert page.locator("#claims svg").count() == 1  # the figures of others are still packed
     with page.expect_download() as download:
         card.get_by_role("button").click()
     text = download.value.path().read_text("utf-8")
@@ -244,6 +301,10 @@ def test_follows_the_system_and_the_button(opened, scheme):
     ground = "getComputedStyle(document.body).backgroundColor"
     first = page.evaluate(ground)
     assert page.evaluate("document.documentElement.dataset.theme") == scheme
+    ink = "getComputedStyle(document.querySelector('#claim-theorem-1 svg')).fill"
+    page.locator("#claim-theorem-1 summary").click()
+    page.locator("#claim-theorem-1 svg").wait_for()
+    assert page.evaluate(ink) == page.evaluate("getComputedStyle(document.body).color")
     page.locator("#theme").click()
     assert page.evaluate(ground) != first
     assert page.locator("#theme").get_attribute("aria-pressed") == str(scheme == "light").lower()
