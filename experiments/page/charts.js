@@ -6,6 +6,7 @@ const TRANSFORMS = {
   symlog: v => Math.sign(v) * Math.log10(1 + Math.abs(v) / 0.01),
 };
 const MARGIN = {left: 46, right: 12, top: 8, bottom: 34};
+const LETTER = 7.8;  // the width of one in a curve's name
 
 const escaped = text => String(text).replace(/[&<>"]/g, c => `&#${c.charCodeAt(0)};`);
 const short = v => {

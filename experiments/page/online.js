@@ -13,13 +13,13 @@ function schedule() {
   return found;
 }
 
-// The settings of a rule: its own, else those that rules share, else its defaults.
-function given(name) {
+// The settings of a rule: its own, else those that rules share, if they do, else its defaults.
+function given(name, sharing = true) {
   const found = {};
   for (const {place: at, shared} of DATA.rules[name].places) {
     const mine = state[`${name}.${at}`];
     if (mine !== undefined) found[at] = mine;
-    else if (shared) found[at] = shared === "lr" ? schedule() : state[shared];
+    else if (sharing && shared) found[at] = shared === "lr" ? schedule() : state[shared];
   }
   return found;
 }
@@ -27,7 +27,7 @@ function given(name) {
 // rho of the closed form, by which a rule remembers; undefined for a rule that has none.
 function rhoOf(name) {
   const {rho} = DATA.rules[name];
-  return typeof rho === "string" ? given(name)[rho] ?? place(name, rho).value : rho;
+  return typeof rho === "string" ? given(name)[rho] ?? place(name, rho).value : rho ?? undefined;
 }
 
 // How far a period moves x in the end, in units of alpha; undefined where that is not known.
@@ -85,7 +85,7 @@ function drawX(runs, x) {
     `after ${run.times[run.x.length - 1]} steps`;
   const going = run => `${run.name} has not settled: by the moves of a settled period it ends at ` +
     `${signed(run.toward)}, unless α<sub>t</sub> runs out before.`;
-  figure("x", "Where it is: x<sub>t</sub>", {
+  figure("x", "Where x goes", {
     x, y: {low: -1.1, high: 1.1},
     layers: [
       limit(-1, "the best point"), limit(1, "the worst point"),
@@ -142,7 +142,7 @@ function since(from, times, ...columns) {
 function figure(id, title, {ends = [], caption, height = 260, ...spec}) {
   const width = Math.max($(id).clientWidth, 280);
   const longest = Math.max(...ends.map(([, name]) => name.length));
-  const right = ends.length ? Math.min(MARGIN.right + 7.2 * longest, width / 3) : MARGIN.right;
+  const right = ends.length ? Math.min(MARGIN.right + LETTER * longest, width / 3) : MARGIN.right;
   const layers = [...spec.layers, names(ends, spec.x.high, height - MARGIN.bottom)];
   $(id).innerHTML = `<h3>${title}</h3>
     ${chart({...spec, width, height, right, layers})}

@@ -137,18 +137,18 @@ function barStrip(title, values, upward) {
   return strip(title, {y, layers: [bars(shown, 0, upward), note], alt});
 }
 
-// A curve for each rule; one that divides by nothing is cut off where the others end.
+// A curve for each rule; those that divide by nothing are cut off where the others end.
 function lineStrip(title, seen, what) {
-  const adaptive = seen.filter(one => Number.isFinite(one.divisor[0]));
-  const values = (adaptive.length ? adaptive : seen).flatMap(one => one[what]).filter(Number.isFinite);
+  const whole = seen.filter(one => one.name === focus() || Number.isFinite(one.divisor[0]));
+  const values = whole.flatMap(one => one[what]).filter(Number.isFinite);
   const [least, most] = [Math.min(...values), Math.max(...values)];
   const y = least > 0 && most > WIDE * least ? {kind: "log", low: least, high: most}
-    : {low: Math.min(0, least), high: Math.max(0, most)};
+    : {low: Math.min(0, least), high: Math.max(0, most, -0.2 * least)};
   const shown = seen.filter(one => Number.isFinite(one[what].at(-1)));
   const end = one => within(one[what].at(-1), y);
   return strip(title, {
     y,
-    right: Math.min(MARGIN.right + 7.2 * Math.max(...shown.map(one => one.name.length), 0), 110),
+    right: Math.min(MARGIN.right + LETTER * Math.max(...shown.map(one => one.name.length), 0), 120),
     layers: [
       ...what === "sum" ? [limit(0, "above 0 x climbs")] : [],
       ...shown.map(one => curve(one.style, [...one[what].keys()], one[what], y)),

@@ -42,7 +42,7 @@ function shades(x, y) {
 function drawPlane() {
   const rules = chosen("plane_rules");
   const paths = rules.map(name => descend(state.landscape,
-    [name, {...given(name), lr: rateOf(name)}], startOfPath(), state.path_steps, state.seed));
+    [name, {...given(name, false), lr: rateOf(name)}], startOfPath(), state.path_steps, state.seed));
   drawPaths(rules, paths);
   drawDistances(rules, paths);
 }
@@ -57,7 +57,7 @@ function drawPaths(rules, paths) {
   };
   const end = (points, i) =>
     `${rules[i]} ends ${short(rounded(distance(points.at(-1))))} from a minimum`;
-  const key = (name, i) => `<span class="swatch ${style(i)}"></span> ${name}`;
+  const key = (name, i) => `<span class="key"><span class="swatch ${style(i)}"></span> ${name}</span>`;
   figure("plane", landscape().title, {
     height: 420, x, y,
     layers: [
@@ -65,7 +65,7 @@ function drawPaths(rules, paths) {
       (X, Y) => `<circle class="here" r="6" cx="${X(from_x)}" cy="${Y(from_y)}"/>`,
     ],
     alt: paths.map(end).join("; "),
-    caption: `${rules.map(key).join(" &nbsp; ")}; ★ minima, ring: the start`,
+    caption: `${rules.map(key).join(" ")} ★ minima; ring: the start`,
   });
 }
 
@@ -79,7 +79,7 @@ function drawDistances(rules, paths) {
       curve(style(i), points.map(([t]) => t), points.map(([, left]) => left), y)),
     ends: rules.map((name, i) => [style(i), name, within(lasts[i], y)]),
     alt: rules.map((name, i) => `${name}: ${short(rounded(lasts[i]))}`).join("; "),
-    caption: "At a constant rate; momentum and betas as in the lab.",
+    caption: "At constant rates; else with the defaults of each rule, or what you set for it alone above.",
   });
 }
 

@@ -117,14 +117,15 @@ def _card(claim: Claim) -> str:
 
 
 def _stated(finding: Finding) -> str:
-    """Numbers of the literature, each beside ours."""
+    """The literature's numbers beside ours."""
     if not finding.stated:
         return ""
-    pairs = (
-        f"{name} {finding.numbers[name]:.5g}, where the literature has {value:.5g}"
+    rows = "\n".join(
+        f"<tr><td>{escape(name)}</td><td>{finding.numbers[name]:.5g}</td><td>{value:.5g}</td></tr>"
         for name, value in finding.stated.items()
     )
-    return f" <strong>{escape('; '.join(pairs))}</strong>"
+    head = "".join(f'<th scope="col">{text}</th>' for text in ("", "ours", "the literature's"))
+    return f'<div class="scroll"><table><tr>{head}</tr>\n{rows}</table></div>'
 
 
 def _download(claim: Claim) -> str:

@@ -79,7 +79,7 @@ def text(schedule: Any) -> str:
 def description(schedule: Any) -> Described:
     """What it does, its numbers, and which of them are alpha."""
     return {
-        "does": (getdoc(schedule) or "").splitlines()[0],
+        "does": (getdoc(schedule) or "").splitlines()[0].replace("`", ""),
         "fields": [
             {"field": place, "key": _key(schedule, place), "alpha": value == ALPHA}
             for place, _, value in _numbers(schedule)

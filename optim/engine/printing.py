@@ -17,7 +17,7 @@ Names = dict[Value, str]
 
 def spelled(name: str) -> str:
     """A name, or a place such as betas[0], as an identifier of any language."""
-    stem, part = re.fullmatch(r"(.*?)(?:\[(\d+)\])?", name).groups("")
+    stem, part, *_ = *re.split(r"\[(\d+)\]$", name), ""
     letters = (c if c == "_" or (c.isascii() and c.isalnum()) else f"_{ord(c):x}_" for c in stem)
     return f"x{part}_{''.join(letters)}"
 

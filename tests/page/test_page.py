@@ -175,6 +175,19 @@ def test_the_map_has_a_ring_that_follows_and_takes_clicks(opened):
     assert page.evaluate("state.beta2") > 0.999
 
 
+def test_a_rule_without_a_closed_form_says_so(opened):
+    page = opened("#lab?rules=ADOPT&focus=ADOPT&steps=2000")
+    settled(page)
+    assert "no closed form" in page.locator("#verdict").inner_text()
+    assert page.locator("#map h3").inner_text() == "Where Adam drifts to, in closed form"
+
+
+def test_a_landscape_has_the_defaults_of_each_rule(opened):
+    page = opened("#lab?beta1=0.5&Adam.betas%5B1%5D=0.7&steps=2000")
+    assert page.evaluate("given('Adam', false)") == {"betas[1]": 0.7}
+    assert page.evaluate("given('Adam')")["betas[0]"] == 0.5
+
+
 def test_rules_come_and_go(opened):
     page = opened(QUICK)
     page.locator("select[data-key='add to rules']").select_option("AdaGrad")
@@ -283,7 +296,9 @@ def test_a_claim_opens_and_gives_its_numbers(opened):
     page = opened("#claim-theorem-1")
     card = page.locator("#claim-theorem-1")
     assert "python -m experiments run theorem-1" in card.inner_text()
-    assert "literature has" in card.inner_text()
+    numbers = card.locator("table tr").all_inner_texts()
+    assert numbers[0].split("\t") == ["", "ours", "the literature's"]
+    assert numbers[1].startswith("R_T/T at C = 2.1") and numbers[1].endswith("0.066667")
     card.locator("[data-figure] svg[role=img]").wait_for()
     assert card.locator("svg").get_attribute("aria-label") == card.locator("img").get_attribute(
         "alt"
