@@ -20,7 +20,7 @@ from experiments.record.directory import COMPLETE, MANIFEST, RunDirectory
 from experiments.registry import EXPERIMENTS, PAPER
 from experiments.result import FINDINGS
 
-LARGEST_TABLE = 180_000  # bytes of the page, so that it stays under 8 MB with every experiment
+LARGEST_TABLE = 300_000  # characters of the page, which is to stay under 8 MB
 THUMBNAIL, COLORS = (480, 480), 32  # at most so many pixels, which are twice those that are seen
 
 
@@ -32,7 +32,10 @@ class Claim:
         self.manifest = self.directory.manifest
         self.experiment = EXPERIMENTS[self.manifest["experiment"]]
         self.name = self.experiment.name
-        self.settings = self.experiment.configured(self.manifest["settings"])
+        try:
+            self.settings = self.experiment.configured(self.manifest["settings"])
+        except ValueError as error:
+            raise ValueError(f"{path} is of another version: {error} Run it again.") from None
         found = json.loads((path / FINDINGS).read_text("utf-8"))
         self.verdict, self.caption = found["verdict"], found["caption"]
         self.findings = [Finding(**one) for one in found["findings"]]

@@ -120,6 +120,15 @@ def test_a_rule_of_one_s_own_stands_beside_the_others(tmp_path, rules_as_before)
     assert "<td>your own</td>" in text
 
 
+def test_a_run_of_another_version_is_named(runs, tmp_path, capsys):
+    other = tmp_path / "theorem-1"
+    shutil.copytree(runs / "theorem-1", other)
+    settings = RunDirectory(other).manifest["settings"] | {"sources": 1}
+    RunDirectory(other).write_manifest(settings=settings)
+    assert main(["page", str(tmp_path), "--output", str(tmp_path / "index.html")]) == 2
+    assert f"{other} is of another version: there is no setting" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     "given, message",
     [
