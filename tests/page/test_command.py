@@ -3,6 +3,7 @@
 import re
 import shutil
 from copy import copy
+from html import escape
 
 import numpy as np
 import pytest
@@ -98,6 +99,23 @@ def test_a_table_that_is_too_large_is_left_out_and_said_so(runs, monkeypatch):
     monkeypatch.setattr(type(claim), "table", noise)
     text = html([claim])
     assert "they are too many to carry here" in text and len(text) < LARGEST_TABLE
+
+
+def test_every_rule_has_a_section_with_all_there_is_to_know_of_it(tmp_path):
+    sections = re.split(r'<details class="rule-page" id="rule-', written(tmp_path, tmp_path))[1:]
+    ours = [rule for rule in RULES.values() if rule.__module__.startswith("optim.")]
+    assert [one.partition('"')[0] for one in sections] == [rule.__name__ for rule in ours]
+    for rule, section in zip(ours, sections, strict=True):
+        name = rule.__name__
+        assert re.search(r"<p>[^<]*\b(1[89]|20)\d\d\b", section), f"{name}: no paper"
+        assert re.search(r"p ←|called for each tensor|see its lines", section), (
+            f"{name}: no formula"
+        )
+        assert f"class {name}(" in section and "State, in values per parameter:" in section
+        assert f"Compared with <code>{rule.oracle}" in section or "a transcription of" in section
+        for setting, default in rule.hyperparameters().items():
+            assert re.search(rf"<td>{setting}(\[\d\])?</td>", section), f"{name}: {setting}"
+            assert isinstance(default, tuple) or f"<td>{escape(repr(default))}</td>" in section
 
 
 def test_nothing_that_was_run_is_a_page_too(tmp_path):

@@ -7,8 +7,10 @@ import shutil
 import numpy as np
 import pytest
 
+import optim
 from experiments import cli
 from experiments.page import build
+from minigrad import Tensor
 from tests.driving import host_only
 from tests.page import cases
 
@@ -112,6 +114,28 @@ def test_forty_random_settings_have_the_bits_of_python(opened):
         assert got == {"error": None, "state": expected}, case
 
 
+def test_what_browsers_round_agrees_to_nine_digits_and_is_named(opened):
+    rng = np.random.default_rng(1609)
+    rules = [(cases.INEXACT, cases.EXACT_SCHEDULES), (cases.EXACT, cases.INEXACT_SCHEDULES)]
+    tried = [cases.random_case(rng, *both, 1_000) for both in rules for _ in range(20)]
+    page = opened("#lab?steps=2000")
+    settled(page)
+    page.add_script_tag(content=cases.DRIVE)
+    for case, got in zip(tried, page.evaluate(f"lastStates({json.dumps(tried)})"), strict=True):
+        expected, found = cases.last_state(case), cases.numbers(got["state"])
+        assert got["error"] is None and expected.keys() == found.keys()
+        for key, array in expected.items():
+            np.testing.assert_allclose(found[key], array, rtol=1e-9, err_msg=f"{key}: {case}")
+    said = page.locator("#lab").text_content()
+    named = said[said.index("in the last digit") :] if "in the last digit" in said else said
+    named = " ".join(named.split())
+    for name in (*cases.INEXACT, *cases.LAB.rounded("schedules")):
+        assert re.search(rf"[ ,]{re.escape(name)}[,. ]", named), name
+    assert {"NAdam", "Padam", "NosAdam", "ADOPT"} <= {*cases.INEXACT}
+    assert {"Power", "Exponential", "Cosine"} <= {*cases.INEXACT_SCHEDULES}
+    assert "ReduceOnPlateau is not here, since it is no function of t" in named
+
+
 def test_every_control_has_a_name(opened):
     page = opened(QUICK)
     for summary in page.locator("#online-form summary").all():
@@ -183,9 +207,14 @@ def test_a_rule_without_a_closed_form_says_so(opened):
 
 
 def test_a_landscape_has_the_defaults_of_each_rule(opened):
-    page = opened("#lab?beta1=0.5&Adam.betas%5B1%5D=0.7&steps=2000")
-    assert page.evaluate("given('Adam', false)") == {"betas[1]": 0.7}
-    assert page.evaluate("given('Adam')")["betas[0]"] == 0.5
+    def paths(settings):
+        page = opened(f"#lab?steps=2000&{settings}")
+        page.locator("#heights svg").wait_for()
+        return [one.get_attribute("d") for one in page.locator("#plane .curve").all()]
+
+    usual = paths("beta1=0")
+    assert paths("beta1=0.5") == usual
+    assert sum(a != b for a, b in zip(paths("Adam.betas[0]=0.5"), usual, strict=True)) == 1
 
 
 def test_rules_come_and_go(opened):
@@ -290,6 +319,30 @@ def test_a_rule_has_an_address(opened):
     assert section.get_attribute("open") is not None
     text = section.inner_text()
     assert "v_max ← max(v_max, v)" in text and "xp.maximum(v_max, v, out=v_max)" in text
+
+
+def test_a_rule_of_one_s_own_plays_beside_the_others(browser, tmp_path):
+    class Third(optim.Optimizer):
+        """A third of the gradient."""
+
+        lr: optim.Rate = 1e-3
+
+        @optim.inplace
+        def kernel(p, g, *, lr):
+            p -= lr * g / 3
+
+    del optim.RULES["third"]
+    (tmp_path / "index.html").write_text(build.build([], [Third]), "utf-8")
+    page = browser.new_page()
+    page.goto(f"{(tmp_path / 'index.html').as_uri()}#lab?steps=2000&lr=0.001&schedule=Constant")
+    settled(page)
+    assert page.evaluate("chosen()") == ["Adam", "AMSGrad", "Third"]
+    x = page.evaluate("latest[2].run.arrays.p[0]")
+    p = Tensor(np.zeros(1), requires_grad=True)
+    opt = Third([p], lr=0.001, projection=optim.Box(-1, 1))
+    opt.play(np.where(np.arange(2000) % 101 == 0, 1010.0, -10.0)[:, None])
+    assert x == p.item() and -1 < x < 1
+    page.close()
 
 
 def test_a_claim_opens_and_gives_its_numbers(opened):
