@@ -104,7 +104,7 @@ def html(claims: list[Claim]) -> str:
 def _card(claim: Claim) -> str:
     findings = "\n".join(f"<li>{escape(one.text)}{_stated(one)}</li>" for one in claim.findings)
     return f"""<details class="claim" id="claim-{claim.name}">
-<summary><img src="{claim.thumbnail}" alt="{escape(claim.caption)}" loading="lazy">
+<summary><img src="{claim.thumbnail}" alt="{escape(claim.caption)}">
 <h4>{escape(claim.verdict)}</h4>
 <p class="note">{claim.name}: {escape(claim.experiment.summary)}</p></summary>
 <div data-figure="figure-{claim.name}"></div>
