@@ -16,9 +16,15 @@ from optim.engine.kinds import Kind
 from tests.driving import host_only
 from tests.project.pages import ROOT, run
 
-README, OPTIM, RULES_PAGE, SPEED = (
+README, OPTIM, RULES_PAGE, SPEED, SHOWN = (
     (ROOT / name).read_text("utf-8")
-    for name in ("README.md", "docs/optim.md", "docs/rules.md", "docs/speed.md")
+    for name in (
+        "README.md",
+        "docs/optim.md",
+        "docs/rules.md",
+        "docs/speed.md",
+        "docs/experiments.md",
+    )
 )
 
 
@@ -33,7 +39,8 @@ def test_what_is_counted_is_right():
 
 
 def test_the_table_of_experiments_is_complete():
-    assert re.findall(r"^\| `([a-z0-9-]+)` \|", README, re.MULTILINE) == list(EXPERIMENTS)
+    assert re.findall(r"^\| `([a-z0-9-]+)` \|", SHOWN, re.MULTILINE) == list(EXPERIMENTS)
+    assert f"all {len(EXPERIMENTS)} figures" in README
 
 
 def test_the_tables_of_speed_are_those_of_the_bench():
