@@ -5,7 +5,7 @@ import pytest
 
 import optim
 from minigrad import Parameters, to_host
-from optim import Box
+from optim import Box, check
 from optim.engine.kinds import kinds
 from optim.engine.passes import FlatPass
 from optim.schedules import Constant, Exponential
@@ -33,21 +33,13 @@ TENSORS = np.split(np.arange(SIZE), [1, 4, 24])  # the coordinates of each of dr
 @every_flat_rule
 @both_dtypes
 @pytest.mark.parametrize("box", (None, NUMBERS, BOX), ids=("free", "box", "array box"))
-def test_blocks(rule, dtype, box, monkeypatch):
+def test_blocks(rule, dtype, box):
     for size in (1, 7, 8, 9, 16, 17, 41):  # 64 bytes are 8 of float64 and 16 of float32
         if box is not None and box is not NUMBERS:
             box = Box(BOX.lo[:size], BOX.hi[:size])
         lr = RATES[:size] if TABLE[rule].elementwise else 0.03
-        ends = []
-        for block_bytes, threads in ((None, 1), (64, 1), (8, 3)):
-            cut_into(monkeypatch, block_bytes)
-            monkeypatch.setenv("OMP_NUM_THREADS", str(threads))
-            x = tensors(start(dtype, size), [(size,)])
-            opt = rule(x, lr=Exponential(lr, 0.9), projection=box)
-            drive(opt, GRADS[:, :size])
-            ends.append(end(opt))
-        assert_identical(ends[1], ends[0])
-        assert_identical(ends[2], ends[0])
+        outcome = check.same_in_blocks(rule, dtype, size, lr=Exponential(lr, 0.9), projection=box)
+        assert outcome.holds, outcome
 
 
 def whole(rule, dtype):

@@ -64,12 +64,9 @@ ROWS = {
         direction=gradient,
         metric_steps=1,
     ),
-    optim.CenteredRMSProp: Row(
-        {"lr": 1e-2, "alpha": 0.99, "eps": 1e-8}, direction=gradient, tiny={"lr": 1e-3}
-    ),
+    optim.CenteredRMSProp: Row({"lr": 1e-2, "alpha": 0.99, "eps": 1e-8}, direction=gradient),
     optim.Adadelta: Row(
         {"lr": 1.0, "rho": 0.9, "eps": 1e-6},
-        tiny={"lr": 1e-3},
         descends={"lr": 30.0},
         rosenbrock={"lr": 5.0},
     ),

@@ -30,7 +30,7 @@ class Row(NamedTuple):
     elementwise: bool = True  # each coordinate for itself
     takes_huge_gradients: bool = False
     moves_at_zero: bool = False  # whether it may move where every gradient has been zero
-    tiny: Mapping[str, Any] = MappingProxyType({"lr": 1e-3, "eps": 0})  # for gradients of 1e-30
+    tiny: Mapping[str, Any] = MappingProxyType({"lr": 1e-3})  # for gradients of 1e-30
     averages: bool = False  # whether it evaluates with other weights than it trains
     idle: tuple[str, ...] = ()  # state that may be zero after a few steps
 
