@@ -12,7 +12,7 @@ of it. A run of it is a directory; a trial is a part of a run that advances by i
 rule.
 
 A module knows those below it, and none above: problems, record; data, loops; experiment; paper;
-claims; result; registry; interactive, workers; runner; cli.
+claims; result; registry; interactive, workers; runner; page; report; cli.
 """
 
 import sys

@@ -48,7 +48,7 @@ def _settled(
     wrong: dict[str, None] = {}  # each sentence once
     backend, changes, settled = Backend(), {}, []
     with _collected(wrong):
-        backend = _backend(options.backend, options)
+        backend = backend_for(options.backend, options)
     with _collected(wrong):
         changes = changed(options, experiments)
     for experiment in experiments:
@@ -102,11 +102,11 @@ def _collected(wrong: dict[str, None]) -> Iterator[None]:
 def resumed(options: argparse.Namespace) -> tuple[list[Run], Backend]:
     """The run that is to be continued, on its backend where no other is named."""
     before = RunDirectory(options.directory).manifest.get("backend")
-    backend = _backend(options.backend or before, options)
+    backend = backend_for(options.backend or before, options)
     return [unfinished(options.directory)], backend
 
 
-def _backend(name: str | None, options: argparse.Namespace) -> Backend:
+def backend_for(name: str | None, options: argparse.Namespace) -> Backend:
     """That of the workers; raises, before anything is written, where there can be none."""
     check_process()
     backend = make(name) if name else current()

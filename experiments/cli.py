@@ -1,5 +1,5 @@
 """python -m experiments list | run NAME... | all | gallery | plot DIR | resume DIR | table DIR... |
-diff DIR DIR | page | doctor.
+diff DIR DIR | page | report RULE | doctor.
 
 Exit status: 0 on success, 1 on a run that failed or was interrupted, 2 on bad arguments.
 """
@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from experiments import comparing, mpi, on_dask, runner
-from experiments.beginning import created, resumed
+from experiments.beginning import backend_for, created, resumed
 from experiments.interactive import load
-from experiments.options import integer, positive
+from experiments.options import add_rules, integer, positive
 from experiments.problems import images
 from experiments.record.directory import RunDirectory
 from experiments.registry import EXPERIMENTS, PAPER
@@ -25,6 +25,7 @@ from minigrad.backend import Backend
 from minigrad.checkpoint import atomic_write
 from minigrad.console import lasting_output
 from minigrad.doctor import report
+from optim.named import named
 
 WORKERS_ON_DEVICE = 2  # each has a context and data of its own there
 
@@ -66,15 +67,19 @@ def _execute(begin: Callable[[], tuple[list[Run], Backend]], options: argparse.N
     if options.shards:
         raise ValueError(f"--shards {options.shards} is for ranks; give --mpi as well.")
     runs, backend = begin()
-    workers = options.workers or (os.cpu_count() if backend.on_host else WORKERS_ON_DEVICE)
-    submit: Any = partial(submitted, workers=workers)
-    if options.dask:
-        submit = partial(on_dask.submitted, address=options.dask)
     try:
-        return 0 if runner.execute(runs, backend.name, submit) else 1
+        return 0 if runner.execute(runs, backend.name, _engine(options, backend)) else 1
     finally:
         for run in runs:
             run.directory.unlock()
+
+
+def _engine(options: argparse.Namespace, backend: Backend) -> Any:
+    """What trials are submitted to."""
+    if options.dask:
+        return partial(on_dask.submitted, address=options.dask)
+    default = os.cpu_count() if backend.on_host else WORKERS_ON_DEVICE
+    return partial(submitted, workers=options.workers or default)
 
 
 def _plot(options: argparse.Namespace) -> int:
@@ -98,13 +103,23 @@ def _diff(options: argparse.Namespace) -> int:
 
 
 def _page(options: argparse.Namespace) -> int:
-    from experiments.page import build, own
+    from experiments.page import build
 
-    text = build.build(options.directories, [own.load(one) for one in options.rules])
+    text = build.build(options.directories, map(named, options.rules))
     with atomic_write(options.output) as file:
         file.write(text.encode())
     print(f"{options.output}, {len(text.encode()) / 1e6:.1f} MB")
     return 0
+
+
+def _report(options: argparse.Namespace) -> int:
+    from experiments.report import card, pages
+
+    backend = backend_for(options.backend, options)
+    submit = _engine(options, backend)
+    made = card.make(options.rule, options.out, backend.name, submit, options.force)
+    print(f"\n{made.verdict}", *pages.save(made), sep="\n")
+    return 1 if made.failed else 0
 
 
 def _doctor(options: argparse.Namespace) -> int:
@@ -134,11 +149,16 @@ def _parser() -> argparse.ArgumentParser:
         one.add_argument("--seeds", type=integer, help="how many seeds to repeat over")
         one.add_argument("--steps", type=integer, help="length of the online problems")
         one.add_argument("--data", help="directory of MNIST's and CIFAR-10's files, or 'digits'")
+        add_rules(one, "the rules to compare")
         one.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help=setting)
         one.add_argument("--quick", action="store_true", help="in seconds, on the digits")
         one.add_argument("--out", type=Path, default=Path("runs"), help="default: %(default)s")
         one.add_argument("--force", action="store_true", help="replace an earlier run")
-    for one in (run, every, gallery, resume):
+    card = command("report", _report, "try out a rule, and write a page of what was seen")
+    card.add_argument("rule", metavar="RULE", help="as adam, mine.py:Mine or mine.py:Mine(lr=1e-2)")
+    card.add_argument("--out", type=Path, default=Path("reports"), help="default: %(default)s")
+    card.add_argument("--force", action="store_true", help="replace an earlier report")
+    for one in (run, every, gallery, resume, card):
         help_ = "numpy, numba or cupy; default: MINIGRAD_BACKEND, or numpy"
         one.add_argument("--backend", help=help_)
         help_ = f"processes; default: as many as cores, on a device {WORKERS_ON_DEVICE}"
@@ -146,6 +166,8 @@ def _parser() -> argparse.ArgumentParser:
         engine.add_argument("--workers", type=positive, help=help_)
         help_ = "trials on the workers of the dask cluster with this scheduler"
         engine.add_argument("--dask", metavar="ADDRESS", help=help_)
+        if one is card:
+            continue
         help_ = "on the ranks that mpiexec has started, each with its part of every batch"
         engine.add_argument("--mpi", action="store_true", help=help_)
         help_ = "with --mpi: parts of a batch, for the same bits on any number of ranks"
@@ -165,8 +187,7 @@ def _parser() -> argparse.ArgumentParser:
     page.add_argument(
         "--output", type=Path, default=Path("index.html"), help="default: %(default)s"
     )
-    rules = "a rule of your own, as mine.py:Mine; may be repeated"
-    page.add_argument("--rules", action="append", default=[], metavar="FILE:NAME", help=rules)
+    add_rules(page, "rules to show at first, those of your own beside ours")
     doctor = command("doctor", _doctor, "report on NumPy, CuPy, the device and the data")
     doctor.add_argument("--backend", help="that must work, beside numpy, for the exit status 0")
     return parser

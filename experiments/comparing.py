@@ -15,7 +15,18 @@ from experiments.registry import EXPERIMENTS
 from experiments.result import FINDINGS
 
 COLUMNS = "run", "experiment", "status", "backend", "seconds", "settings", "verdict"
-SURROUNDINGS = "backend", "python", "versions", "machine", "processor", "blas", "ranks", "shards"
+TEXTS = "files"  # a setting that is files, of which the SHA-256 is enough
+SURROUNDINGS = (
+    "files_sha256",
+    "backend",
+    "python",
+    "versions",
+    "machine",
+    "processor",
+    "blas",
+    "ranks",
+    "shards",
+)
 
 Row = dict[str, Any]
 
@@ -39,7 +50,7 @@ def _row(path: Path) -> Row:
     name, seconds = manifest["experiment"], manifest.get("seconds", {})
     usual = _plain(asdict(EXPERIMENTS[name].settings)) if name in EXPERIMENTS else {}
     given = manifest["settings"]
-    changed = {key: value for key, value in given.items() if value != usual.get(key)}
+    changed = {key: v for key, v in given.items() if v != usual.get(key) and key != TEXTS}
     return {
         "run": str(path),
         "experiment": name,
@@ -73,7 +84,7 @@ def differences(a: Path, b: Path) -> Iterator[str]:
     first, second = (RunDirectory(path).manifest for path in (a, b))
     if (one := first["experiment"]) != (other := second["experiment"]):
         yield f"experiment: {one} | {other}"
-    yield from _differing(first["settings"], second["settings"])
+    yield from _differing(*({**m["settings"], TEXTS: None} for m in (first, second)))
     yield from _differing(*({k: m.get(k) for k in SURROUNDINGS} for m in (first, second)))
     told = [_sentences(path) for path in (a, b)]
     yield from (line for line in difflib.ndiff(*told) if line[0] in "-+")

@@ -7,13 +7,16 @@ from dataclasses import fields
 from typing import Any
 
 from experiments.experiment import Experiment
+from experiments.record.settings import parts
 from minigrad.errors import nearest
 
 
 def changed(options: argparse.Namespace, experiments: list[Experiment]) -> dict[str, Any]:
     """The settings that the options change; each must be known to one of the experiments."""
     given = {name: getattr(options, name) for name in ("seed", "seeds", "steps", "data")}
-    changes = {name: value for name, value in given.items() if value is not None}
+    changes: dict[str, Any] = {name: v for name, v in given.items() if v is not None}
+    if options.rules:
+        changes["rules"] = options.rules
     for pair in options.set:
         key, equals, text = pair.partition("=")
         if not equals:
@@ -28,6 +31,14 @@ def changed(options: argparse.Namespace, experiments: list[Experiment]) -> dict[
         if name not in known:
             raise ValueError(f"no experiment here has a setting {name!r}; {nearest(name, known)}")
     return changes
+
+
+def add_rules(parser: argparse.ArgumentParser, what: str) -> None:
+    """Add --rules, which gives a list of names."""
+    help_ = f"{what}: adam,mine.py:Mine,'mine.py:Mine(lr=1e-2)'; may be repeated"
+    parser.add_argument(
+        "--rules", action="extend", type=parts, default=[], metavar="RULE,...", help=help_
+    )
 
 
 def integer(text: str) -> int:

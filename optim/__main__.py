@@ -2,6 +2,7 @@
 
 import argparse
 import inspect
+from collections.abc import Callable
 from math import prod
 from textwrap import indent
 from typing import Any
@@ -11,7 +12,6 @@ import numpy as np
 import minigrad
 from minigrad import Tensor
 from minigrad.console import lasting_output
-from minigrad.errors import nearest
 from optim import RULES
 from optim.engine import cuda, javascript
 from optim.engine.building import from_sums
@@ -21,6 +21,7 @@ from optim.engine.passes import FlatPass
 from optim.engine.printing import statements
 from optim.engine.program import Program
 from optim.engine.whole import step_program
+from optim.named import NamedRule, named
 
 SHAPES = [(784, 100), (100,), (100, 10), (10,)]  # a multilayer perceptron, to count memory on
 SIZE = sum(map(prod, SHAPES))
@@ -32,20 +33,18 @@ def main() -> None:
     parser = argparse.ArgumentParser("python -m optim", description=__doc__)
     commands = parser.add_subparsers(dest="command")
     show = commands.add_parser("show", help="a rule: its source, its state, its passes, its kernel")
-    show.add_argument("name", help="as in the table, in any case")
+    show.add_argument("name", help="as in the table, in any case, or of a file, as mine.py:Mine")
     show.add_argument("--js", action="store_true", help="a step in JavaScript instead")
     parser.add_argument("--version", action="version", version=minigrad.__version__)
     args = parser.parse_args()
     if args.command is None:
         print(table())
-    elif args.name.lower() in RULES:
-        rule = RULES[args.name.lower()]
-        try:
-            print(javascript_of(rule) if args.js else describe(rule))
-        except TypeError as error:
-            parser.error(str(error))
     else:
-        parser.error(f"optimizer {args.name!r} is unknown; {nearest(args.name, RULES)}")
+        try:
+            rule = named(args.name)
+            print(javascript_of(rule) if args.js else describe(rule))
+        except (TypeError, ValueError) as error:
+            parser.error(str(error))
 
 
 def table() -> str:
@@ -60,9 +59,9 @@ def table() -> str:
     return "\n".join(rows)
 
 
-def describe(rule: type[Optimizer]) -> str:
+def describe(named_rule: NamedRule) -> str:
     """A rule's source, its state, what its passes do, and the kernels that a GPU runs."""
-    opt = on_a_network(rule)
+    rule, opt = named_rule.rule, on_a_network(named_rule)
     names = ", ".join(f"{name} ({_multiple(array)})" for name, array in opt.state.items())
     parts = [
         inspect.getsource(rule),
@@ -82,7 +81,7 @@ def describe(rule: type[Optimizer]) -> str:
     return "\n\n".join(parts)
 
 
-def javascript_of(rule: type[Optimizer]) -> str:
+def javascript_of(rule: NamedRule) -> str:
     """A step as a function of JavaScript; raises TypeError where it is more than its passes."""
     program = step_program(on_a_network(rule))
     return f"{javascript.FUNCTIONS}\nconst step = {javascript.step(program)};"
@@ -115,7 +114,7 @@ def _cells(rule: type[Optimizer]) -> tuple[str, ...]:
     )
 
 
-def on_a_network(rule: type[Optimizer]) -> Optimizer:
+def on_a_network(rule: Callable[[list[Tensor]], Optimizer]) -> Optimizer:
     """The rule on parameters of SHAPES."""
     return rule([Tensor(np.ones(shape), requires_grad=True) for shape in SHAPES])
 

@@ -23,12 +23,11 @@ from experiments.claims.floor_measures import (
     power,
 )
 from experiments.experiment import Experiment, Finding
-from experiments.loops.compared import check_rules, hyperparameters, rule_named
+from experiments.loops.compared import Compared, hyperparameters, of_names
 from experiments.loops.lanes import Lanes
 from experiments.problems import noisy
 from experiments.record.curves import looks
 from experiments.record.figure import Sheet
-from experiments.record.settings import Settings
 from experiments.record.wording import between, listed, number
 from optim.schedules import Power
 
@@ -37,7 +36,7 @@ POINTS = 60  # recorded steps under a schedule
 
 
 @dataclass(frozen=True, kw_only=True)
-class Floor(Settings):
+class Floor(Compared):
     rules: tuple[str, ...] = ("SGD", "Adam", "AMSGrad")
     steps: int = 20_000
     seeds: int = 300  # from each well, and on the quadratic
@@ -48,7 +47,7 @@ class Floor(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_rules(self.rules)
+        self.check_varies("lr")
         if self.steps < 10:
             raise ValueError(f"steps={self.steps}: give at least 10.")
         if not 0 < self.tilt < noisy.STEEPEST:
@@ -63,8 +62,8 @@ class Floor(Settings):
 
     @property
     def names(self) -> list[str]:
-        """Those of the rules' classes."""
-        return [rule_named(name).__name__ for name in self.rules]
+        """The labels of the rules."""
+        return list(self.compared)
 
 
 def trials(s):
@@ -73,8 +72,7 @@ def trials(s):
     end = np.array([s.steps // 2, s.steps])
     noise = partial(noisy.signs, probability=s.rare)
     makers = {}
-    for name in s.names:
-        rule = rule_named(name)
+    for name, rule in s.compared.items():
         given = hyperparameters(rule, 1.0, s.betas, s, exponent=0)
         lanes = partial(Lanes, rule, times=end, seed=s.seed)
         makers[f"{name} floor"] = partial(
@@ -184,14 +182,15 @@ def caption(traces, s):
     return (
         f"Slopes seen with noise of variance 1, +-1/sqrt(q) with probability q = {s.rare:g} and "
         f"else 0; {listed(s.names)}, beta = {s.betas} where a rule has no others, {s.steps:,} "
-        f"steps, {s.seeds:,} seeds drawn from seed {s.seed}. 1: x^2/2 at a constant alpha: the "
-        "mean x^2 of the second half of the steps, logarithmic. 2: x^2/2 from 1 under SGD by the "
-        "schedule of alpha, and the mean of all x so far at a constant 0.1: x^2 before step t, in "
-        f"the mean over seeds. 3: x^4/4 - x^2/2 + {s.tilt:g} x, its two wells. 4: of the seeds "
-        "that begin at the bottom of the worse well the share that is in the better one in the "
-        f"end, by a constant alpha, on [-{WALL:g}, {WALL:g}]. 5: the share of all seeds, of which "
-        "half begin in each well, that end in the better. 6: the share of 4 by the floor of 1 at "
-        "the same alpha. " + " ".join(finding.text for finding in findings(traces, s))
+        f"steps, {s.seeds:,} seeds drawn from seed {s.seed}.{of_names(s)} 1: x^2/2 at a constant "
+        "alpha: the mean x^2 of the second half of the steps, logarithmic. 2: x^2/2 from 1 under "
+        "SGD by the schedule of alpha, and the mean of all x so far at a constant 0.1: x^2 "
+        f"before step t, in the mean over seeds. 3: x^4/4 - x^2/2 + {s.tilt:g} x, its two wells. "
+        "4: of the seeds that begin at the bottom of the worse well the share that is in the "
+        f"better one in the end, by a constant alpha, on [-{WALL:g}, {WALL:g}]. 5: the share of "
+        "all seeds, of which half begin in each well, that end in the better. 6: the share of 4 "
+        "by the floor of 1 at the same alpha. "
+        + " ".join(finding.text for finding in findings(traces, s))
     )
 
 

@@ -13,13 +13,12 @@ from math import inf
 import numpy as np
 
 from experiments.experiment import Experiment, Finding
-from experiments.loops.compared import UNDIVIDED, check_rules, rule_named
+from experiments.loops.compared import Compared, of_names, undivided
 from experiments.loops.online import recorded_times
 from experiments.loops.watched import Watched
 from experiments.problems.full_batch import private_slots
 from experiments.record.curves import looks
 from experiments.record.figure import Sheet
-from experiments.record.settings import Settings
 from experiments.record.wording import counted, listed
 from minigrad import to_host
 
@@ -28,7 +27,7 @@ LEAST = 1e-33  # that is drawn
 
 
 @dataclass(frozen=True, kw_only=True)
-class Generalization(Settings):
+class Generalization(Compared):
     rules: tuple[str, ...] = ("SGD", "AdaGrad", "Adam")
     n: int = 200  # examples to train on
     p: float = 0.6  # the probability of +1
@@ -41,7 +40,6 @@ class Generalization(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_rules(self.rules)
         for name in ("lr", "descent_lr"):
             if not 0 < (value := getattr(self, name)) < inf:
                 raise ValueError(f"{name}={value}: give a positive number.")
@@ -61,17 +59,15 @@ def fit(s, rule):
     def watch(opt):
         return {"train": loss(0).item() / s.seeds, "shared": to_host(shared.data)}
 
-    settings = {"lr": s.descent_lr if rule.__name__ in UNDIVIDED else s.lr}
-    if "eps" in rule.hyperparameters():
-        settings["eps"] = 0.0
+    settings = {"lr": s.descent_lr if undivided(rule) else s.lr, "eps": 0.0}
+    settings = {name: x for name, x in settings.items() if name in rule.hyperparameters()}
     times = recorded_times(s.steps)[1:]  # before the first step all weights are 0
     seen = {"times": times, "watch": watch, "separate": s.seeds > 1}
     return Watched([shared, private], loss, rule, **seen, **settings)
 
 
 def trials(s):
-    rules = map(rule_named, s.rules)
-    return {rule.__name__: partial(fit, s, rule) for rule in rules}
+    return {label: partial(fit, s, rule) for label, rule in s.compared.items()}
 
 
 def scores(shared):
@@ -173,7 +169,8 @@ def draw(traces, s):
 def caption(traces, s):
     return (
         f"Least squares from 0, all data at once, under {listed(traces)}, with eps = 0, at alpha = "
-        f"{s.descent_lr:g} for descent and its momenta and {s.lr:g} for others. {s.n} examples, "
+        f"{s.descent_lr:g} for rules whose steps are as large as gradients and {s.lr:g} for others."
+        f"{of_names(s)} {s.n} examples, "
         f"each with label +1 with probability {s.p:g}, else -1, and the features: the label, two "
         "that are 1, and some of its own that are 1, one for +1, five for -1. 1: the mean of "
         f"squared errors on these, on logarithmic axes; what is below {LEAST:g} is drawn as that. "

@@ -9,13 +9,12 @@ import numpy as np
 
 import optim
 from experiments.experiment import Experiment, Finding
-from experiments.loops.compared import check_rules, rule_named
+from experiments.loops.compared import Compared, of_names
 from experiments.loops.online import recorded_times
 from experiments.loops.watched import Watched
 from experiments.problems.functions import LANDSCAPES, Landscape
 from experiments.record.curves import looks
 from experiments.record.figure import Sheet
-from experiments.record.settings import Settings
 from experiments.record.wording import listed, number
 from minigrad import Tensor, to_host, xp
 
@@ -26,19 +25,19 @@ LEAST = 1e-4  # distance that is drawn
 
 
 @dataclass(frozen=True, kw_only=True)
-class Landscapes(Settings):
+class Landscapes(Compared):
     rules: tuple[str, ...] = ("SGD", "Momentum", "AdaGrad", "Adam", "AMSGrad")
     steps: int = 2_000
     seed: int = 0
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_rules(self.rules)
+        self.check_varies("lr")
 
     @property
     def names(self) -> list[str]:
-        """Those of the rules' classes."""
-        return [rule_named(name).__name__ for name in self.rules]
+        """The labels of the rules."""
+        return list(self.compared)
 
 
 def descent(landscape, rule, *, rates, steps, seed):
@@ -65,11 +64,11 @@ def descent(landscape, rule, *, rates, steps, seed):
 
 def trials(s):
     return {
-        f"{rule} {name}": partial(
-            descent, landscape, rule_named(rule), rates=RATES, steps=s.steps, seed=s.seed
+        f"{label} {name}": partial(
+            descent, landscape, rule, rates=RATES, steps=s.steps, seed=s.seed
         )
         for name, landscape in LANDSCAPES.items()
-        for rule in s.names
+        for label, rule in s.compared.items()
     }
 
 
@@ -180,14 +179,14 @@ def caption(traces, s):
         "for good, or nearest at the end where none is. No path leaves the window. Above, the "
         "logarithm of the height in shades; below, the distance to the nearest minimum. The "
         f"gradient of the noisy quadratic has {LANDSCAPES['noisy_quadratic'].noise:g} added or "
-        f"taken away in each coordinate at each step, by draws of seed {s.seed}."
+        f"taken away in each coordinate at each step, by draws of seed {s.seed}." + of_names(s)
     )
 
 
 def findings(traces, s):
     found = []
     for label, trace in traces.items():
-        landscape = LANDSCAPES[label.split()[1]]
+        landscape = LANDSCAPES[label.split()[-1]]
         chosen = best(landscape, trace)
         t = float(arrival(landscape, trace)[chosen])
         left = float(distance(landscape, trace)[-1, chosen])

@@ -12,13 +12,14 @@ import numpy as np
 
 import optim
 from experiments.experiment import Experiment, Finding
-from experiments.loops.compared import hyperparameters, rule_named
+from experiments.loops.compared import exceptions, hyperparameters
 from experiments.loops.online import OnlineTrial, PeriodicSettings
 from experiments.problems.drift import drift
 from experiments.problems.linear import Impulse
 from experiments.record.curves import looks
 from experiments.record.figure import Sheet
 from experiments.record.wording import listed, number
+from optim.named import named
 
 SWEEP = "LeakyAMSGrad by rho"  # the label of the trial
 BEFORE = 1000  # steps before the outlier
@@ -51,20 +52,20 @@ class Memory(PeriodicSettings):
             raise ValueError(f"outlier={self.outlier}: give a number above 1.")
         if not all(0 < rho <= 1 for rho in (self.rho, *self.rhos)):
             raise ValueError(f"rho={self.rho}, rhos={self.rhos}: give numbers above 0, to 1.")
-        for name in self.rules:
-            if rule_named(name).diagonal is None:
-                raise ValueError(f"rules: {name} has no diagonal, so no rate; leave it out.")
+        for label, one in self.compared.items():
+            if one.rule.diagonal is None:
+                raise ValueError(f"rules: {label} has no diagonal, so no rate; leave it out.")
 
 
 def trials(s):
     impulse = Impulse(1.0, s.outlier, BEFORE)
     late = np.unique(np.geomspace(1, s.after, 300).round().astype(int))
     makers = {}
-    for rule in map(rule_named, s.rules):
+    for label, rule in s.compared.items():
         settings = hyperparameters(rule, 1.0, s.betas, impulse, exponent=0)
-        if rule is optim.LeakyAMSGrad:
+        if rule.rule is optim.LeakyAMSGrad:
             settings["rho"] = s.rho
-        makers[f"outlier {rule.__name__}"] = partial(
+        makers[f"outlier {label}"] = partial(
             OnlineTrial,
             impulse,
             rule,
@@ -83,7 +84,7 @@ def trials(s):
         x1=s.start,
         copies=len(s.rhos),
         rho=np.array(s.rhos),
-        **hyperparameters(optim.LeakyAMSGrad, s.lr, s.betas, s.problem),
+        **hyperparameters(named("LeakyAMSGrad"), s.lr, s.betas, s.problem),
     )
     return makers
 
@@ -193,8 +194,8 @@ def caption(traces, s):
         f"Left: gradients of 1, but one of {s.outlier:g} after {BEFORE} steps, under "
         f"{listed(outliers(traces, s))}, beta = {s.betas}: by what factor the rate, alpha over the "
         "root of what the rule divides by, is smaller than just before the outlier, on logarithmic "
-        f"axes. Right: LeakyAMSGrad on f_t(x) = {s.problem}, for {len(s.rhos)} values of rho. "
-        "Across: the steps until its rate is within a factor of "
+        f"axes.{exceptions(s)} Right: LeakyAMSGrad on f_t(x) = {s.problem}, for "
+        f"{len(s.rhos)} values of rho. Across: the steps until its rate is within a factor of "
         f"{RECOVERED:g} again after such an outlier. Up: the drift of a period in closed form; "
         "below 0 x goes to -1, the best point. A triangle points up where x is above 0 after "
         f"{s.steps:,} steps of {s.lr:g}/sqrt(t) from x_1 = {s.start:g}. "

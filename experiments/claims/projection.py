@@ -12,13 +12,14 @@ from functools import partial
 import numpy as np
 
 from experiments.experiment import Experiment, Finding
-from experiments.loops.compared import check_rules, hyperparameters, rule_named
+from experiments.loops.compared import hyperparameters, keep_files
 from experiments.loops.projected import Projected, Slope
 from experiments.problems.shapes import SHAPES
 from experiments.record.curves import COLORS
 from experiments.record.figure import Sheet
 from experiments.record.settings import Settings
 from experiments.record.wording import number
+from optim.named import NamedRule, named
 
 METRICS = {"plain": True, "own": False}  # label: whether to project in the plain metric
 REACH = 0.45  # length of the step that is drawn
@@ -42,8 +43,8 @@ class Projections(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_rules((self.rule,))
-        if rule_named(self.rule).diagonal is None:
+        keep_files(self, [self.rule])
+        if self.named.rule.diagonal is None:
             raise ValueError(f"rule={self.rule} has no metric to project in; give another.")
         if not 0 < self.lr < np.inf:
             raise ValueError(f"lr={self.lr}: give a positive number.")
@@ -57,6 +58,11 @@ class Projections(Settings):
             if len(start) != len(slope) or not shape.holds(start):
                 raise ValueError(f"start_{name}={tuple(start)}: give a point of the {name}.")
 
+    @property
+    def named(self) -> NamedRule:
+        """The rule."""
+        return named(self.rule, self.files)
+
     def slope(self, name: str) -> np.ndarray:
         """That on the set of that name."""
         return np.array(getattr(self, name))
@@ -67,7 +73,7 @@ class Projections(Settings):
 
 
 def trials(s):
-    rule = rule_named(s.rule)
+    rule = s.named
     return {
         f"{name} {label}": partial(
             Projected,
@@ -119,9 +125,9 @@ def verdict(traces, s):
         " and ".join(f"{gap(traces, name, label, s)[-1]:.2g} on the {name}" for name in SHAPES)
         for label in METRICS
     )
-    rule = rule_named(s.rule).__name__
     return (
-        f"Projected in the plain metric {rule} ends above the minimum by {plain}; in its own {own}"
+        f"Projected in the plain metric {s.named.label} ends above the minimum by {plain}; "
+        f"in its own {own}"
     )
 
 
@@ -192,7 +198,7 @@ def caption(traces, s):
         for of in (s.slope, s.start)
     )
     return (
-        f"{rule_named(s.rule).__name__} on f(x) = c x, the same at every step, on the unit ball of "
+        f"{s.named.label} on f(x) = c x, the same at every step, on the unit ball of "
         f"the plane and the simplex of three coordinates: c = {slopes}; x_1 = {starts}; alpha_t = "
         f"{s.lr:g}/sqrt(t), beta = {s.betas}, {s.steps:,} steps, each projected onto the set in "
         f"the plain metric or in the rule's own. Left: a step of length {REACH} along c/sqrt(v) "

@@ -12,14 +12,13 @@ import numpy as np
 
 import optim
 from experiments.experiment import Experiment, Finding
-from experiments.loops.compared import check_rules, rule_named
+from experiments.loops.compared import Compared, of_names
 from experiments.loops.online import recorded_times
 from experiments.loops.watched import Watched
 from experiments.problems.full_batch import heavy_tail
 from experiments.problems.thinned import Thinned
 from experiments.record.curves import looks
 from experiments.record.figure import Sheet
-from experiments.record.settings import Settings
 from experiments.record.wording import counted, listed
 from minigrad import to_host, xp
 
@@ -28,7 +27,7 @@ RATES = 10.0 ** np.arange(-3, 2.25, 0.5)  # of the rules on digits
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rare(Settings):
+class Rare(Compared):
     classes: int = 100
     tail_steps: int = 2000
     early: int = 100  # the step at which all classes are looked at
@@ -44,7 +43,7 @@ class Rare(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_rules(self.rules)
+        self.check_varies("lr")
         for name in ("lr", "sign_lr"):
             if not 0 < (value := getattr(self, name)) < inf:
                 raise ValueError(f"{name}={value}: give a positive number.")
@@ -104,8 +103,8 @@ def trials(s):
         "sign descent": partial(tail, s, optim.SignSGD, lr=s.sign_lr),
         "Adam": partial(tail, s, optim.Adam, lr=s.sign_lr),
     }
-    rules = map(rule_named, s.rules)
-    return makers | {f"digits {rule.__name__}": partial(digits, s, rule) for rule in rules}
+    rules = s.compared.items()
+    return makers | {f"digits {label}": partial(digits, s, rule) for label, rule in rules}
 
 
 def early(traces, s):
@@ -197,7 +196,7 @@ def caption(traces, s):
         f"that is recalled, before each of {s.steps:,} steps with {s.batch} images drawn anew; the "
         f"mean of {counted(s.seeds, 'seed')} (from {s.seed} on) with the range; each rule at the "
         f"constant rate, of {len(RATES)} from {RATES[0]:g} to {RATES[-1]:g}, with which the loss "
-        "in training ends lowest. 4: the mean in the end at every rate. "
+        f"in training ends lowest. 4: the mean in the end at every rate.{of_names(s)} "
         + " ".join(finding.text for finding in findings(traces, s))
     )
 

@@ -22,7 +22,7 @@ from experiments.claims.regret_report import (
     verdict,
 )
 from experiments.experiment import Experiment
-from experiments.loops.compared import hyperparameters, rule_named
+from experiments.loops.compared import hyperparameters
 from experiments.loops.hindsight import Hindsight
 from experiments.loops.online import OnlineSettings
 from experiments.paper.theorem_1 import PERIOD
@@ -59,9 +59,9 @@ class Regret(OnlineSettings):
             raise ValueError(f"c={self.c}: give a number above 2, for which -1 is the best point.")
         if self.steps < PERIOD * LATE:
             raise ValueError(f"steps={self.steps}: give {PERIOD * LATE} or more.")
-        for name in self.rules:
-            if rule_named(name).diagonal is None:
-                raise ValueError(f"rules: {name} has no diagonal, so no bound; leave it out.")
+        for label, one in self.compared.items():
+            if one.rule.diagonal is None:
+                raise ValueError(f"rules: {label} has no diagonal, so no bound; leave it out.")
 
     @property
     def problem(self) -> Periodic:
@@ -96,7 +96,7 @@ def trials(s):
         PERIODIC: (s.problem, s.periodic_betas, {}),
     }
     return {
-        f"{kind} {rule.__name__}": partial(
+        f"{kind} {label}": partial(
             Hindsight,
             problem,
             rule,
@@ -106,7 +106,7 @@ def trials(s):
             **hyperparameters(rule, s.lr, betas, problem),
         )
         for kind, (problem, betas, options) in kinds.items()
-        for rule in map(rule_named, s.rules)
+        for label, rule in s.compared.items()
     }
 
 

@@ -18,8 +18,8 @@ def by_kind(traces):
     """By kind of problem and rule: the trace."""
     found: dict[str, dict] = {LINEAR: {}, CURVED: {}, PERIODIC: {}}
     for label, trace in traces.items():
-        kind, rule = label.rsplit(" ", 1)
-        found[kind][rule] = trace
+        kind = next(kind for kind in found if label.startswith(f"{kind} "))
+        found[kind][label.removeprefix(f"{kind} ")] = trace
     return found
 
 
@@ -132,7 +132,7 @@ def caption(traces, s):
         f"mean of {counted(s.seeds, 'seed')}; dashed, what every player expects, sqrt(2T/pi) times "
         f"the sum of the scales. 2: the same plus s_i {s.curvature / 2:g} x_i^2. beta1_t = "
         f"{s.betas[0]:g}/t, as the theorems need, beta2 = {s.betas[1]:g}. 3: f_t(x) = {s.problem}, "
-        f"beta1 = 0, beta2 = 1/(1 + C^2), as in Theorem 1.{exceptions(by_kind(traces)[PERIODIC])} "
+        f"beta1 = 0, beta2 = 1/(1 + C^2), as in Theorem 1.{exceptions(s)} "
         + " ".join(finding.text for finding in findings(traces, s))
     )
 

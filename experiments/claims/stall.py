@@ -14,17 +14,16 @@ import numpy as np
 
 from experiments.claims.stall_report import KINDS, RATES, caption, draw, findings, verdict
 from experiments.experiment import Experiment
-from experiments.loops.compared import check_rules, rule_named
+from experiments.loops.compared import Compared
 from experiments.loops.regression import Regression
 from experiments.problems.features import Features
-from experiments.record.settings import Settings
 
 POINTS = 70  # recorded times before the minimum moves, and after
 EPS = 1e-8  # of rules that have none: a weight whose feature was not seen yet is to stand still
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stall(Settings):
+class Stall(Compared):
     rules: tuple[str, ...] = ("SGD", "AdaGrad", "Adam", "AMSGrad")
     steps: int = 30_000  # the minimum moves after a fifth of them
     features: int = 50
@@ -45,10 +44,10 @@ class Stall(Settings):
             raise ValueError(f"noise={self.noise}: give a positive number.")
         if self.at >= self.shift:
             raise ValueError(f"at={self.at}: give a step before {self.shift:,}.")
-        check_rules(self.rules)
-        for name in self.rules:
-            if rule_named(name).diagonal is None:
-                raise ValueError(f"rules: {name} has no diagonal, so no rates; leave it out.")
+        self.check_varies("lr")
+        for label, one in self.compared.items():
+            if one.rule.diagonal is None:
+                raise ValueError(f"rules: {label} has no diagonal, so no rates; leave it out.")
 
     @property
     def shift(self) -> int:
@@ -57,8 +56,8 @@ class Stall(Settings):
 
     @property
     def names(self) -> list[str]:
-        """Those of the rules' classes."""
-        return [rule_named(name).__name__ for name in self.rules]
+        """The labels of the rules."""
+        return list(self.compared)
 
     def problem(self, kind: str) -> Features:
         """With features that are seen 1/i of the time, or always."""
@@ -76,8 +75,7 @@ def times(s):
 
 def trials(s):
     makers, recorded = {}, times(s)
-    for name in s.names:
-        rule = rule_named(name)
+    for name, rule in s.compared.items():
         declared = rule.hyperparameters()
         options = {"rates": RATES, "runs": s.seeds, "seed": s.seed}
         if "betas" in declared:

@@ -5,6 +5,7 @@ from math import sqrt
 import numpy as np
 
 from experiments.experiment import Finding
+from experiments.loops.compared import of_names
 from experiments.record.curves import looks
 from experiments.record.figure import Sheet
 from experiments.record.wording import counted, listed, number
@@ -141,9 +142,9 @@ def caption(traces, s):
         f"Least absolute deviations with {s.features} features, one example a step, under "
         f"{listed(s.names)}, each at that constant alpha of {RATES[0]:.2g} to {RATES[-1]:.2g} "
         f"which has the least error before the minimum moves, beta = {s.betas}, the mean of "
-        f"{counted(s.seeds, 'seed')}, from w = 0, on logarithmic axes. y is the sum of +-x_i and "
-        f"noise of standard deviation {s.noise:g}; x_i is normal, on sparse features with "
-        "probability 1/i and else 0, on dense ones always; after "
+        f"{counted(s.seeds, 'seed')}, from w = 0, on logarithmic axes.{of_names(s)} y is the "
+        f"sum of +-x_i and noise of standard deviation {s.noise:g}; x_i is normal, on sparse "
+        "features with probability 1/i and else 0, on dense ones always; after "
         f"{s.shift - 1:,} steps all signs change. Left and middle: the error, half of the mean "
         f"square by which predictions are off without the noise, and {LEARNED:g} of what it is at "
         "w = 0, below which a rule is said to have learned. Top right: rates of the first weight "

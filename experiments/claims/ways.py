@@ -87,7 +87,7 @@ def caption(traces, s):
     return (
         f"f_t(x) = {s.problem}, on [-1, 1], under {len(traces)} rules: {s.steps:,} steps of "
         f"alpha_t = {s.lr:g}/sqrt(t) from x_1 = {s.start:g}, beta = {s.betas}; once more Adam with "
-        f"beta2 = {s.large:g}.{exceptions(k for k in traces if '=' not in k)} Left: x_T as a "
+        f"beta2 = {s.large:g}.{exceptions(s)} Left: x_T as a "
         "marker, and the range of x over the second half of the steps, at the ends of periods; -1 "
         "is the best point, +1 the worst. Right: R_T/T, the average regret against -1, and where x "
         "is or what it does. From the lowest x_T to the highest. "

@@ -12,7 +12,7 @@ from math import ceil
 import numpy as np
 
 from experiments.experiment import Experiment, Finding
-from experiments.loops.compared import hyperparameters, rule_named
+from experiments.loops.compared import exceptions, hyperparameters
 from experiments.loops.ending import KEPT
 from experiments.loops.microscope import Microscope
 from experiments.loops.online import PeriodicSettings
@@ -46,16 +46,15 @@ class Why(PeriodicSettings):
 
 
 def trials(s):
-    rules = [rule_named(name) for name in s.rules]
     return {
-        rule.__name__: partial(
+        label: partial(
             Microscope,
             s.problem,
             rule,
             periods=s.before,
             **hyperparameters(rule, s.lr, s.betas, s.problem, exponent=0),
         )
-        for rule in rules
+        for label, rule in s.compared.items()
     }
 
 
@@ -137,12 +136,12 @@ def caption(traces, s):
     return (
         f"One period of f_t(x) = {s.problem} under {listed(traces)}, from its spike on, after "
         f"{s.before:,} periods; beta = {s.betas}, a constant alpha, no projection, so that the "
-        "moves, in units of alpha, do not depend on where x is. 1: the slopes. 2: the running mean "
-        "v of their squares, and what else a rule keeps of them, on a logarithmic axis. 3: the "
-        "rate, alpha over the root of what the rule divides by. 4: each move, on an axis that is "
-        "logarithmic away from 0. 5: the sum of the moves since the spike; where it ends above 0, "
-        "x climbs period by period to +1, the worst point, else it descends to -1, the best. "
-        + " ".join(finding.text for finding in findings(traces, s))
+        f"moves, in units of alpha, do not depend on where x is.{exceptions(s)} 1: the slopes. 2: "
+        "the running mean v of their squares, and what else a rule keeps of them, on a "
+        "logarithmic axis. 3: the rate, alpha over the root of what the rule divides by. 4: each "
+        "move, on an axis that is logarithmic away from 0. 5: the sum of the moves since the "
+        "spike; where it ends above 0, x climbs period by period to +1, the worst point, else it "
+        "descends to -1, the best. " + " ".join(finding.text for finding in findings(traces, s))
     )
 
 

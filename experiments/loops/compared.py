@@ -1,14 +1,16 @@
 """Rules by name, and the settings under which they are compared."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-import optim
+from experiments.record.settings import Settings
 from experiments.record.wording import listed
-from minigrad.errors import nearest
-from optim import Optimizer
+from minigrad import Tensor
+from optim import Optimizer, named
+from optim.named import NamedRule
 from optim.schedules import InverseSqrt, Power
 
 # Rules that divide by the root of a sum of squares, which grows like sqrt(t), where others divide
@@ -18,18 +20,73 @@ OF_SUMS = ("AdaGrad", "FTRL")
 UNDIVIDED = ("SGD", "Momentum", "Nesterov", "SGDW", "QHM", "AggMo", "ASGD", "AvaGrad")
 
 
-def rule_named(name: str) -> Any:
-    """The rule of that name; raises ValueError, with the nearest, for no name."""
-    if name.lower() not in optim.RULES:
-        raise ValueError(f"rules: {name!r} is unknown; {nearest(name, optim.RULES)}")
-    return optim.RULES[name.lower()]
+GROWN = 1e3  # by what gradients are multiplied to see whether steps are
 
 
-def check_rules(names: Iterable[str]) -> None:
-    """Raise ValueError for a name of no rule, and for a rule that asks for a closure."""
-    for name in names:
-        if rule_named(name).needs_closure:
-            raise ValueError(f"rules: {name} asks for a closure, which is not given here.")
+@dataclass(frozen=True, kw_only=True)
+class Compared(Settings):
+    """Settings of an experiment that compares rules, named as optim.named says."""
+
+    rules: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        keep_files(self, self.rules)
+        if len(self.compared) < len(self.rules):
+            labels = [self.rule(name).label for name in self.rules]
+            twice = next(label for label in labels if labels.count(label) > 1)
+            raise ValueError(f"rules: {twice} is there twice; leave one out, or rename its class.")
+        for label, one in self.compared.items():
+            if one.rule.needs_closure:
+                raise ValueError(f"rules: {label} asks for a closure, so it cannot be played.")
+
+    def rule(self, name: str) -> NamedRule:
+        """The rule of that name."""
+        return named.named(name, self.files)
+
+    @property
+    def compared(self) -> dict[str, NamedRule]:
+        """The rules by their labels."""
+        return {rule.label: rule for rule in map(self.rule, self.rules)}
+
+    def check_varies(self, *names: str) -> None:
+        """Raise ValueError for a rule that fixes, or has not, what the experiment varies."""
+        for label, rule in self.compared.items():
+            for name in names:
+                if name in rule.fixed:
+                    raise ValueError(
+                        f"rules: {label} fixes {name}, which this experiment varies; leave it out."
+                    )
+                if name not in rule.hyperparameters():
+                    raise ValueError(
+                        f"rules: {label} has no {name}, which this experiment varies; leave the "
+                        "rule out."
+                    )
+
+
+def keep_files(s: Settings, names: Iterable[str]) -> None:
+    """Put the texts of the files that these rules are from into the settings, which are frozen."""
+    object.__setattr__(s, "files", named.read(names, s.files))
+
+
+def undivided(rule: NamedRule) -> bool:
+    """Whether a rule's steps are as large as the gradients; of one from a file it is tried out."""
+    if rule.file is None:
+        return rule.rule.__name__ in UNDIVIDED
+    moves = []
+    for slope in (1.0, GROWN):
+        x = Tensor(np.zeros(1), requires_grad=True)
+        try:
+            rule([x]).play(np.full((3, 1), slope))
+        except FloatingPointError:  # it is as the experiment will find it
+            return False
+        moves.append(x.item())
+    return bool(moves[0] and np.isclose(moves[1], GROWN * moves[0]))
+
+
+def of_sums(rule: NamedRule) -> bool:
+    """Whether a rule divides by the root of a sum of squares."""
+    return rule.rule.__name__ in OF_SUMS
 
 
 def check_separate(opt: Optimizer) -> None:
@@ -43,37 +100,56 @@ def check_separate(opt: Optimizer) -> None:
 
 
 def hyperparameters(
-    rule: Any, alpha: float, betas: Any, problem: Any, exponent: Any = -0.5
+    rule: NamedRule, alpha: float, betas: Any, problem: Any, exponent: Any = -0.5
 ) -> dict[str, Any]:
     """The settings under which a rule is compared with Adam at alpha t^exponent and these betas.
 
-    Its other hyperparameters are as declared, and so is a beta that is declared as a schedule. For
-    rules that do not divide by the size of the gradients, alpha is divided by their root mean
-    square.
+    Its other hyperparameters are as declared, and so is a beta that is declared as a schedule; what
+    its name fixes stays fixed, whatever these are. For rules that do not divide by the size of the
+    gradients, alpha is divided by their root mean square.
     """
-    if rule.__name__ in UNDIVIDED:
+    if undivided(rule):
         alpha = alpha / problem.rms
-    if rule.__name__ in OF_SUMS:
+    if of_sums(rule):
         exponent = exponent + 0.5
-    if np.ndim(exponent) or exponent not in (0, -0.5):
-        settings = {"lr": Power(alpha, exponent)}
-    else:
-        settings = {"lr": InverseSqrt(alpha) if exponent else alpha}
-    declared = rule.hyperparameters()
-    if "betas" in declared and len(declared["betas"]) == 2:
-        pairs = zip(declared["betas"], betas, strict=True)
+    declared, settings = rule.hyperparameters(), {}
+    if "lr" in declared:
+        if np.ndim(exponent) or exponent not in (0, -0.5):
+            settings["lr"] = Power(alpha, exponent)
+        else:
+            settings["lr"] = InverseSqrt(alpha) if exponent else alpha
+    if len(_betas(rule)) == 2:
+        pairs = zip(_betas(rule), betas, strict=True)
         settings["betas"] = tuple(own if callable(own) else given for own, given in pairs)
     return settings
 
 
-def exceptions(labels: Iterable[str]) -> str:
+def exceptions(s: Compared) -> str:
     """What `hyperparameters` does otherwise for some of these rules, in sentences for a caption."""
-    labels, said = list(labels), []
-    if those := [label for label in labels if label in UNDIVIDED]:
-        said.append(f"For {listed(those)} alpha is over the root mean square of the slopes.")
-    if those := [label for label in labels if label in OF_SUMS]:
-        said.append(f"{listed(those)} over the root of a sum of squares: at a constant alpha.")
-    own = {label: rule_named(label).hyperparameters().get("betas", ()) for label in labels}
-    if those := [label for label, betas in own.items() if any(map(callable, betas))]:
-        said.append(f"{listed(those)} with a beta of its own that changes with t.")
+
+    def those(test: Any) -> str:
+        labels = [label for label, rule in s.compared.items() if test(rule)]
+        return listed(labels) if labels else ""
+
+    said = []
+    if found := those(undivided):
+        said.append(f"For {found} alpha is over the root mean square of the slopes.")
+    if found := those(of_sums):
+        said.append(f"{found} over the root of a sum of squares: at sqrt(t) times that alpha.")
+    if found := those(lambda rule: any(map(callable, _betas(rule)))):
+        said.append(f"{found} with a beta of its own that changes with t.")
+    return "".join(f" {sentence}" for sentence in said) + of_names(s)
+
+
+def of_names(s: Compared) -> str:
+    """What the names of rules fix, and which are from a file, in sentences for a caption."""
+    said = []
+    if fixed := [label for label, rule in s.compared.items() if rule.fixed]:
+        said.append(f"What the names of {listed(fixed)} fix is so throughout.")
+    said += [f"{label} is from {rule.file}." for label, rule in s.compared.items() if rule.file]
     return "".join(f" {sentence}" for sentence in said)
+
+
+def _betas(rule: NamedRule) -> tuple[Any, ...]:
+    betas = rule.hyperparameters().get("betas", ())
+    return betas if isinstance(betas, tuple) else (betas,)

@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from experiments.loops.compared import check_rules, check_separate, hyperparameters, rule_named
+from experiments.loops.compared import Compared, check_separate, hyperparameters
 from experiments.problems.linear import Periodic
-from experiments.record.settings import Settings
 from minigrad import Parameters, Tensor, to_host, xp
 from minigrad.backend import current
 from optim import Box, Optimizer
@@ -22,17 +21,15 @@ LONG, LONGER = 10**6, 10**7  # steps; the second where a whole run is one compil
 
 
 @dataclass(frozen=True, kw_only=True)
-class OnlineSettings(Settings):
+class OnlineSettings(Compared):
     """What the experiments on the online problems share."""
 
-    rules: tuple[str, ...]
     lr: float = 0.5  # alpha_t is lr / sqrt(t)
     start: float = 0.0  # x_1
     scale: float = 10.0  # all slopes are multiples of it
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_rules(self.rules)
         for name in ("lr", "scale"):
             if not 0 < (value := getattr(self, name)) < inf:
                 raise ValueError(f"{name}={value}: give a positive number.")
@@ -85,10 +82,9 @@ def long_run() -> int:
 def trials_of_rules(
     s: Any, exponent: Any = -0.5, **options: Any
 ) -> dict[str, Callable[[], "OnlineTrial"]]:
-    """A trial by the name of each rule of these settings, which have the problem and betas too."""
-    rules = [rule_named(name) for name in s.rules]
+    """A trial by the label of each rule of these settings, which have the problem and betas too."""
     return {
-        rule.__name__: partial(
+        label: partial(
             OnlineTrial,
             s.problem,
             rule,
@@ -96,7 +92,7 @@ def trials_of_rules(
             x1=s.start,
             **hyperparameters(rule, s.lr, s.betas, s.problem, exponent) | options,
         )
-        for rule in rules
+        for label, rule in s.compared.items()
     }
 
 

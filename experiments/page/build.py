@@ -8,7 +8,7 @@ from string import Template
 
 from experiments.page import rules, runs, schedules
 from experiments.page.printed import Lab
-from optim import Optimizer
+from optim.named import NamedRule
 
 SCRIPTS = (
     *("engine.js", "charts.js", "settings.js", "controls.js"),
@@ -16,9 +16,12 @@ SCRIPTS = (
 )
 
 
-def build(folders: list[Path], own: Iterable[type[Optimizer]] = ()) -> str:
-    """The page as HTML: the whole runs of these folders, and rules of one's own beside ours."""
-    lab = Lab(own)
+def build(folders: list[Path], given: Iterable[NamedRule] = ()) -> str:
+    """The page as HTML: the whole runs of these folders, and a lab that begins with these rules.
+
+    Raises ValueError for rules that fix hyperparameters.
+    """
+    lab = Lab(given)
     return Template(_part("page.html")).substitute(
         style=_part("page.css"),
         claims=runs.html(runs.read(folders)),

@@ -19,6 +19,7 @@ from optim.engine.expression import gradient, traced
 from optim.engine.formula import of_expression
 from optim.engine.functions import ROUNDED_ANYHOW
 from optim.engine.whole import step_program
+from optim.named import NamedRule
 
 P0, LR = 0.7305, 0.0417  # numbers that no rule starts its state with, by which p and lr are known
 PROBLEMS = {  # functions, each with the arguments that stay as they are, and those that change
@@ -34,10 +35,14 @@ RHO = {**KEPT, "LeakyAMSGrad": "rho"}  # of the drift's closed form, or the sett
 class Lab:
     """The rules, schedules and landscapes that have JavaScript, as text and as a description."""
 
-    def __init__(self, own: Iterable[type[Optimizer]] = ()):
-        self.own = list(own)
+    def __init__(self, given: Iterable[NamedRule] = ()):
+        self.given = {one.label: one for one in given}
+        for label, one in self.given.items():
+            if one.fixed:
+                raise ValueError(f"rules: {label} fixes what the page lets change; name it alone.")
         ours = [rule for rule in RULES.values() if rule.__module__.startswith("optim.")]
-        self.every = [*ours, *self.own]  # also those that have none
+        own = [one.rule for one in self.given.values() if one.file]
+        self.every = [*ours, *own]  # also those that have none
         self.texts: dict[str, dict[str, str]] = {"rules": {}, "schedules": {}, "landscapes": {}}
         self.rules: dict[str, Described] = {}
         self.schedules: dict[str, Described] = {}
@@ -84,9 +89,9 @@ class Lab:
         }
 
     def _at_first(self, *names: str) -> str:
-        """The rules that are shown until others are chosen: these, and some of one's own."""
-        own = [rule.__name__ for rule in self.own if rule.__name__ in self.rules]
-        return ",".join([*names, *own[: 6 - len(names)]])
+        """The rules that are shown until others are chosen: these, and some of those given."""
+        given = [name for name in self.given if name in self.rules and name not in names]
+        return ",".join([*names, *given[: 6 - len(names)]])
 
     def rounded(self, group: str) -> list[str]:
         """The names of those whose functions browsers round in their own ways."""

@@ -71,7 +71,9 @@ class Claim:
         given = {name: getattr(self.settings, name) for name in shown}
         usual = self.experiment.settings
         changed = {n: value for n, value in given.items() if value != getattr(usual, n)}
-        options = "".join(f" --set {shlex.quote(f'{n}={v}')}" for n, v in changed.items())
+        rules = changed.pop("rules", ())
+        options = f" --rules {shlex.quote(','.join(rules))}" if rules else ""
+        options += "".join(f" --set {shlex.quote(f'{n}={v}')}" for n, v in changed.items())
         return f"python -m experiments run {self.name}{options}"
 
 

@@ -8,23 +8,25 @@ On CIFAR-10 few images and epochs are the default; for what the paper may have d
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import product
+from typing import Any
 
 import numpy as np
 
-import optim
 from experiments.experiment import Experiment, Finding
+from experiments.loops.compared import undivided
 from experiments.loops.training import RateSearch
 from experiments.paper import classification_report
-from experiments.paper.classification import BETA2S, VALIDATION, Classification, load
+from experiments.paper.classification import BETA2S, VALIDATION, Classification, by_beta2, load
 from experiments.problems import images
 from experiments.problems.batches import Batches, Crops
 from experiments.problems.dataset import Dataset
 from experiments.record.directory import Traces
 from experiments.record.figure import Sheet
 from models import CIFARNET
+from optim.named import NamedRule
 
-RULES = (optim.Adam, optim.AMSGrad)
-MIDDLE_RATE = 1e-3  # of every grid
+MIDDLE_RATE = 1e-3, 1e-1  # of a grid; the second of rules whose steps are as large as gradients
 SIDE = 32  # of the images of CIFAR-10
 WHOLE = {"train_images": 45_000, "epochs": 150}  # of CIFAR-10: less is called reduced
 SUITABLE = {  # for what the settings leave open, by the data
@@ -46,6 +48,7 @@ TITLE = "CIFARNET, constant alpha"
 class Cifarnet(Classification):
     """What is None becomes what suits the data."""
 
+    rules: tuple[str, ...] = ("Adam", "AMSGrad")
     train_images: int | None = None  # beside those of the validation split
     crop: int | None = None  # the side of the squares that are cut from images of CIFAR-10
     rates: int | None = None
@@ -77,14 +80,10 @@ def prepare(s: Cifarnet) -> Cifarnet:
 
 def trials(s: Cifarnet) -> dict[str, Callable[[], RateSearch]]:
     """A search for each rule and beta2."""
-    return {
-        f"{rule.__name__} beta2={beta2}": partial(_search, s, rule, beta2)
-        for rule in RULES
-        for beta2 in BETA2S
-    }
+    return {label: partial(_search, s, *setting) for label, setting in by_beta2(s).items()}
 
 
-def _search(s: Cifarnet, rule: type[optim.Optimizer], beta2: float) -> RateSearch:
+def _search(s: Cifarnet, rule: NamedRule, betas: dict[str, Any]) -> RateSearch:
     dataset, batches, shape = load(s.data, images.CIFAR10), Batches(), (8, 8, 1)
     if dataset.name == images.DIGITS:
         dataset = _squares(dataset, shape)
@@ -94,8 +93,8 @@ def _search(s: Cifarnet, rule: type[optim.Optimizer], beta2: float) -> RateSearc
         dataset,
         VALIDATION[dataset.name],
         lambda seed: CIFARNET(shape, dataset.n_classes, rng=seed),
-        lambda params, rate: rule(params, lr=rate, betas=(0.9, beta2)),
-        MIDDLE_RATE * 10 ** (0.5 * (np.arange(s.rates) - s.rates // 2)),
+        lambda params, rate: rule(params, lr=rate, **betas),
+        MIDDLE_RATE[undivided(rule)] * 10 ** (0.5 * (np.arange(s.rates) - s.rates // 2)),
         epochs=s.epochs,
         batch=s.batch,
         tuning_seeds=s.tuning_seeds,
@@ -131,16 +130,21 @@ def caption(traces: Traces, s: Cifarnet) -> str:
 
 
 def findings(traces: Traces, s: Cifarnet) -> list[Finding]:
-    """One for each optimizer, one for each beta2, and what somebody else found."""
+    """One for each optimizer; for each beta2 and rule after the first; what somebody else found."""
     found = [*classification_report.findings(traces, s), *compared(traces, s)]
-    return found if s.data == images.DIGITS else [*found, KORZENIOWSKI]
+    known = s.data != images.DIGITS and {"Adam", "AMSGrad"} <= s.compared.keys()
+    return [*found, KORZENIOWSKI] if known else found
 
 
 def compared(traces: Traces, s: Cifarnet) -> list[Finding]:
-    """How far AMSGrad is above Adam for each beta2, and whether that means anything."""
+    """How far each rule is above the first for each beta2, and whether that means anything."""
     found = []
-    for beta2 in BETA2S:
-        both = {k: traces[k] for k in (f"{rule.__name__} beta2={beta2}" for rule in RULES)}
+    first, *others = s.compared
+    for beta2, rule in product(BETA2S, others):
+        labels = [f"{label} beta2={beta2}" for label in (first, rule)]
+        if not traces.keys() >= set(labels):
+            continue
+        both = {label: traces[label] for label in labels}
         one, other = classification_report.measured(both, "test_accuracy").values()
         points = 100 * (other.mean() - one.mean())
         if classification_report.unranked(both, s):
@@ -150,7 +154,8 @@ def compared(traces: Traces, s: Cifarnet) -> list[Finding]:
         else:
             meaning = "within what seeds make: no ranking"
         text = (
-            f"AMSGrad over Adam at beta2={beta2}: {points:+.2f} points of test accuracy, {meaning}."
+            f"{rule} over {first} at beta2={beta2}: {points:+.2f} points of test accuracy, "
+            f"{meaning}."
         )
         found.append(Finding(text, {f"points at beta2={beta2}": float(points)}))
     return found

@@ -12,14 +12,14 @@ from typing import Any
 
 import numpy as np
 
-import optim
 from experiments.experiment import Experiment
+from experiments.loops.compared import Compared, of_sums, undivided
 from experiments.loops.training import RateSearch
 from experiments.paper import classification_report
 from experiments.problems import images
 from experiments.problems.dataset import Dataset
-from experiments.record.settings import Settings
 from models import Classifier
+from optim.named import NamedRule
 
 # images of the training set
 VALIDATION = {images.MNIST: 5_000, images.CIFAR10: 5_000, images.DIGITS: 300}
@@ -30,7 +30,8 @@ _loaded: dict[tuple[str, str | None], Dataset] = {}  # by the source asked for, 
 
 
 @dataclass(frozen=True, kw_only=True)
-class Classification(Settings):
+class Classification(Compared):
+    rules: tuple[str, ...] = ("SGD", "AdaGrad", "Adam", "AMSGrad")
     data: str | None = None  # a directory of MNIST, or "digits"; None: wherever MNIST is to be had
     note: str = field(default="", repr=False)  # why the data are not those asked for, if so
     epochs: int | None = None  # None: as many as suit the data
@@ -42,6 +43,7 @@ class Classification(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        self.check_varies("lr")
         if (self.rates or 0) > WIDEST_GRID:
             raise ValueError(
                 f"rates={self.rates}: give at most {WIDEST_GRID}, which is ten decades."
@@ -75,7 +77,8 @@ def experiment(
     """Declare the experiment on one model.
 
     `model` takes the numbers of features and classes and a seed, `lowest` holds log10 of the
-    smallest rate of each grid, and `schedule` makes the step sizes of a rate.
+    smallest rate of each grid (those of other rules begin as SGD's or Adam's, by whether steps are
+    as large as the gradients), and `schedule` makes the step sizes of a rate.
     """
     return Experiment(
         name=name,
@@ -99,27 +102,20 @@ def trials(
 ) -> dict[str, Callable[[], RateSearch]]:
     """A search for each rule and beta2.
 
-    AdaGrad has no schedule: since it divides by the root of a sum of squares, a constant rate is to
-    it what alpha / sqrt(t) is to the rules that divide by the root of a mean.
+    A rule that divides by the root of a sum of squares has no schedule: a constant rate is to it
+    what alpha / sqrt(t) is to those that divide by the root of a mean.
     """
-    settings: dict[str, tuple[type[optim.Optimizer], dict[str, Any]]] = {
-        "SGD": (optim.SGD, {}),
-        "AdaGrad": (optim.AdaGrad, {}),
-    }
-    for rule in (optim.Adam, optim.AMSGrad):
-        for beta2 in BETA2S:
-            settings[f"{rule.__name__} beta2={beta2}"] = (rule, {"betas": (0.9, beta2)})
 
-    def search(rule: type[optim.Optimizer], hyperparameters: dict[str, Any]) -> RateSearch:
+    def search(rule: NamedRule, betas: dict[str, Any]) -> RateSearch:
         dataset = load(s.data)
         return RateSearch(
             dataset,
             VALIDATION[dataset.name],
             lambda seed: model(dataset.train_x.shape[1], dataset.n_classes, seed),
             lambda params, rate: rule(
-                params, lr=rate if rule is optim.AdaGrad else schedule(rate), **hyperparameters
+                params, lr=rate if of_sums(rule) else schedule(rate), **betas
             ),
-            10 ** (lowest[rule.__name__] + 0.5 * np.arange(s.rates)),
+            10 ** (beginning(rule) + 0.5 * np.arange(s.rates)),
             epochs=s.epochs,
             batch=s.batch,
             tuning_seeds=s.tuning_seeds,
@@ -127,7 +123,27 @@ def trials(
             seed=s.seed,
         )
 
-    return {label: partial(search, *setting) for label, setting in settings.items()}
+    def beginning(rule: NamedRule) -> float:
+        like = lowest["SGD" if undivided(rule) else "Adam"]
+        return like if rule.file else lowest.get(rule.rule.__name__, like)
+
+    return {label: partial(search, *setting) for label, setting in by_beta2(s).items()}
+
+
+def by_beta2(s: Classification) -> dict[str, tuple[NamedRule, dict[str, Any]]]:
+    """The rules by label: one that has two betas with each of BETA2S, unless its name fixes them.
+
+    Beside each is what the beta2 sets.
+    """
+    found: dict[str, tuple[NamedRule, dict[str, Any]]] = {}
+    for label, rule in s.compared.items():
+        match rule.hyperparameters().get("betas"):
+            case (float(beta1), float()) if "betas" not in rule.fixed:
+                for beta2 in BETA2S:
+                    found[f"{label} beta2={beta2}"] = rule, {"betas": (beta1, beta2)}
+            case _:
+                found[label] = rule, {}
+    return found
 
 
 def load(source: str | None, wanted: str = images.MNIST) -> Dataset:

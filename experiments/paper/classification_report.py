@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from experiments.experiment import Finding
+from experiments.loops.compared import of_names
 from experiments.record.curves import looks
 from experiments.record.directory import Traces
 from experiments.record.figure import Sheet
@@ -61,12 +62,17 @@ def unranked(traces: Traces, s: Any) -> str:
     )
 
 
+def rule_of(label: str) -> str:
+    """The label of the rule alone."""
+    return label.partition(" beta2=")[0]
+
+
 def styled(traces: Traces) -> dict[str, dict[str, Any]]:
     """The style of each optimizer: of its rule, dashed and hollow for the larger beta2."""
-    rules = looks(label.split()[0] for label in traces)
+    rules = looks(dict.fromkeys(map(rule_of, traces)))
     hollow = {"linestyle": "--", "markerfacecolor": "none"}
     return {
-        label: rules[label.split()[0]]
+        label: rules[rule_of(label)]
         | {"markevery": 0.2}
         | (hollow if label.endswith("0.999") else {})
         for label in traces
@@ -150,7 +156,7 @@ def caption(traces: Traces, s: Any, title: str) -> str:
         "a circle at the one chosen, a square where that is the edge of the grid, and a cross "
         "where a rate diverged. Bottom: training loss, test loss and test accuracy in the end, the "
         "mean as a marker and the range as a line; two optimizers tie where their ranges overlap. "
-        "beta2 = 0.999 is dashed and hollow. "
+        f"beta2 = 0.999 is dashed and hollow.{of_names(s)} "
         + " ".join(finding.text for finding in findings(traces, s))
     )
 

@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 
 from experiments.experiment import Experiment, Finding
-from experiments.loops.compared import rule_named
+from experiments.loops.compared import exceptions
 from experiments.loops.online import PeriodicSettings, trials_of_rules
 from experiments.record.figure import Sheet
 from experiments.record.wording import listed, number
@@ -39,9 +39,9 @@ class Gamma(PeriodicSettings):
         super().__post_init__()
         if self.steps < 2:
             raise ValueError(f"steps={self.steps}: give at least 2, since Gamma_t is a change.")
-        for name in self.rules:
-            if rule_named(name).diagonal is None:
-                raise ValueError(f"rules: {name} has no diagonal, so no Gamma_t; leave it out.")
+        for label, one in self.compared.items():
+            if one.rule.diagonal is None:
+                raise ValueError(f"rules: {label} has no diagonal, so no Gamma_t; leave it out.")
 
 
 def trials(s):
@@ -126,9 +126,9 @@ def caption(traces, s):
         "How often Gamma_t, the change of sqrt(V_t) / alpha_t in a step, is negative, under "
         f"{listed(traces)} on f_t(x) = {s.problem}. alpha_t is {s.lr:g}/sqrt(t) (solid, circles) "
         f"or {s.lr:g} (dashed, squares), beta = {s.betas}; {s.steps:,} steps from x_1 = "
-        f"{s.start:g}, in float64. alpha_t includes the bias corrections of a rule that has them. "
-        f"Up: on how many steps of a period of {s.problem.period} it is; above each panel, how "
-        "often, and from which step on. "
+        f"{s.start:g}, in float64.{exceptions(s)} alpha_t includes the bias corrections of a rule "
+        f"that has them. Up: on how many steps of a period of {s.problem.period} it is; above "
+        "each panel, how often, and from which step on. "
         + " ".join(finding.text for finding in findings(traces, s))
     )
 

@@ -1,5 +1,5 @@
 """Which (beta1, beta2) take Adam to the worst point: by the drift of a period, known in closed
-form, and by playing.
+form, and by playing; of rules that have no closed form by playing alone.
 
 Theorem 2 of Reddi, Kale and Kumar 2018 has a bad problem for every beta1 < sqrt(beta2); any one
 problem is bad for only some of them, as Zhang et al. 2022 point out.
@@ -11,7 +11,7 @@ from functools import partial
 import numpy as np
 
 from experiments.experiment import Experiment, Finding
-from experiments.loops.compared import rule_named
+from experiments.loops.compared import exceptions, hyperparameters
 from experiments.loops.ending import KEPT
 from experiments.loops.online import OnlineTrial, PeriodicSettings
 from experiments.problems.drift import drift, drifts
@@ -37,10 +37,10 @@ class Phase(PeriodicSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in self.rules:
-            if rule_named(name).__name__ not in KEPT:
-                known = ", ".join(KEPT)
-                raise ValueError(f"rules: no closed form is known for {name}; give of {known}.")
+        self.check_varies("betas")
+        for label, rule in self.compared.items():
+            if not all(isinstance(beta, float) for beta in rule.hyperparameters()["betas"]):
+                raise ValueError(f"rules: {label} has a beta that changes with t; leave it out.")
         if not all(3 <= period <= 1000 for period in self.periods):
             raise ValueError(f"periods={self.periods}: give numbers from 3 to 1000.")
         if not all(0 <= beta < 1 for beta in self.betas):
@@ -54,16 +54,21 @@ def axis(least, cells):
     return 1 - np.geomspace(1, least, cells)
 
 
-def grid(cells=PLAYED):
-    """The betas of all copies: each beta1 with each beta2."""
-    beta1, beta2 = (axis(least, cells) for least in LEAST)
+def grid():
+    """The betas of the marks: each beta1 with each beta2."""
+    beta1, beta2 = (axis(least, PLAYED) for least in LEAST)
     return tuple(beta.ravel() for beta in np.meshgrid(beta1, beta2))
 
 
+def played():
+    """The betas of all copies: those of the marks, and MARKED."""
+    return tuple(map(np.append, grid(), zip(*MARKED, strict=True)))
+
+
 def trials(s):
-    betas, period = grid(), s.problem.period
+    betas, period = played(), s.problem.period
     return {
-        (rule := rule_named(name)).__name__: partial(
+        label: partial(
             OnlineTrial,
             s.problem,
             rule,
@@ -72,10 +77,9 @@ def trials(s):
             copies=len(betas[0]),
             times=np.array([s.steps - period, s.steps]),
             projected=False,
-            lr=s.lr,
-            betas=betas,
+            **hyperparameters(rule, s.lr, betas, s.problem, exponent=0),
         )
-        for name in s.rules
+        for label, rule in s.compared.items()
     }
 
 
@@ -86,18 +90,37 @@ def played_drift(trace, s):
 
 def agreeing(label, trace, s):
     """Whether each played run moves as the closed form says."""
-    return np.sign(played_drift(trace, s)) == np.sign(drift(s.problem, grid(), KEPT[label]))
+    return np.sign(played_drift(trace, s)) == np.sign(drift(s.problem, played(), KEPT[label]))
+
+
+def at_marked(label, trace, s):
+    """By the betas that are MARKED: the drift in closed form, or else as played."""
+    if label in KEPT:
+        return {betas: float(drift(s.problem, betas, KEPT[label])) for betas in MARKED}
+    return dict(zip(MARKED, played_drift(trace, s)[-len(MARKED) :].tolist(), strict=True))
+
+
+def ground(label, trace, s):
+    """The drift over the map and its axes: in closed form, or else as played."""
+    cells = CELLS if label in KEPT else PLAYED
+    beta1, beta2 = (axis(least, cells) for least in LEAST)
+    if label in KEPT:
+        return beta1, beta2, drifts(s.problem, beta1, beta2, KEPT[label])
+    return beta1, beta2, played_drift(trace, s)[: PLAYED**2].reshape(PLAYED, PLAYED)
 
 
 def verdict(traces, s):
     (first, trace), *_ = traces.items()
-    ends = {betas: drift(s.problem, betas, KEPT[first]) for betas in MARKED}
-    way = {betas: "the worst" if moved > 0 else "the best" for betas, moved in ends.items()}
-    (one, to_one), (two, to_two) = way.items()
+    ways = "nowhere", "to the worst point", "to the best point"
+    ends = at_marked(first, trace, s)
+    (one, to_one), (two, to_two) = ((b, ways[int(np.sign(moved))]) for b, moved in ends.items())
     if to_one == to_two:
-        text = f"{first} drifts to {to_one} point at {one} and at {two}"
+        text = f"{first} drifts {to_one} at {one} and at {two}"
     else:
-        text = f"{first} drifts to {to_one} point at {one}, to {to_two} at {two}"
+        text = f"{first} drifts {to_one} at {one}, {to_two.removesuffix(' point')} at {two}"
+    if first not in KEPT:
+        up = played_drift(trace, s) > 0
+        return f"{text}; of {up.size:,} runs over all betas {up.sum():,} go to the worst"
     agree = agreeing(first, trace, s)
     return f"{text}; {agree.sum():,} of {agree.size:,} played runs go where the closed form says"
 
@@ -115,13 +138,12 @@ def draw(traces, s):
     )
     title = f"{first}: to +1, the worst point (orange, dots), or to -1 (blue, dashes)"
     one = sheet.panel(0, 0, title, "$\\beta_1$", "$\\beta_2$")
-    title = "where the drift is 0, if f_t(x) = Cx for t mod C = 1, else -x"
+    title = "where Adam's drift is 0, if f_t(x) = Cx for t mod C = 1, else -x"
     family = sheet.panel(0, 1, title, "$\\beta_1$", "$\\beta_2$")
-    beta1, beta2 = (axis(least, CELLS) for least in LEAST)
-    ground = drifts(s.problem, beta1, beta2, KEPT[first])
-    one.signs(beta1, beta2, ground, [TO_BEST, TO_WORST])
-    boundary(one, "drift 0", beta1, beta2, ground, color="black")
-    moved = played_drift(trace, s)
+    drifted = ground(first, trace, s)
+    one.signs(*drifted, [TO_BEST, TO_WORST])
+    boundary(one, "drift 0", *drifted, color="black")
+    moved = played_drift(trace, s)[: PLAYED**2]
     for label, there, color, marker in (
         ("a run that goes to +1", moved > 0, TO_WORST, "o"),
         ("a run that goes to -1", moved < 0, TO_BEST, "_"),
@@ -132,11 +154,12 @@ def draw(traces, s):
         look = {"marker": "o", "markersize": 8, "markerfacecolor": "none", "color": "black"}
         text = f"({betas[0]:g}, {betas[1]:g})"
         one.points(text, betas[:1], betas[1:], end=text, **look)
+    beta1, beta2 = (axis(least, CELLS) for least in LEAST)
     for place, period in enumerate(s.periods):
         shade = 0, 0, 0, 1 - 0.5 * place / len(s.periods)
-        ground = drifts(theorem_2(period), beta1, beta2)
+        of_adam = drifts(theorem_2(period), beta1, beta2)
         look = {"color": shade, "linestyle": DASHES[place % len(DASHES)]}
-        boundary(family, f"C = {period}", beta1, beta2, ground, **look)
+        boundary(family, f"C = {period}", beta1, beta2, of_adam, **look)
     root = axis(LEAST[1], CELLS)
     label = "beta1 = sqrt(beta2)"
     family.line(label, np.sqrt(root), root, color="#009E73", linestyle=":", linewidth=1.0, end="")
@@ -147,9 +170,9 @@ def draw(traces, s):
     return sheet
 
 
-def boundary(panel, label, beta1, beta2, ground, **style):
+def boundary(panel, label, beta1, beta2, drifted, **style):
     """Where the drift is 0."""
-    contour = panel.axes.contour(beta1, beta2, ground, [0])
+    contour = panel.axes.contour(beta1, beta2, drifted, [0])
     contour.remove()  # the panel draws it, so that it gets into the table
     segments = [np.vstack([line, [np.nan] * 2]) for line in contour.allsegs[0]]  # NaN: a gap
     if segments:
@@ -161,37 +184,42 @@ def boundary(panel, label, beta1, beta2, ground, **style):
 
 def caption(traces, s):
     first = next(iter(traces))
+    known = (
+        f"of a period in closed form at {CELLS} x {CELLS} betas, and the black line where it is 0: "
+        "on the side of large beta2 x goes to -1, the best point, on the other to +1, the worst"
+    )
+    tried = (
+        f"of the last period that was played at {PLAYED} x {PLAYED} betas, since no closed form is "
+        "known, and the black line where it is 0: -1 is the best point, +1 the worst"
+    )
     return (
         f"f_t(x) = {s.problem}. Left: where {first} drifts, over beta1 (from 0 to "
         f"{1 - LEAST[0]:g}) and beta2 (0 to {1 - LEAST[1]:g}), both on axes of -log(1 - beta). The "
-        f"ground is the sign of the drift of a period in closed form at {CELLS} x {CELLS} betas, "
-        "and the black line where it is 0: on the side of large beta2 x goes to -1, the best "
-        f"point, on the other to +1, the worst. Each of the {PLAYED} x {PLAYED} marks is a run of "
-        f"{s.steps:,} steps at a constant alpha, without the interval, read at its last period: a "
-        "dot where that moves x up, a dash where it moves it down. Right: the line of drift 0 for "
-        f"other problems, f_t(x) = Cx if t mod C = 1, else -x, with C = "
-        f"{', '.join(map(str, s.periods))}; a larger C needs a larger beta2. Theorem 2 has for any "
-        "betas above the green, dotted line, beta1 = sqrt(beta2), a C that is bad. "
-        + " ".join(finding.text for finding in findings(traces, s))
+        f"ground is the sign of the drift {known if first in KEPT else tried}. Each of the "
+        f"{PLAYED} x {PLAYED} marks is a run of {s.steps:,} steps at a constant alpha, without the "
+        "interval, read at its last period: a dot where that moves x up, a dash where it moves it "
+        f"down.{exceptions(s)} Right: the line of Adam's drift 0 for other problems, f_t(x) = Cx "
+        f"if t mod C = 1, else -x, with C = {', '.join(map(str, s.periods))}; a larger C needs a "
+        "larger beta2. Theorem 2 has for any betas above the green, dotted line, beta1 = "
+        "sqrt(beta2), a C that is bad. " + " ".join(finding.text for finding in findings(traces, s))
     )
 
 
 def findings(traces, s):
     found = []
-    beta1, beta2 = (axis(least, CELLS) for least in LEAST)
     for label, trace in traces.items():
-        share = float((drifts(s.problem, beta1, beta2, KEPT[label]) > 0).mean())
-        agree = agreeing(label, trace, s)
-        marked = {betas: float(drift(s.problem, betas, KEPT[label])) for betas in MARKED}
+        share = float((ground(label, trace, s)[-1] > 0).mean())
+        marked = at_marked(label, trace, s)
         by = ", ".join(f"{moved:+.4g} at {betas}" for betas, moved in marked.items())
-        found.append(
-            Finding(
-                f"{label} drifts to +1 on {share:.1%} of the map, by {by} (alpha a period); "
-                f"{agree.sum():,} of {agree.size:,} runs agree.",
-                {f"drift at {betas}": moved for betas, moved in marked.items()}
-                | {"runs that agree": int(agree.sum())},
-            )
-        )
+        numbers = {f"drift at {betas}": moved for betas, moved in marked.items()}
+        if label in KEPT:
+            agree = agreeing(label, trace, s)
+            numbers["runs that agree"] = int(agree.sum())
+            how = f"{agree.sum():,} of {agree.size:,} runs agree"
+        else:
+            how = f"all of it played, for {s.steps:,} steps"
+        text = f"{label} drifts to +1 on {share:.1%} of the map, by {by} (alpha a period); {how}."
+        found.append(Finding(text, numbers))
     return found
 
 

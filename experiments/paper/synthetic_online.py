@@ -68,7 +68,7 @@ def caption(traces, s):
     worst, period = 2 * s.problem.mean, s.problem.period
     return (
         f"f_t(x) = {s.problem}, on [-1, 1], under {listed(traces)}: {s.steps:,} steps of alpha_t = "
-        f"{s.lr:g}/sqrt(t) from x_1 = {s.start:g}, beta = {s.betas}.{exceptions(traces)} Left: "
+        f"{s.lr:g}/sqrt(t) from x_1 = {s.start:g}, beta = {s.betas}.{exceptions(s)} Left: "
         "R_t/t, the mean of f_s(x_s) - f_s(-1) over s = 1 to t, on logarithmic axes, where it is "
         f"positive; staying at +1 costs {worst * period:.4g}/{period} = {worst:.4g} a step, twice "
         "the mean slope. Right: x_t; -1 is the best point, +1 the worst. Both are read at the ends "

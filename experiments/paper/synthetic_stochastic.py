@@ -119,7 +119,7 @@ def caption(traces, s):
     return (
         f"f_t(x) = {problem}, on [-1, 1], whose mean slope is {problem.mean:.3g}, under "
         f"{listed(traces)}: {s.steps:,} steps of alpha_t = {s.lr:g}/sqrt(t) from x_1 = "
-        f"{s.start:g}, beta = {s.betas}, {counted(s.seeds, 'seed')}.{exceptions(traces)} From t = "
+        f"{s.start:g}, beta = {s.betas}, {counted(s.seeds, 'seed')}.{exceptions(s)} From t = "
         f"{min(BEGIN, s.steps)} on. Left: x_t, the median of all seeds, the band from 10 to 90 % "
         f"of them, and {min(PATHS, s.seeds)} paths, dotted. Right: the mean up to t of the "
         f"expected regret against -1, {problem.mean:.3g} (x + 1), likewise. "

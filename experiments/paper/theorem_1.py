@@ -11,13 +11,12 @@ from math import inf
 import numpy as np
 
 from experiments.experiment import Experiment, Finding
-from experiments.loops.compared import rule_named
+from experiments.loops.compared import exceptions, hyperparameters
 from experiments.loops.online import OnlineSettings, OnlineTrial, check_slopes, recorded_times
 from experiments.problems.linear import Periodic
 from experiments.record.curves import looks
 from experiments.record.figure import Sheet
 from experiments.record.wording import number
-from optim.schedules import InverseSqrt
 
 PERIOD = 3
 FIRST = 10 * PERIOD  # steps that the figure shows one by one
@@ -33,6 +32,11 @@ class Theorem1(OnlineSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        for label, one in self.compared.items():
+            if "betas" in one.fixed:
+                raise ValueError(
+                    f"rules: {label} fixes betas, which depend on C here; leave it out."
+                )
         if not all(2 < c < inf for c in self.c):
             raise ValueError(f"c={self.c}: give numbers above 2, for which -1 is the best point.")
         check_slopes(self.problem)
@@ -45,9 +49,7 @@ class Theorem1(OnlineSettings):
 
 def trials(s):
     times = np.union1d(np.arange(1, min(FIRST, s.steps) + 1), recorded_times(s.steps, PERIOD))
-    rules = {rule.__name__: rule for rule in map(rule_named, s.rules)}
-    if bad := [name for name, rule in rules.items() if "betas" not in rule.hyperparameters()]:
-        raise ValueError(f"rules: {bad[0]} has no betas, which the theorem is about; leave it out.")
+    betas = 0.0, 1 / (1 + np.array(s.c) ** 2)
     return {
         label: partial(
             OnlineTrial,
@@ -57,10 +59,9 @@ def trials(s):
             x1=s.start,
             copies=len(s.c),
             times=times,
-            lr=InverseSqrt(s.lr),
-            betas=(0.0, 1 / (1 + np.array(s.c) ** 2)),
+            **hyperparameters(rule, s.lr, betas, s.problem),
         )
-        for label, rule in rules.items()
+        for label, rule in s.compared.items()
     }
 
 
@@ -120,11 +121,11 @@ def draw(traces, s):
 def caption(traces, s):
     return (
         f"f_t(x) = {s.problem}, on [-1, 1], in float64, beta1 = 0, beta2 = 1/(1 + C^2), alpha_t = "
-        f"{s.lr:g}/sqrt(t), from x_1 = {s.start:g}. Left: x_t for C = {s.c[shown_c(s)]:g} over "
-        f"the first {min(FIRST, s.steps)} steps. Right: for {len(s.c)} values of C, the average "
-        f"regret R_T/T against -1 after T = {s.steps:,} steps, minus the bound that Theorem 1 "
-        "proves for Adam, on an axis that is linear within 0.001 of 0 and logarithmic beyond. "
-        + " ".join(finding.text for finding in findings(traces, s))
+        f"{s.lr:g}/sqrt(t), from x_1 = {s.start:g}.{exceptions(s)} Left: x_t for C = "
+        f"{s.c[shown_c(s)]:g} over the first {min(FIRST, s.steps)} steps. Right: for {len(s.c)} "
+        f"values of C, the average regret R_T/T against -1 after T = {s.steps:,} steps, minus the "
+        "bound that Theorem 1 proves for Adam, on an axis that is linear within 0.001 of 0 and "
+        "logarithmic beyond. " + " ".join(finding.text for finding in findings(traces, s))
     )
 
 

@@ -68,6 +68,10 @@ class RunDirectory:
                 experiment=name,
                 status="running",
                 settings=asdict(settings),
+                files_sha256={
+                    file: hashlib.sha256(text.encode()).hexdigest()
+                    for file, text in settings.files.items()
+                },
                 started=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
             )
         except OSError as error:

@@ -15,6 +15,8 @@ class Settings:
     """Base of an experiment's settings: what `--set KEY=VALUE` may change."""
 
     quick: bool = field(default=False, repr=False)  # whether they began as those of --quick
+    # the texts of the files that they name, by which a run needs none of these
+    files: dict[str, str] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         for f in fields(self):
@@ -52,10 +54,13 @@ def _as(kind: Any, value: Any) -> Any:
         return None if value is None else _as(get_args(kind)[0], value)
     if get_origin(kind) is tuple:
         if not isinstance(value, (list, tuple)):  # as the command line has "adam,amsgrad" and 3
-            value = value.split(",") if isinstance(value, str) else (value,)
+            value = parts(value) if isinstance(value, str) else (value,)
         inner, last = get_args(kind)
         if len(value) == 2 or (last is ... and value):
             return tuple(_as(inner, item) for item in value)
+    if get_origin(kind) is dict and type(value) is dict:
+        key, inner = get_args(kind)
+        return {_as(key, name): _as(inner, item) for name, item in value.items()}
     if kind is float and type(value) is int:
         return float(value)
     if kind is int and type(value) is float and value.is_integer():  # 1e6
@@ -63,3 +68,15 @@ def _as(kind: Any, value: Any) -> Any:
     if type(value) is not kind:
         raise TypeError
     return value
+
+
+def parts(text: str) -> tuple[str, ...]:
+    """What is between the commas of a text, but for commas in brackets."""
+    found, depth = [""], 0
+    for letter in text:
+        depth += (letter in "([{") - (letter in ")]}")
+        if letter == "," and depth == 0:
+            found.append("")
+        else:
+            found[-1] += letter
+    return tuple(part.strip() for part in found)

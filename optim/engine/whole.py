@@ -229,3 +229,15 @@ def _stepped(opt: Any, gradients: Any, played: Array, metrics: Array | None) -> 
         opt.step()
         if metrics is not None:
             metrics[k] = opt.metric()
+
+
+def plays_whole(opt: Any) -> bool:
+    """Whether play() is one loop over time on a machine that compiles, with settings as now."""
+    try:
+        program = step_program(opt)
+    except TypeError:
+        return False
+    numbers = tuple(name for name in program.numbers if name in program.state)
+    given, _ = _cut(program, numbers)
+    cut = timed(program, numbers, ("",) * len(given))
+    return cut.possible and not any(opt.state[name].ndim for name in numbers)

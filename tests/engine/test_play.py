@@ -103,9 +103,11 @@ def test_a_loop_is_compiled_where_that_is_possible(monkeypatch):
     with backend.temporarily(backend.make("numba")):
         for rule in TABLE:
             settings = {} if rule is optim.Rprop else {"lr": lambda t: 0.1 / t}
-            built(rule, **settings).play(slopes(3, 1))
+            opt = built(rule, **settings)
+            opt.play(slopes(3, 1))
             of_coordinates = not rule.per_tensor and rule.update is optim.Optimizer.update
-            assert done.pop() == (of_coordinates and rule is not optim.Padam), rule
+            expected = of_coordinates and rule is not optim.Padam
+            assert done.pop() == whole.plays_whole(opt) == expected, rule
         built(optim.SGD, lr=ReduceOnPlateau(0.1)).play(slopes(3, 1))
         assert not done  # what it gives depends on what it is fed
     with backend.temporarily(backend.Backend()):

@@ -12,7 +12,6 @@ import experiments
 import optim
 from experiments.claims import adopt, landscapes, memory, regret_report, stall_report
 from experiments.claims.bounds import BOUNDS
-from experiments.loops.compared import rule_named
 from experiments.loops.ending import KEPT
 from experiments.loops.online import OnlineTrial
 from experiments.problems.functions import LANDSCAPES
@@ -145,7 +144,7 @@ def test_phase_diagram(changes, verdict):
     for finding, (label, trace) in zip(result.findings, result.traces.items(), strict=True):
         moved = trace["x"][-1] - trace["x"][-2]
         agree = finding.numbers["runs that agree"]
-        assert f"{agree:,} of 1,600 runs agree" in finding.text
+        assert f"{agree:,} of 1,602 runs agree" in finding.text
         assert np.abs(moved).max() > 0 and agree > 1500
         if label == "AMSGrad":
             assert (moved < 0).sum() == agree and "on 0.0% of the map" in finding.text
@@ -514,7 +513,7 @@ def test_generalization(changes, fitted):
 def test_regret(changes, passed):
     result = experiments.run("regret", **changes)
     s = result.settings
-    bounded = [rule_named(name).__name__ for name in s.rules if rule_named(name).__name__ in BOUNDS]
+    bounded = [label for label in s.compared if label in BOUNDS]
     assert "never above its bound" in result.verdict
     assert ("above AMSGrad's bound from T = " in result.verdict) == passed
     assert f"in {s.dimensions} coordinates" in result.caption
@@ -617,7 +616,7 @@ def test_projection(changes, stays):
     and stops on the ball where that is normal."""
     result = experiments.run("projection", **changes)
     s = result.settings
-    rule = rule_named(s.rule).__name__
+    rule = s.named.label
     assert result.caption.startswith(f"{rule} on f(x) = c x")
     assert f"{s.steps:,} steps" in result.caption and f"c = {s.ball} on the ball" in result.caption
     by_label = {finding.text.split(": ")[0]: finding for finding in result.findings}

@@ -161,7 +161,7 @@ def test_rules_that_look_at_all_coordinates_at_once_are_refused():
         ({"spread": 0.5}, "give a number from 1 on"),
         ({"c": 2}, "give a number above 2"),
         ({"steps": 200}, "give 300 or more"),
-        ({"rules": "lion"}, "lion has no diagonal, so no bound"),
+        ({"rules": "lion"}, "Lion has no diagonal, so no bound"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(changes, says):

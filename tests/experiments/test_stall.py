@@ -86,7 +86,7 @@ def test_a_rate_that_is_too_large_is_held_in_the_box():
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"rules": "lion"}, "lion has no diagonal, so no rates"),
+        ({"rules": "lion"}, "Lion has no diagonal, so no rates"),
         ({"rules": "adagradnorm"}, "AdaGradNorm looks at all coordinates at once"),
         ({"outlier": 1}, "give a number above 1"),
         ({"noise": 0.0}, "give a positive number"),

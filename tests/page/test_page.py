@@ -11,6 +11,7 @@ import optim
 from experiments import cli
 from experiments.page import build
 from minigrad import Tensor
+from optim.named import NamedRule
 from tests.driving import host_only
 from tests.page import cases
 
@@ -332,7 +333,9 @@ def test_a_rule_of_one_s_own_plays_beside_the_others(browser, tmp_path):
             p -= lr * g / 3
 
     del optim.RULES["third"]
-    (tmp_path / "index.html").write_text(build.build([], [Third]), "utf-8")
+    (tmp_path / "index.html").write_text(
+        build.build([], [NamedRule(Third, {}, "third.py")]), "utf-8"
+    )
     page = browser.new_page()
     page.goto(f"{(tmp_path / 'index.html').as_uri()}#lab?steps=2000&lr=0.001&schedule=Constant")
     settled(page)

@@ -4,6 +4,7 @@ import inspect
 import pydoc
 import re
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -56,6 +57,16 @@ def test_a_step_is_printed_in_javascript(monkeypatch, capsys):
     with pytest.raises(SystemExit, match="2"):
         said(monkeypatch, capsys, "show", "dog", "--js")
     assert "DoG sums over coordinates" in capsys.readouterr().err
+
+
+def test_a_rule_of_a_file_is_shown(monkeypatch, capsys):
+    file = Path(__file__).parents[1] / "mine.py"
+    text = said(monkeypatch, capsys, "show", f"{file}:Mine(lr=0.5)")
+    assert "class Mine(optim.Optimizer)" in text and "p ← p − lr m / max(v, 1e−30)" in text
+    assert "const step" in said(monkeypatch, capsys, "show", f"{file}:Mine", "--js")
+    with pytest.raises(SystemExit, match="2"):
+        said(monkeypatch, capsys, "show", f"{file}:Other")
+    assert "has no rule Other; name a class of optim.Optimizer" in capsys.readouterr().err
 
 
 def test_its_version_is_that_of_the_project(monkeypatch, capsys):

@@ -1,0 +1,218 @@
+"""Rules by name, those of files among them: what may be named, and that a run keeps its rules."""
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import experiments
+from experiments.cli import main
+from experiments.record.curves import STYLES
+from experiments.record.directory import RunDirectory
+from experiments.record.settings import parts
+from experiments.registry import EXPERIMENTS
+from optim import RULES, SGD, Adam
+from optim.named import named
+from tests.driving import host_only
+
+pytestmark = host_only
+FILE = Path(__file__).parents[1] / "mine.py"
+COMPARING = [name for name, one in EXPERIMENTS.items() if hasattr(one.settings, "rules")]
+
+
+@pytest.fixture
+def mine(tmp_path, monkeypatch):
+    """A copy of the file, in the directory in force."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(FILE, "mine.py")
+    return Path("mine.py")
+
+
+def test_a_list_is_split_at_commas_outside_brackets():
+    assert parts("adam, b.py:B(lr=1, betas=(0, [1])),c") == (
+        "adam",
+        "b.py:B(lr=1, betas=(0, [1]))",
+        "c",
+    )
+
+
+def test_the_label_is_the_class_and_what_is_fixed(mine):
+    assert named("ADAM").label == "Adam"
+    assert named("adam( eps = 1e-6 )").label == "Adam(eps=1e-06)"
+    assert named("mine.py:Mine").label == "Mine"
+    both = named("mine.py:Mine(lr=1e-2, betas=(0, .5))")
+    assert both.label == "Mine(lr=0.01, betas=(0, 0.5))" and both.rule is named("mine.py:Mine").rule
+
+
+def test_what_a_name_fixes_no_experiment_changes(mine):
+    rules = "mine.py:Mine", "mine.py:Mine(lr=1e-2)"
+    result = experiments.run("synthetic-online", rules=rules, steps=300, betas=(0.5, 0.6))
+    trials = EXPERIMENTS["synthetic-online"].trials(result.settings)
+    free, fixed = (trials[label]().opt for label in ("Mine", "Mine(lr=0.01)"))
+    assert callable(free.lr) and fixed.lr == 0.01 and free.betas == fixed.betas == (0.5, 0.6)
+    assert not np.array_equal(*(trace["x"] for trace in result.traces.values()))
+    assert "What the names of Mine(lr=0.01) fix is so throughout." in result.caption
+    assert "Mine is from mine.py." in result.caption
+
+
+@pytest.mark.parametrize("name", COMPARING)
+def test_every_experiment_takes_rules_of_files(name, mine):
+    experiment = EXPERIMENTS[name]
+    data = {"data": "digits"} if hasattr(experiment.settings, "data") else {}
+    settings = experiment.configured({"rules": ["adam", "mine.py:Mine"], **data}, quick=True)
+    mine.unlink()
+    made = experiment.trials(experiment.prepare(settings))
+    (label, *_) = (label for label in made if "Mine" in label)
+    trial = made[label]()
+    trial.advance()
+    assert type(trial.opt).__name__ == "Mine"
+
+
+def test_the_one_rule_of_an_experiment_may_be_of_a_file(mine):
+    settings = EXPERIMENTS["projection"].configured({"rule": "mine.py:Mine"})
+    mine.unlink()
+    result = experiments.run("projection", rule="mine.py:Mine", files=settings.files, steps=20)
+    assert result.verdict.startswith("Projected in the plain metric Mine ends above")
+
+
+def test_a_run_outlives_the_file_of_its_rules(mine, monkeypatch, tmp_path):
+    rules = "adam,mine.py:Mine,mine.py:Drifting,mine.py:Mine(lr=1e-2)"
+    steps = ("--steps", "3000")
+    assert main(["run", "synthetic-online", "--rules", rules, *steps, "--workers", "2"]) == 0
+    path = tmp_path / "runs" / "synthetic-online"
+    manifest = RunDirectory(path).manifest
+    assert manifest["settings"]["files"] == {"mine.py": FILE.read_text()}
+    assert manifest["files_sha256"] == {"mine.py": hashlib.sha256(FILE.read_bytes()).hexdigest()}
+    mine.unlink()
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+
+    drawn, found = ((path / one).read_bytes() for one in ("figure.svg", "findings.json"))
+    assert main(["plot", str(path)]) == 0
+    assert (path / "figure.svg").read_bytes() == drawn
+    assert (path / "findings.json").read_bytes() == found
+    result = experiments.load(path)
+    assert list(result.traces) == ["Adam", "Mine", "Drifting", "Mine(lr=0.01)"]
+    for label in result.traces:
+        assert f"{label} is " in result.caption
+    assert main(["page", str(path.parent)]) == 0
+    text = Path("index.html").read_text("utf-8")
+    assert "Drifting" in text and "mine.py:Mine(lr=1e-2)" in text
+
+
+def test_the_table_and_the_difference_of_runs_do_not_print_files(mine, capsys):
+    for out in ("a", "b"):
+        options = ["--set", "periods=1", "--rules", "mine.py:Mine", "--out", out]
+        assert main(["run", "why", *options, "--workers", "1"]) == 0
+        mine.write_text(FILE.read_text() + "# more\n")
+    capsys.readouterr()
+    assert main(["table", "a/why"]) == 0 and main(["diff", "a/why", "b/why"]) == 0
+    said = capsys.readouterr().out
+    assert "class Mine" not in said and "rules=mine.py:Mine" in said
+    old, new = (hashlib.sha256(one.read_bytes()).hexdigest() for one in (FILE, mine))
+    assert f"files_sha256: {{'mine.py': '{old}'}} | {{'mine.py': '{new}'}}" in said
+
+
+def test_curves_of_rules_of_files_have_looks_of_their_own(mine):
+    rules = ["adam", "mine.py:Mine", "mine.py:Drifting"]
+    result = experiments.run("synthetic-online", rules=rules, steps=500)
+    _, played = result.figure.axes
+    shown = {(one.get_color(), one.get_linestyle(), one.get_marker()) for one in played.lines[:3]}
+    assert STYLES["Adam"] in shown and len(shown) == 3
+    assert {"Adam", "Mine", "Drifting"} <= {text.get_text() for text in played.texts}
+
+
+def test_resume_goes_by_the_recorded_text(mine, tmp_path):
+    experiment = EXPERIMENTS["synthetic-online"]
+    settings = experiment.configured({"rules": ["mine.py:Mine"], "steps": 2000})
+    whole = experiments.run("synthetic-online", rules=["mine.py:Mine"], steps=2000)
+    directory = RunDirectory.create(tmp_path, experiment.name, settings)
+    directory.unlock()
+    mine.write_text(FILE.read_text().replace("p -= lr", "p += lr"))
+    assert main(["resume", str(directory.path), "--workers", "1"]) == 0
+    resumed = experiments.load(tmp_path / experiment.name)
+    for name, values in whole.traces["Mine"].items():
+        np.testing.assert_array_equal(resumed.traces["Mine"][name], values)
+    other = experiments.run("synthetic-online", rules=["mine.py:Mine"], steps=2000)
+    assert not np.array_equal(other.traces["Mine"]["x"], whole.traces["Mine"]["x"])
+
+
+def test_rules_and_set_rules_are_one_setting(mine):
+    given = "adam,mine.py:Mine(betas=(0.5, 0.6))"
+    recorded = []
+    for options in (
+        ["--rules", given],
+        ["--rules", "adam", "--rules", "mine.py:Mine(betas=(0.5, 0.6))"],
+        ["--set", f"rules={given}"],
+    ):
+        arguments = ["run", "why", "--set", "periods=1", *options, "--force", "--workers", "1"]
+        assert main(arguments) == 0
+        recorded.append(json.loads(Path("runs/why/manifest.json").read_text())["settings"])
+    assert recorded[0] == recorded[1] == recorded[2]
+    assert recorded[0]["rules"] == ["adam", "mine.py:Mine(betas=(0.5, 0.6))"]
+
+
+@pytest.mark.parametrize(
+    ("rules", "says"),
+    [
+        ("lacking.py:Mine", "'lacking.py:Mine': lacking.py cannot be read (No such file"),
+        (".py:Mine", "rule '.py:Mine'"),
+        ("mine.py", "rule 'mine.py' is no name of a rule; give one as adam, adam(eps=1e-6)"),
+        ("mine:Mine", "is no name of a rule"),
+        ("mine.py:Other", "mine.py has no rule Other; name a class of optim.Optimizer in it"),
+        ("mine.py:Rate", "mine.py has no rule Rate"),
+        ("mine.py:xp", "mine.py has no rule xp"),
+        ("mine.py:Mine(lrr=1)", "rule 'mine.py:Mine(lrr=1)' has no 'lrr'; did you mean 'lr'?"),
+        ("mine.py:Mine(lr=-1)", "cannot be built: lr=-1 is outside [0, inf)"),
+        ("mine.py:Mine(lr='a')", "cannot be built"),
+        ("mine.py:Mine(1e-2)", "(1e-2) is not made of names and literals; write hyperparameters"),
+        ("mine.py:Mine(**{})", "is not made of names and literals"),
+        ("mine.py:Mine(lr=open('x'))", "is not made of names and literals"),
+        ("mine.py:Mine(projection=None)", "has no 'projection'"),
+        ("raises.py:Mine", "raises.py does not run (ZeroDivisionError: division by zero); mend it"),
+        ("leaves.py:Mine", "leaves.py does not run (SystemExit: 3)"),
+        ("wrong.py:Mine", "wrong.py does not run (SyntaxError"),
+        ("bytes.py:Mine", "bytes.py cannot be read ('utf-8' codec"),
+        ("taken.py:Adam", "Adam is a rule of optim.rules.adam already"),
+        ("rolls.py:Rolls", "rule 'rolls.py:Rolls' cannot be built"),
+        ("mine.py:Mine,copy.py:Mine", "rules: Mine is there twice; leave one out"),
+        ("adam,Adam", "rules: Adam is there twice"),
+        ("adam(amsgrad=True)", "has no 'amsgrad'; optim.AMSGradTorch"),
+        ("amsgrd", "rule 'amsgrd' is unknown; did you mean 'amsgrad'?"),
+        ("", "rule '' is no name of a rule"),
+    ],
+)
+def test_refuses_what_names_no_rule(rules, says, mine, capsys):
+    Path("raises.py").write_text("1 / 0")
+    Path("leaves.py").write_text("import sys\nsys.exit(3)")
+    Path("wrong.py").write_text("class Mine(:")
+    Path("bytes.py").write_bytes(b"\xff")
+    Path("copy.py").write_text(FILE.read_text() + "\n")
+    Path("taken.py").write_text("import optim\nclass Adam(optim.SGD): pass")
+    Path("rolls.py").write_text(
+        "import optim\nimport numpy as np\nclass Rolls(optim.Optimizer):\n"
+        "    lr: float = 0.1\n    @optim.inplace\n    def kernel(p, g, *, lr):\n"
+        "        p -= lr * np.roll(g, 1)\n"
+    )
+    assert main(["run", "why", "--rules", rules]) == 2
+    said = capsys.readouterr().err
+    assert says in said and said.count("\n") == 1
+    assert not Path("runs").exists()
+
+
+@pytest.mark.parametrize("name", ["landscapes", "mlp", "logistic", "cifarnet"])
+def test_a_rate_that_is_to_vary_may_not_be_fixed(name):
+    with pytest.raises(ValueError, match=r"SGD\(lr=0.5\) fixes lr, which this experiment varies"):
+        EXPERIMENTS[name].configured({"rules": ["sgd(lr=0.5)"]})
+
+
+def test_files_leave_the_names_of_rules_as_they_were(mine):
+    before = dict(RULES)
+    first = named("mine.py:Mine").rule
+    mine.write_text(FILE.read_text().replace("abs(g)", "g * g"))
+    second = named("mine.py:Mine").rule
+    assert RULES == before and first is not second
+    assert named("adam").rule is Adam and named("SGD").rule is SGD
