@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 from experiments.cli import _parser
 from experiments.options import changed
 from experiments.registry import find
-from optim import RULES
+from optim.named import named
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -81,7 +81,7 @@ def check_command(module: str, words: list[str]) -> None:
             mine = {k: v for k, v in changes.items() if k in vars(experiment.settings)}
             experiment.configured(mine, options.quick)
     elif module == "optim" and words:
-        assert words[0] == "show" and words[1] in RULES, words
+        assert words[0] == "show" and named(words[1]), words
 
 
 def printed_by(command: str) -> str:

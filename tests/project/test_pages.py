@@ -71,8 +71,9 @@ def test_its_commands_print_what_it_says(page):
 
 
 @every_page
-def test_its_commands_can_be_given(page):
+def test_its_commands_can_be_given(page, monkeypatch):
     """Also that settings are ones of the experiments, and in their range."""
+    monkeypatch.chdir(ROOT / "tests")  # where mine.py is
     for module, words in commands(page.read_text("utf-8")):
         check_command(module, words)
 
