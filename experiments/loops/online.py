@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from experiments.loops.compared import Compared, check_separate, hyperparameters
+from experiments.loops.continuing import Continuing
 from experiments.problems.linear import Periodic
 from minigrad import Parameters, Tensor, to_host, xp
 from minigrad.backend import current
@@ -105,7 +106,7 @@ def recorded_times(steps: int, period: int = 1) -> np.ndarray:
     return times[times <= steps]
 
 
-class OnlineTrial:
+class OnlineTrial(Continuing):
     """One rule on all copies of a problem, in float64, each copy a coordinate of one arena.
 
     Records at `times`, by default those of the problem's period, x_t before the step and the
@@ -139,25 +140,16 @@ class OnlineTrial:
         self.stretch = max(1, min(STRETCH, VALUES // copies))
         self.regret = np.zeros(copies)
         self.metric = np.full(copies, np.nan)  # after the last step; NaN before any
-        self.recorded: dict[str, Any] = {"x": [], "average_regret": []}
+        self.recorded = {"x": [], "average_regret": []}
         if watch_metric:
             self.recorded |= {"metric": [], "gamma_negative": []}
             self.recorded |= {"gamma_first": [], "gamma_last": []}
         self.gammas = np.empty((0, copies))  # since the last recorded time
 
-    @property
-    def progress(self) -> float:
-        """The share of the steps that are taken."""
-        return self.opt.t / self.steps
-
-    @property
-    def done(self) -> bool:
-        return self.opt.t >= self.steps
-
     def advance(self) -> None:
         """Play one stretch."""
-        start = self.opt.t + 1
-        stop = min(start + self.stretch, self.steps + 1)
+        steps = self.coming(self.stretch)
+        start, stop = steps.start, steps.stop
         slopes = self.problem.slopes(start, stop)
         played = self.opt.play(xp.asarray(slopes), metric=self.watch_metric)
         x, metrics = map(to_host, played if self.watch_metric else (played, played))
@@ -195,8 +187,7 @@ class OnlineTrial:
     def state_dict(self) -> dict[str, Any]:
         """Everything that continuing needs."""
         return {
-            "params": self.params.state_dict(),
-            "opt": self.opt.state_dict(),
+            **super().state_dict(),
             "regret": self.regret,
             "metric": self.metric,
             "gammas": self.gammas,
@@ -205,7 +196,6 @@ class OnlineTrial:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from there."""
-        self.params.load_state_dict(state["params"])
-        self.opt.load_state_dict(state["opt"])
+        super().load_state_dict(state)
         self.regret, self.metric, self.gammas = state["regret"], state["metric"], state["gammas"]
         self.recorded = {name: list(values) for name, values in state["recorded"].items()}
