@@ -5,13 +5,12 @@ Taniguchi et al., arXiv:2411.02853; their first version had no clip.
 """
 
 from dataclasses import dataclass, replace
-from math import inf
 
 import numpy as np
 
 import optim
 from experiments.experiment import Experiment, Finding
-from experiments.loops.online import LONGER, OnlineTrial, long_run
+from experiments.loops.online import LONGER, OnlineTrial, check_start, long_run
 from experiments.problems.drift import adopt_pulls
 from experiments.problems.linear import Periodic
 from experiments.record.curves import looks
@@ -40,10 +39,8 @@ class Adopt(Settings):
             raise ValueError(f"beta1={self.beta1}, beta2s={self.beta2s}: give numbers in [0, 1).")
         if not 3 <= self.c <= 1000:
             raise ValueError(f"c={self.c}: give a number from 3 to 1000.")
-        if not 0 < self.lr < inf:
-            raise ValueError(f"lr={self.lr}: give a positive number.")
-        if not -1 <= self.start <= 1:
-            raise ValueError(f"start={self.start} is not a point to play; give one in [-1, 1].")
+        self.check_positive("lr")
+        check_start(self.start)
 
     @property
     def problem(self) -> Periodic:

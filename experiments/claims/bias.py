@@ -6,7 +6,6 @@ rate 1 in 1 - beta2 and in one over the batch.
 
 from dataclasses import dataclass
 from functools import partial
-from math import inf
 
 import numpy as np
 
@@ -48,9 +47,7 @@ class Bias(Settings):
             raise ValueError(f"beta2s={self.beta2s}: give numbers between 0 and 1.")
         if not all(1 <= batch <= 10_000 for batch in self.batches):
             raise ValueError(f"batches={self.batches}: give numbers from 1 to 10,000.")
-        for name in ("lr", "decay"):
-            if not 0 < (value := getattr(self, name)) < inf:
-                raise ValueError(f"{name}={value}: give a positive number.")
+        self.check_positive("lr", "decay")
 
 
 def trials(s):

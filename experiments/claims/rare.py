@@ -6,7 +6,7 @@ of which one is rare, under rules at their best rates.
 
 from dataclasses import dataclass
 from functools import partial
-from math import inf, log
+from math import log
 
 import numpy as np
 
@@ -44,9 +44,7 @@ class Rare(Compared):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.check_varies("lr")
-        for name in ("lr", "sign_lr"):
-            if not 0 < (value := getattr(self, name)) < inf:
-                raise ValueError(f"{name}={value}: give a positive number.")
+        self.check_positive("lr", "sign_lr")
         if self.classes < 3:
             raise ValueError(f"classes={self.classes}: give at least 3.")
         if not 1 < self.early <= self.tail_steps:

@@ -40,8 +40,7 @@ class Stall(Compared):
             raise ValueError(f"steps={self.steps}: give 40 or more.")
         if not 1 < self.outlier < inf:
             raise ValueError(f"outlier={self.outlier}: give a number above 1.")
-        if not 0 < self.noise < inf:
-            raise ValueError(f"noise={self.noise}: give a positive number.")
+        self.check_positive("noise")
         if self.at >= self.shift:
             raise ValueError(f"at={self.at}: give a step before {self.shift:,}.")
         self.check_varies("lr")

@@ -15,7 +15,7 @@ import optim
 from experiments.claims import threshold_report as report
 from experiments.experiment import Experiment
 from experiments.loops.finite_sum import FiniteSumDescent
-from experiments.loops.online import OnlineTrial
+from experiments.loops.online import OnlineTrial, check_start
 from experiments.problems.finite_sum import FiniteSum
 from experiments.problems.linear import theorem_2
 from experiments.record.settings import Settings
@@ -44,13 +44,10 @@ class Threshold(Settings):
         for name, least in (("cs", 3), ("sizes", 3)):
             if not all(least <= value <= 1000 for value in getattr(self, name)):
                 raise ValueError(f"{name}={getattr(self, name)}: give numbers from 3 to 1000.")
-        for name in ("lr", "sum_lr"):
-            if not 0 < (value := getattr(self, name)) < inf:
-                raise ValueError(f"{name}={value}: give a positive number.")
+        self.check_positive("lr", "sum_lr")
         if not 0 < self.beta1 < 1:
             raise ValueError(f"beta1={self.beta1}: give a number in (0, 1); 0 is compared with it.")
-        if not -1 <= self.start <= 1:
-            raise ValueError(f"start={self.start} is not a point to play; give one in [-1, 1].")
+        check_start(self.start)
         if not -1 < self.sum_start < inf:
             raise ValueError(f"sum_start={self.sum_start}: give one above -1, where it is linear.")
         for name, steps, least in (

@@ -31,11 +31,8 @@ class OnlineSettings(Compared):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("lr", "scale"):
-            if not 0 < (value := getattr(self, name)) < inf:
-                raise ValueError(f"{name}={value}: give a positive number.")
-        if not -1 <= self.start <= 1:
-            raise ValueError(f"start={self.start} is not a point to play; give one in [-1, 1].")
+        self.check_positive("lr", "scale")
+        check_start(self.start)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +63,12 @@ class PeriodicSettings(OnlineSettings):
         """What is played."""
         period = ceil(self.c) if self.period is None else self.period
         return Periodic(self.c * self.scale, self.scale, period, self.spike)
+
+
+def check_start(start: float) -> None:
+    """Raise ValueError for an x_1 that is not in [-1, 1]."""
+    if not -1 <= start <= 1:
+        raise ValueError(f"start={start} is not a point to play; give one in [-1, 1].")
 
 
 def check_slopes(problem: Any) -> None:
