@@ -13,7 +13,7 @@ import optim
 from experiments.experiment import Experiment, Finding
 from experiments.loops.lanes import Lanes
 from experiments.problems.noisy import bernoulli, quadratic, signs
-from experiments.record.curves import looks
+from experiments.record.curves import fitted_power, looks
 from experiments.record.figure import Sheet
 from experiments.record.settings import Settings
 from experiments.record.wording import listed, number
@@ -92,13 +92,6 @@ def ends(traces):
         error = x.std(axis=1) / np.sqrt(x.shape[1])
         found[label] = x.mean(axis=1), float(error.max())
     return found
-
-
-def slope(x, y):
-    """Of log |y| over log x, by least squares; None for fewer than two values of x."""
-    if len(set(x)) < 2:
-        return None
-    return float(np.polyfit(np.log(x), np.log(np.abs(y)), 1)[0])
 
 
 def shown(s):
@@ -194,7 +187,8 @@ def findings(traces, s):
     says = []
     for label, what, values, first in sweeps:
         x, error = found[label]
-        power = slope([1 / v for v in values] if what == "batch" else [1 - v for v in values], x)
+        over = 1 / np.array(values) if what == "batch" else 1 - np.array(values)
+        power = fitted_power(over, x)
         text = (
             f"{label}, {what} = {listed(f'{v:g}' for v in values)}: the mean of x is "
             f"{listed(f'{one:+.4f}' for one in x)} (standard errors up to {error:.1g}), to first "

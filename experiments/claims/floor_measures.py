@@ -3,6 +3,7 @@
 import numpy as np
 
 from experiments.problems.noisy import double_well_extrema
+from experiments.record.curves import fitted_power
 
 RATES = 10.0 ** np.arange(-2.5, -0.4, 0.125)  # constant alphas
 SMALL = 0.1  # up to which alpha the power of the floor is read
@@ -19,7 +20,7 @@ def floors(traces, s):
 def power(floor):
     """Of the floor in alpha, by least squares over the small rates."""
     small = RATES <= SMALL * 1.001
-    return float(np.polyfit(np.log(RATES[small]), np.log(floor[small]), 1)[0])
+    return fitted_power(RATES[small], floor[small])
 
 
 def crossings(traces, s):

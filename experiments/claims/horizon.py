@@ -15,7 +15,7 @@ import optim
 from experiments.experiment import Experiment, Finding
 from experiments.loops.lanes import Lanes
 from experiments.problems.noisy import signs, soft_absolute
-from experiments.record.curves import looks
+from experiments.record.curves import fitted_power, looks
 from experiments.record.figure import Sheet
 from experiments.record.settings import Settings
 from experiments.record.wording import listed
@@ -104,13 +104,6 @@ def reached(traces, s):
     }
 
 
-def slope(s, means):
-    """Of log means over log N, by least squares; None for fewer than two N."""
-    if len(set(s.horizons)) < 2:
-        return None
-    return float(np.polyfit(np.log(s.horizons), np.log(means), 1)[0])
-
-
 def apart(traces):
     """By trial of PaperAdam: the largest |x - Adam's x| of all coordinates, before each step."""
     adam = traces[ADAM]["x"]
@@ -120,7 +113,7 @@ def apart(traces):
 def verdict(traces, s):
     means, most = reached(traces, s), apart(traces)[SCHEDULED].max()
     n, last = s.longest, int(np.argmax(s.horizons))
-    power = slope(s, means[TUNED])
+    power = fitted_power(s.horizons, means[TUNED])
     falls = "" if power is None else f", like N to the {power:.2f}"
     return (
         f"Set for N = {n:,} steps, Adam reaches a mean squared gradient of "
@@ -204,7 +197,7 @@ def findings(traces, s):
         text = f"At {how} the mean squared gradient of a coordinate is {values} after N = "
         text += f"{listed(f'{n:,}' for n in s.horizons)} steps"
         numbers = {f"N = {n}": float(one) for n, one in zip(s.horizons, means[label], strict=True)}
-        power = slope(s, means[label])
+        power = fitted_power(s.horizons, means[label])
         if power is not None:
             text += f", which goes like N to the {power:.3f}"
             numbers["slope"] = power
