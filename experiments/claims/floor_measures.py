@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from experiments.loops.lanes import mean_so_far
 from experiments.problems.noisy import double_well_extrema
 from experiments.record.curves import fitted_power
 
@@ -53,8 +54,6 @@ def half(traces, s):
 
 def decays(trace):
     """By schedule: E x^2 over the seeds, before step t; and of the mean of all x up to t."""
-    t, squares = trace["t"], (trace["x"] ** 2).mean(axis=2)
-    found = dict(zip(SCHEDULES, squares.T, strict=True))
-    sums = np.cumsum(trace["mean"][:, 0] * np.diff(t, prepend=0)[:, None], axis=0)
-    found[AVERAGE] = ((sums / t[:, None]) ** 2).mean(axis=1)
-    return found
+    squares = (trace["x"] ** 2).mean(axis=2)
+    averaged = mean_so_far(trace["t"], trace["mean"][:, 0])
+    return {**dict(zip(SCHEDULES, squares.T, strict=True)), AVERAGE: (averaged**2).mean(axis=1)}

@@ -13,7 +13,7 @@ import numpy as np
 
 import optim
 from experiments.experiment import Experiment, Finding
-from experiments.loops.lanes import Lanes
+from experiments.loops.lanes import Lanes, mean_so_far
 from experiments.problems.noisy import signs, soft_absolute
 from experiments.record.curves import fitted_power, looks
 from experiments.record.figure import Sheet
@@ -89,9 +89,7 @@ def trials(s):
 def until(trace):
     """The squared gradient of a coordinate, in the mean over them and the steps up to each time:
     (times, settings)."""
-    t = trace["t"]
-    sums = trace["mean"].mean(axis=2) * np.diff(t, prepend=0)[:, None]
-    return np.cumsum(sums, axis=0) / t[:, None]
+    return mean_so_far(trace["t"], trace["mean"].mean(axis=2))
 
 
 def reached(traces, s):

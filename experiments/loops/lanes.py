@@ -13,6 +13,12 @@ from optim import Optimizer
 STRETCH = 200  # steps between two looks at the clock, and the unit of resuming
 
 
+def mean_so_far(t: np.ndarray, means: np.ndarray) -> np.ndarray:
+    """Of means over the steps since the time before, (times, ...): those over all steps so far."""
+    steps = np.diff(t, prepend=0).reshape(-1, *[1] * (means.ndim - 1))
+    return np.cumsum(means * steps, axis=0) / np.cumsum(steps, axis=0)
+
+
 class Lanes(Continuing):
     """One rule from x1, (settings, copies), in float64: each is a coordinate of one arena.
 
