@@ -12,6 +12,7 @@ import numpy as np
 import optim
 from experiments.experiment import Experiment, Finding
 from experiments.loops.lanes import Lanes
+from experiments.loops.online import spaced
 from experiments.problems.noisy import bernoulli, quadratic, signs
 from experiments.record.curves import fitted_power, looks
 from experiments.record.figure import Sheet
@@ -51,7 +52,7 @@ class Bias(Settings):
 
 
 def trials(s):
-    times = np.unique(np.geomspace(1, s.steps, POINTS).round().astype(int))
+    times = spaced(s.steps, POINTS)
     data = partial(bernoulli, copies=s.copies, p=s.p)
 
     def lanes(rule, rows, noise=data, **settings):

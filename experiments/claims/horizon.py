@@ -14,6 +14,7 @@ import numpy as np
 import optim
 from experiments.experiment import Experiment, Finding
 from experiments.loops.lanes import Lanes, mean_so_far
+from experiments.loops.online import spaced
 from experiments.problems.noisy import signs, soft_absolute
 from experiments.record.curves import fitted_power, looks
 from experiments.record.figure import Sheet
@@ -61,13 +62,11 @@ def squared_gradient(x):
 
 
 def trials(s):
-    times = np.geomspace(1, s.longest, POINTS).round().astype(int)
-    times = np.union1d(times, s.horizons)
     lanes = partial(
         Lanes,
         slope=soft_absolute,
         noise=partial(signs, copies=s.dimensions),
-        times=times,
+        times=np.union1d(spaced(s.longest, POINTS), s.horizons),
         seed=s.seed,
         measure=squared_gradient,
         eps=0.0,

@@ -13,7 +13,7 @@ import numpy as np
 import optim
 from experiments.experiment import Experiment, Finding
 from experiments.loops.compared import Compared, of_names
-from experiments.loops.online import recorded_times
+from experiments.loops.online import recorded_times, spaced
 from experiments.loops.watched import Watched
 from experiments.problems.full_batch import heavy_tail
 from experiments.problems.thinned import Thinned
@@ -90,7 +90,7 @@ def digits(s, rule):
     thinned = Thinned(s.digit, s.share, s.seeds, s.seed)
     params, loss, watch = thinned.regressions(len(RATES), s.batch)
     of = [np.broadcast_to(RATES[:, None, None, None], p.shape).ravel() for p in params]
-    times = np.unique(np.geomspace(1, s.steps, 60).round().astype(int))
+    times = spaced(s.steps, 60)
     lr = xp.asarray(np.concatenate(of))
     return Watched(params, loss, rule, times=times, watch=watch, lr=lr, separate=True)
 

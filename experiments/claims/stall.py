@@ -15,6 +15,7 @@ import numpy as np
 from experiments.claims.stall_report import KINDS, RATES, caption, draw, findings, verdict
 from experiments.experiment import Experiment
 from experiments.loops.compared import Compared
+from experiments.loops.online import spaced
 from experiments.loops.regression import Regression
 from experiments.problems.features import Features
 
@@ -67,9 +68,8 @@ class Stall(Compared):
 
 def times(s):
     """The recorded steps, evenly spaced in the logarithms of t and of the steps since the move."""
-    early = np.geomspace(1, s.shift - 1, POINTS).round()
-    late = s.shift - 1 + np.geomspace(1, s.steps - s.shift + 1, POINTS).round()
-    return np.unique(np.concatenate([early, late])).astype(int)
+    early, late = (spaced(steps, POINTS) for steps in (s.shift - 1, s.steps - s.shift + 1))
+    return np.union1d(early, s.shift - 1 + late)
 
 
 def trials(s):

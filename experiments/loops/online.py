@@ -100,12 +100,17 @@ def trials_of_rules(
     }
 
 
+def spaced(steps: int, points: int) -> np.ndarray:
+    """Steps from 1 to the last, at most so many, evenly spaced in log t."""
+    return np.unique(np.geomspace(1, steps, points).round().astype(int))
+
+
 def recorded_times(steps: int, period: int = 1) -> np.ndarray:
     """The steps of which a trial records the point played and the average regret: the last of a
     period, lest what repeats with it show as noise; some in the first period; and the last."""
-    first = np.geomspace(1, min(period, steps), POINTS // 4)
-    whole = period * np.geomspace(1, max(steps // period, 1), POINTS).round()
-    times = np.unique(np.concatenate([first.round(), whole, [steps]])).astype(int)
+    first = spaced(min(period, steps), POINTS // 4)
+    whole = period * spaced(max(steps // period, 1), POINTS)
+    times = np.unique(np.concatenate([first, whole, [steps]]))
     return times[times <= steps]
 
 
