@@ -17,6 +17,7 @@ from experiments.loops.online import OnlineTrial
 from experiments.problems.functions import LANDSCAPES
 from experiments.registry import EXPERIMENTS
 from tests.driving import host_only
+from tests.trials import finished
 
 pytestmark = host_only
 
@@ -27,9 +28,7 @@ def played_drift(rule, problem, betas):
     trial = OnlineTrial(
         problem, rule, steps=times[1], x1=0.0, times=times, projected=False, lr=1.0, betas=betas
     )
-    while not trial.done:
-        trial.advance()
-    x = trial.traces()["x"][:, 0]
+    x = finished(trial)["x"][:, 0]
     return x[1] - x[0]
 
 
