@@ -703,7 +703,7 @@ def test_threshold(changes):
 def test_adopt(changes, turns, x):
     result = experiments.run("adopt", **changes)
     s = result.settings
-    assert f"until step {adopt.power(turns[0])[:3]}" in result.verdict
+    assert f"until step {adopt.written(turns[0])[:3]}" in result.verdict
     assert f"{s.steps:,} steps" in result.caption and f"beta1 = {s.beta1:g}" in result.caption
     assert "diverge" not in result.verdict + result.caption
     played = result.traces["ADOPT by beta2"]["x"]
