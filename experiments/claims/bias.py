@@ -139,16 +139,14 @@ def draw(traces, s):
     by_beta2 = sheet.panel(0, 1, r"2. $|x_T|$ by $\beta_2$", r"$1 - \beta_2$", "")
     order = np.argsort(s.beta2s)[::-1]
     gaps = 1 - np.array(s.beta2s)[order]
-    for label, beta1, name in ((SWEEP, 0.0, "0"), (MOMENTUM, s.beta1, f"{s.beta1:g}")):
-        end, look = rf"$\beta_1 = {name}$", looks([SWEEP, "PaperAdam"])
-        look = look[SWEEP if label == SWEEP else "PaperAdam"] | {"linestyle": "none"}
-        by_beta2.line(
-            label, gaps, np.abs(found[label][0])[order], end=end, **look | {"markevery": 1}
-        )
+    spots = {"linestyle": "none", "markevery": 1}
+    for label, beta1, style in ((SWEEP, 0.0, "Adam"), (MOMENTUM, s.beta1, "PaperAdam")):
+        end, look = rf"$\beta_1 = {beta1:g}$", looks([style])[style] | spots
+        by_beta2.line(label, gaps, np.abs(found[label][0])[order], end=end, **look)
         first = [abs(told(s, beta2, beta1)) for beta2 in 1 - gaps]
         by_beta2.line(f"{label}, first order", gaps, first, end="", color=look["color"], marker="")
     by_batch = sheet.panel(0, 2, rf"3. $|x_T|$ by batch, $\beta_2 = {s.beta2:g}$", "batch", "")
-    look = looks([SWEEP])[SWEEP] | {"linestyle": "none", "markevery": 1}
+    look = looks([SWEEP])[SWEEP] | spots
     by_batch.line(BATCHES, s.batches, np.abs(found[BATCHES][0]), end="", **look)
     first = [abs(told(s, s.beta2, batch=batch)) for batch in s.batches]
     by_batch.line(f"{BATCHES}, first order", s.batches, first, end="", color=look["color"])

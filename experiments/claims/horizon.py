@@ -133,16 +133,13 @@ def draw(traces, s):
         columns=2,
     )
     path = sheet.panel(0, 0, "1. squared gradient, mean up to step $t$, by $N$", "$t$", "")
-    order = sorted(range(len(s.horizons)), key=lambda row: s.horizons[row])
-    styles = looks([*(f"N = {s.horizons[row]:,}" for row in order), CONSTANT])
-    for row in order:
-        n = s.horizons[row]
-        label, kept = f"N = {n:,}", t <= n
-        curve = until(traces[TUNED])[kept, row]
-        path.line(label, t[kept], curve, end="", **styles[label])
-    path.keys(
-        {f"N = {s.horizons[row]:,}": styles[f"N = {s.horizons[row]:,}"]["marker"] for row in order}
-    )
+    order = np.argsort(s.horizons)
+    labels = {row: f"N = {s.horizons[row]:,}" for row in order}
+    styles = looks([*labels.values(), CONSTANT])
+    for row, label in labels.items():
+        kept = t <= s.horizons[row]
+        path.line(label, t[kept], until(traces[TUNED])[kept, row], end="", **styles[label])
+    path.keys({label: styles[label]["marker"] for label in labels.values()})
     path.line(CONSTANT, t, until(traces[CONSTANT])[:, 0], **styles[CONSTANT])
     by_n = sheet.panel(0, 1, "2. the same after $N$ steps", "$N$", "")
     n = np.array(s.horizons)[order]
