@@ -19,7 +19,7 @@ from experiments.problems.full_batch import heavy_tail
 from experiments.problems.thinned import Thinned
 from experiments.record.curves import looks
 from experiments.record.figure import Sheet
-from experiments.record.wording import counted, listed
+from experiments.record.wording import between, counted, listed
 from minigrad import to_host, xp
 
 TAIL = "descent", "sign descent", "Adam"
@@ -124,10 +124,8 @@ def on_digits(traces):
 
 
 def verdict(traces, s):
-    by = []
-    for label, loss in early(traces, s).items():
-        ends = dict.fromkeys(f"{end:.3g}" for end in (loss.min(), loss.max()))
-        by.append(f"{' to '.join(ends)} under {label}")
+    losses = early(traces, s).items()
+    by = [f"{between(loss, '.3g')} under {label}" for label, loss in losses]
     last = {rule: recall[-1] for rule, (_, recall, _) in on_digits(traces).items()}
     recalled = listed(f"{rule} recalls {recall.mean():.0%}" for rule, recall in last.items())
     tie = max(map(np.min, last.values())) <= min(map(np.max, last.values()))
