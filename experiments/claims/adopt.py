@@ -5,13 +5,12 @@ Taniguchi et al., arXiv:2411.02853; their first version had no clip.
 """
 
 from dataclasses import dataclass, replace
-from math import inf
 
 import numpy as np
 
 import optim
 from experiments.experiment import Experiment, Finding
-from experiments.loops.online import LONGER, OnlineTrial, long_run
+from experiments.loops.online import LONGER, OnlineTrial, check_start, long_run
 from experiments.problems.drift import adopt_pulls
 from experiments.problems.linear import Periodic
 from experiments.record.curves import looks
@@ -40,10 +39,8 @@ class Adopt(Settings):
             raise ValueError(f"beta1={self.beta1}, beta2s={self.beta2s}: give numbers in [0, 1).")
         if not 3 <= self.c <= 1000:
             raise ValueError(f"c={self.c}: give a number from 3 to 1000.")
-        if not 0 < self.lr < inf:
-            raise ValueError(f"lr={self.lr}: give a positive number.")
-        if not -1 <= self.start <= 1:
-            raise ValueError(f"start={self.start} is not a point to play; give one in [-1, 1].")
+        self.check_positive("lr")
+        check_start(self.start)
 
     @property
     def problem(self) -> Periodic:
@@ -92,7 +89,7 @@ def runs(traces, s):
     }
 
 
-def power(t):
+def written(t):
     """A step in plain text, to three digits if it has more than four."""
     if t < 10_000:
         return f"{t:.0f}"
@@ -101,12 +98,12 @@ def power(t):
 
 
 def verdict(traces, s):
-    turns = listed(power(turn(s, beta2)) for beta2 in s.beta2s)
+    turns = listed(written(turn(s, beta2)) for beta2 in s.beta2s)
     down = sum(arrived for *_, arrived in runs(traces, s).values())
     betas = listed(f"{beta2:g}" for beta2 in s.beta2s)
     return (
         f"ADOPT drifts to the worst point until step {turns} at beta2 = {betas}, then to the best; "
-        f"after {power(s.steps)} steps {down} of {len(s.beta2s)} are there"
+        f"after {written(s.steps)} steps {down} of {len(s.beta2s)} are there"
     )
 
 
@@ -135,7 +132,7 @@ def draw(traces, s):
         played.points(f"turn at {label}", [at], [np.interp(at, t, x)], **star)
         moved.line(label, steps, drift(s, beta2, steps), end=end, **style)
         moved.points(f"turn at {label}", [at], [0.0], **star)
-        moved.tag(power(at), at, 0, (7 if close else -7, 4), ha="left" if close else "right")
+        moved.tag(written(at), at, 0, (7 if close else -7, 4), ha="left" if close else "right")
     for panel in sheet.panels:
         panel.axes.set(xscale="log", xlim=(1, last))
     played.axes.set_ylim(-1.08, 1.08)

@@ -6,15 +6,15 @@ rate 1 in 1 - beta2 and in one over the batch.
 
 from dataclasses import dataclass
 from functools import partial
-from math import inf
 
 import numpy as np
 
 import optim
 from experiments.experiment import Experiment, Finding
 from experiments.loops.lanes import Lanes
+from experiments.loops.online import spaced
 from experiments.problems.noisy import bernoulli, quadratic, signs
-from experiments.record.curves import looks
+from experiments.record.curves import fitted_power, looks
 from experiments.record.figure import Sheet
 from experiments.record.settings import Settings
 from experiments.record.wording import listed, number
@@ -48,13 +48,11 @@ class Bias(Settings):
             raise ValueError(f"beta2s={self.beta2s}: give numbers between 0 and 1.")
         if not all(1 <= batch <= 10_000 for batch in self.batches):
             raise ValueError(f"batches={self.batches}: give numbers from 1 to 10,000.")
-        for name in ("lr", "decay"):
-            if not 0 < (value := getattr(self, name)) < inf:
-                raise ValueError(f"{name}={value}: give a positive number.")
+        self.check_positive("lr", "decay")
 
 
 def trials(s):
-    times = np.unique(np.geomspace(1, s.steps, POINTS).round().astype(int))
+    times = spaced(s.steps, POINTS)
     data = partial(bernoulli, copies=s.copies, p=s.p)
 
     def lanes(rule, rows, noise=data, **settings):
@@ -95,13 +93,6 @@ def ends(traces):
         error = x.std(axis=1) / np.sqrt(x.shape[1])
         found[label] = x.mean(axis=1), float(error.max())
     return found
-
-
-def slope(x, y):
-    """Of log |y| over log x, by least squares; None for fewer than two values of x."""
-    if len(set(x)) < 2:
-        return None
-    return float(np.polyfit(np.log(x), np.log(np.abs(y)), 1)[0])
 
 
 def shown(s):
@@ -148,16 +139,14 @@ def draw(traces, s):
     by_beta2 = sheet.panel(0, 1, r"2. $|x_T|$ by $\beta_2$", r"$1 - \beta_2$", "")
     order = np.argsort(s.beta2s)[::-1]
     gaps = 1 - np.array(s.beta2s)[order]
-    for label, beta1, name in ((SWEEP, 0.0, "0"), (MOMENTUM, s.beta1, f"{s.beta1:g}")):
-        end, look = rf"$\beta_1 = {name}$", looks([SWEEP, "PaperAdam"])
-        look = look[SWEEP if label == SWEEP else "PaperAdam"] | {"linestyle": "none"}
-        by_beta2.line(
-            label, gaps, np.abs(found[label][0])[order], end=end, **look | {"markevery": 1}
-        )
+    spots = {"linestyle": "none", "markevery": 1}
+    for label, beta1, style in ((SWEEP, 0.0, "Adam"), (MOMENTUM, s.beta1, "PaperAdam")):
+        end, look = rf"$\beta_1 = {beta1:g}$", looks([style])[style] | spots
+        by_beta2.line(label, gaps, np.abs(found[label][0])[order], end=end, **look)
         first = [abs(told(s, beta2, beta1)) for beta2 in 1 - gaps]
         by_beta2.line(f"{label}, first order", gaps, first, end="", color=look["color"], marker="")
     by_batch = sheet.panel(0, 2, rf"3. $|x_T|$ by batch, $\beta_2 = {s.beta2:g}$", "batch", "")
-    look = looks([SWEEP])[SWEEP] | {"linestyle": "none", "markevery": 1}
+    look = looks([SWEEP])[SWEEP] | spots
     by_batch.line(BATCHES, s.batches, np.abs(found[BATCHES][0]), end="", **look)
     first = [abs(told(s, s.beta2, batch=batch)) for batch in s.batches]
     by_batch.line(f"{BATCHES}, first order", s.batches, first, end="", color=look["color"])
@@ -197,7 +186,8 @@ def findings(traces, s):
     says = []
     for label, what, values, first in sweeps:
         x, error = found[label]
-        power = slope([1 / v for v in values] if what == "batch" else [1 - v for v in values], x)
+        over = 1 / np.array(values) if what == "batch" else 1 - np.array(values)
+        power = fitted_power(over, x)
         text = (
             f"{label}, {what} = {listed(f'{v:g}' for v in values)}: the mean of x is "
             f"{listed(f'{one:+.4f}' for one in x)} (standard errors up to {error:.1g}), to first "

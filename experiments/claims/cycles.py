@@ -7,7 +7,6 @@ arXiv:2506.04805. All with eps = 0, without which a gradient that vanishes has i
 
 from dataclasses import dataclass
 from functools import partial
-from math import inf
 
 import numpy as np
 
@@ -45,9 +44,7 @@ class Cycles(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("lr", "spike_lr", "nudge"):
-            if not 0 < (value := getattr(self, name)) < inf:
-                raise ValueError(f"{name}={value}: give a positive number.")
+        self.check_positive("lr", "spike_lr", "nudge")
         if not all(0 < beta2 < 1 for beta2 in (self.beta2, *self.beta2s)):
             raise ValueError(f"beta2={self.beta2}, beta2s={self.beta2s}: give numbers in (0, 1).")
         if not all(k > 2 and k % 2 == 0 for k in self.powers):

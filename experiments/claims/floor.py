@@ -25,6 +25,7 @@ from experiments.claims.floor_measures import (
 from experiments.experiment import Experiment, Finding
 from experiments.loops.compared import Compared, hyperparameters, of_names
 from experiments.loops.lanes import Lanes
+from experiments.loops.online import spaced
 from experiments.problems import noisy
 from experiments.record.curves import looks
 from experiments.record.figure import Sheet
@@ -98,7 +99,7 @@ def trials(s):
         noisy.quadratic,
         partial(noise, copies=s.seeds),
         x1=np.ones((len(SCHEDULES), s.seeds)),
-        times=np.unique(np.geomspace(1, s.steps, POINTS).round().astype(int)),
+        times=spaced(s.steps, POINTS),
         seed=s.seed,
         measure=lambda x: x,
         lr=Power(rates, exponents),

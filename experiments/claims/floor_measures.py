@@ -2,7 +2,9 @@
 
 import numpy as np
 
+from experiments.loops.lanes import mean_so_far
 from experiments.problems.noisy import double_well_extrema
+from experiments.record.curves import fitted_power
 
 RATES = 10.0 ** np.arange(-2.5, -0.4, 0.125)  # constant alphas
 SMALL = 0.1  # up to which alpha the power of the floor is read
@@ -19,7 +21,7 @@ def floors(traces, s):
 def power(floor):
     """Of the floor in alpha, by least squares over the small rates."""
     small = RATES <= SMALL * 1.001
-    return float(np.polyfit(np.log(RATES[small]), np.log(floor[small]), 1)[0])
+    return fitted_power(RATES[small], floor[small])
 
 
 def crossings(traces, s):
@@ -52,8 +54,6 @@ def half(traces, s):
 
 def decays(trace):
     """By schedule: E x^2 over the seeds, before step t; and of the mean of all x up to t."""
-    t, squares = trace["t"], (trace["x"] ** 2).mean(axis=2)
-    found = dict(zip(SCHEDULES, squares.T, strict=True))
-    sums = np.cumsum(trace["mean"][:, 0] * np.diff(t, prepend=0)[:, None], axis=0)
-    found[AVERAGE] = ((sums / t[:, None]) ** 2).mean(axis=1)
-    return found
+    squares = (trace["x"] ** 2).mean(axis=2)
+    averaged = mean_so_far(trace["t"], trace["mean"][:, 0])
+    return {**dict(zip(SCHEDULES, squares.T, strict=True)), AVERAGE: (averaged**2).mean(axis=1)}

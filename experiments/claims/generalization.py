@@ -8,7 +8,6 @@ weights alike, to sign(X^T y) / 4, which gives every new example the label of th
 
 from dataclasses import dataclass
 from functools import partial
-from math import inf
 
 import numpy as np
 
@@ -40,9 +39,7 @@ class Generalization(Compared):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("lr", "descent_lr"):
-            if not 0 < (value := getattr(self, name)) < inf:
-                raise ValueError(f"{name}={value}: give a positive number.")
+        self.check_positive("lr", "descent_lr")
         if not 0.5 < self.p < 1:
             raise ValueError(f"p={self.p}: give one in (0.5, 1), so that +1 is the majority.")
 

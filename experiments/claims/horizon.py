@@ -13,9 +13,10 @@ import numpy as np
 
 import optim
 from experiments.experiment import Experiment, Finding
-from experiments.loops.lanes import Lanes
+from experiments.loops.lanes import Lanes, mean_so_far
+from experiments.loops.online import spaced
 from experiments.problems.noisy import signs, soft_absolute
-from experiments.record.curves import looks
+from experiments.record.curves import fitted_power, looks
 from experiments.record.figure import Sheet
 from experiments.record.settings import Settings
 from experiments.record.wording import listed
@@ -61,13 +62,11 @@ def squared_gradient(x):
 
 
 def trials(s):
-    times = np.geomspace(1, s.longest, POINTS).round().astype(int)
-    times = np.union1d(times, s.horizons)
     lanes = partial(
         Lanes,
         slope=soft_absolute,
         noise=partial(signs, copies=s.dimensions),
-        times=times,
+        times=np.union1d(spaced(s.longest, POINTS), s.horizons),
         seed=s.seed,
         measure=squared_gradient,
         eps=0.0,
@@ -89,9 +88,7 @@ def trials(s):
 def until(trace):
     """The squared gradient of a coordinate, in the mean over them and the steps up to each time:
     (times, settings)."""
-    t = trace["t"]
-    sums = trace["mean"].mean(axis=2) * np.diff(t, prepend=0)[:, None]
-    return np.cumsum(sums, axis=0) / t[:, None]
+    return mean_so_far(trace["t"], trace["mean"].mean(axis=2))
 
 
 def reached(traces, s):
@@ -104,13 +101,6 @@ def reached(traces, s):
     }
 
 
-def slope(s, means):
-    """Of log means over log N, by least squares; None for fewer than two N."""
-    if len(set(s.horizons)) < 2:
-        return None
-    return float(np.polyfit(np.log(s.horizons), np.log(means), 1)[0])
-
-
 def apart(traces):
     """By trial of PaperAdam: the largest |x - Adam's x| of all coordinates, before each step."""
     adam = traces[ADAM]["x"]
@@ -120,7 +110,7 @@ def apart(traces):
 def verdict(traces, s):
     means, most = reached(traces, s), apart(traces)[SCHEDULED].max()
     n, last = s.longest, int(np.argmax(s.horizons))
-    power = slope(s, means[TUNED])
+    power = fitted_power(s.horizons, means[TUNED])
     falls = "" if power is None else f", like N to the {power:.2f}"
     return (
         f"Set for N = {n:,} steps, Adam reaches a mean squared gradient of "
@@ -143,16 +133,13 @@ def draw(traces, s):
         columns=2,
     )
     path = sheet.panel(0, 0, "1. squared gradient, mean up to step $t$, by $N$", "$t$", "")
-    order = sorted(range(len(s.horizons)), key=lambda row: s.horizons[row])
-    styles = looks([*(f"N = {s.horizons[row]:,}" for row in order), CONSTANT])
-    for row in order:
-        n = s.horizons[row]
-        label, kept = f"N = {n:,}", t <= n
-        curve = until(traces[TUNED])[kept, row]
-        path.line(label, t[kept], curve, end="", **styles[label])
-    path.keys(
-        {f"N = {s.horizons[row]:,}": styles[f"N = {s.horizons[row]:,}"]["marker"] for row in order}
-    )
+    order = np.argsort(s.horizons)
+    labels = {row: f"N = {s.horizons[row]:,}" for row in order}
+    styles = looks([*labels.values(), CONSTANT])
+    for row, label in labels.items():
+        kept = t <= s.horizons[row]
+        path.line(label, t[kept], until(traces[TUNED])[kept, row], end="", **styles[label])
+    path.keys({label: styles[label]["marker"] for label in labels.values()})
     path.line(CONSTANT, t, until(traces[CONSTANT])[:, 0], **styles[CONSTANT])
     by_n = sheet.panel(0, 1, "2. the same after $N$ steps", "$N$", "")
     n = np.array(s.horizons)[order]
@@ -204,7 +191,7 @@ def findings(traces, s):
         text = f"At {how} the mean squared gradient of a coordinate is {values} after N = "
         text += f"{listed(f'{n:,}' for n in s.horizons)} steps"
         numbers = {f"N = {n}": float(one) for n, one in zip(s.horizons, means[label], strict=True)}
-        power = slope(s, means[label])
+        power = fitted_power(s.horizons, means[label])
         if power is not None:
             text += f", which goes like N to the {power:.3f}"
             numbers["slope"] = power

@@ -13,7 +13,7 @@ import numpy as np
 import optim
 from experiments.experiment import Experiment, Finding
 from experiments.loops.compared import exceptions, hyperparameters
-from experiments.loops.online import OnlineTrial, PeriodicSettings
+from experiments.loops.online import OnlineTrial, PeriodicSettings, spaced
 from experiments.problems.drift import drift
 from experiments.problems.linear import Impulse
 from experiments.record.curves import looks
@@ -59,7 +59,7 @@ class Memory(PeriodicSettings):
 
 def trials(s):
     impulse = Impulse(1.0, s.outlier, BEFORE)
-    late = np.unique(np.geomspace(1, s.after, 300).round().astype(int))
+    late = spaced(s.after, 300)
     makers = {}
     for label, rule in s.compared.items():
         settings = hyperparameters(rule, 1.0, s.betas, impulse, exponent=0)

@@ -46,8 +46,7 @@ class Projections(Settings):
         keep_files(self, [self.rule])
         if self.named.rule.diagonal is None:
             raise ValueError(f"rule={self.rule} has no metric to project in; give another.")
-        if not 0 < self.lr < np.inf:
-            raise ValueError(f"lr={self.lr}: give a positive number.")
+        self.check_positive("lr")
         for name, shape in SHAPES.items():
             slope, start = self.slope(name), self.start(name)
             if len(slope) != shape.coordinates or not np.isfinite(slope).all() or 0 in slope:

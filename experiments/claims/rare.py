@@ -6,20 +6,20 @@ of which one is rare, under rules at their best rates.
 
 from dataclasses import dataclass
 from functools import partial
-from math import inf, log
+from math import log
 
 import numpy as np
 
 import optim
 from experiments.experiment import Experiment, Finding
 from experiments.loops.compared import Compared, of_names
-from experiments.loops.online import recorded_times
+from experiments.loops.online import recorded_times, spaced
 from experiments.loops.watched import Watched
 from experiments.problems.full_batch import heavy_tail
 from experiments.problems.thinned import Thinned
 from experiments.record.curves import looks
 from experiments.record.figure import Sheet
-from experiments.record.wording import counted, listed
+from experiments.record.wording import between, counted, listed
 from minigrad import to_host, xp
 
 TAIL = "descent", "sign descent", "Adam"
@@ -44,9 +44,7 @@ class Rare(Compared):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.check_varies("lr")
-        for name in ("lr", "sign_lr"):
-            if not 0 < (value := getattr(self, name)) < inf:
-                raise ValueError(f"{name}={value}: give a positive number.")
+        self.check_positive("lr", "sign_lr")
         if self.classes < 3:
             raise ValueError(f"classes={self.classes}: give at least 3.")
         if not 1 < self.early <= self.tail_steps:
@@ -92,7 +90,7 @@ def digits(s, rule):
     thinned = Thinned(s.digit, s.share, s.seeds, s.seed)
     params, loss, watch = thinned.regressions(len(RATES), s.batch)
     of = [np.broadcast_to(RATES[:, None, None, None], p.shape).ravel() for p in params]
-    times = np.unique(np.geomspace(1, s.steps, 60).round().astype(int))
+    times = spaced(s.steps, 60)
     lr = xp.asarray(np.concatenate(of))
     return Watched(params, loss, rule, times=times, watch=watch, lr=lr, separate=True)
 
@@ -126,10 +124,8 @@ def on_digits(traces):
 
 
 def verdict(traces, s):
-    by = []
-    for label, loss in early(traces, s).items():
-        ends = dict.fromkeys(f"{end:.3g}" for end in (loss.min(), loss.max()))
-        by.append(f"{' to '.join(ends)} under {label}")
+    losses = early(traces, s).items()
+    by = [f"{between(loss, '.3g')} under {label}" for label, loss in losses]
     last = {rule: recall[-1] for rule, (_, recall, _) in on_digits(traces).items()}
     recalled = listed(f"{rule} recalls {recall.mean():.0%}" for rule, recall in last.items())
     tie = max(map(np.min, last.values())) <= min(map(np.max, last.values()))

@@ -24,7 +24,7 @@ from experiments.claims.regret_report import (
 from experiments.experiment import Experiment
 from experiments.loops.compared import hyperparameters
 from experiments.loops.hindsight import Hindsight
-from experiments.loops.online import OnlineSettings
+from experiments.loops.online import OnlineSettings, spaced
 from experiments.paper.theorem_1 import PERIOD
 from experiments.problems.convex import Signs
 from experiments.problems.linear import Periodic
@@ -82,8 +82,7 @@ class Regret(OnlineSettings):
     @property
     def times(self) -> np.ndarray:
         """The recorded steps, at the ends of periods."""
-        most = self.steps // PERIOD
-        return PERIOD * np.unique(np.geomspace(1, most, POINTS).round()).astype(int)
+        return PERIOD * spaced(self.steps // PERIOD, POINTS)
 
 
 def trials(s):

@@ -6,7 +6,7 @@ from experiments.claims.bounds import BOUNDS
 from experiments.experiment import Finding
 from experiments.loops.compared import exceptions
 from experiments.loops.ending import KEPT
-from experiments.record.curves import looks
+from experiments.record.curves import fitted_power, looks
 from experiments.record.figure import Sheet
 from experiments.record.wording import counted, listed, number
 
@@ -34,7 +34,7 @@ def exponent(trace, s):
     mean, late = trace["regret"].mean(axis=1), trace["t"] >= s.steps / LATE
     if mean[late].min() <= 0:
         return np.nan
-    return float(np.polyfit(np.log(trace["t"][late]), np.log(mean[late]), 1)[0])
+    return fitted_power(trace["t"][late], mean[late])
 
 
 def above(kind, rule, trace, s):

@@ -15,6 +15,7 @@ import numpy as np
 from experiments.claims.stall_report import KINDS, RATES, caption, draw, findings, verdict
 from experiments.experiment import Experiment
 from experiments.loops.compared import Compared
+from experiments.loops.online import spaced
 from experiments.loops.regression import Regression
 from experiments.problems.features import Features
 
@@ -40,8 +41,7 @@ class Stall(Compared):
             raise ValueError(f"steps={self.steps}: give 40 or more.")
         if not 1 < self.outlier < inf:
             raise ValueError(f"outlier={self.outlier}: give a number above 1.")
-        if not 0 < self.noise < inf:
-            raise ValueError(f"noise={self.noise}: give a positive number.")
+        self.check_positive("noise")
         if self.at >= self.shift:
             raise ValueError(f"at={self.at}: give a step before {self.shift:,}.")
         self.check_varies("lr")
@@ -68,9 +68,8 @@ class Stall(Compared):
 
 def times(s):
     """The recorded steps, evenly spaced in the logarithms of t and of the steps since the move."""
-    early = np.geomspace(1, s.shift - 1, POINTS).round()
-    late = s.shift - 1 + np.geomspace(1, s.steps - s.shift + 1, POINTS).round()
-    return np.unique(np.concatenate([early, late])).astype(int)
+    early, late = (spaced(steps, POINTS) for steps in (s.shift - 1, s.steps - s.shift + 1))
+    return np.union1d(early, s.shift - 1 + late)
 
 
 def trials(s):

@@ -100,9 +100,9 @@ def draw(traces, s):
     )
     styles = looks(s.names)
     for row, kind in enumerate(KINDS):
-        since = "$t$", f"steps since the minimum moved, after ${number(s.shift - 1)}$"
-        start = sheet.panel(row, 0, f"{kind}: from the start", since[0], "error")
-        moved = sheet.panel(row, 1, f"{kind}: when the minimum moves", since[1], "")
+        since = f"steps since the minimum moved, after ${number(s.shift - 1)}$"
+        start = sheet.panel(row, 0, f"{kind}: from the start", "$t$", "error")
+        moved = sheet.panel(row, 1, f"{kind}: when the minimum moves", since, "")
         for name in s.names:
             trace = traces[f"{kind} {name}"]
             chosen, late = best(trace, s), trace["t"] >= s.shift
@@ -122,7 +122,7 @@ def draw(traces, s):
                 trace = traces[f"{kind} {name}"]
                 early = (10 <= trace["t"]) & (trace["t"] < s.shift)
                 rate = 1 / trace["metric"][early, best(trace, s), which]
-                look = styles[name] | {"linestyle": {"s": "-", "d": ":"}[kind[0]]}
+                look = styles[name] | {"linestyle": ":" if kind == "dense" else "-"}
                 look["markerfacecolor"] = "none" if which else look["color"]
                 rates.line(text, trace["t"][early], rate, **look)
     title = rf"dense, and one gradient $\times{s.outlier:g}$ at $t = {s.at}$"

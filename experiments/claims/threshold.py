@@ -15,7 +15,7 @@ import optim
 from experiments.claims import threshold_report as report
 from experiments.experiment import Experiment
 from experiments.loops.finite_sum import FiniteSumDescent
-from experiments.loops.online import OnlineTrial
+from experiments.loops.online import OnlineTrial, check_start
 from experiments.problems.finite_sum import FiniteSum
 from experiments.problems.linear import theorem_2
 from experiments.record.settings import Settings
@@ -41,23 +41,17 @@ class Threshold(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name, least in (("cs", 3), ("sizes", 3)):
-            if not all(least <= value <= 1000 for value in getattr(self, name)):
+        for name in ("cs", "sizes"):
+            if not all(3 <= value <= 1000 for value in getattr(self, name)):
                 raise ValueError(f"{name}={getattr(self, name)}: give numbers from 3 to 1000.")
-        for name in ("lr", "sum_lr"):
-            if not 0 < (value := getattr(self, name)) < inf:
-                raise ValueError(f"{name}={value}: give a positive number.")
+        self.check_positive("lr", "sum_lr")
         if not 0 < self.beta1 < 1:
             raise ValueError(f"beta1={self.beta1}: give a number in (0, 1); 0 is compared with it.")
-        if not -1 <= self.start <= 1:
-            raise ValueError(f"start={self.start} is not a point to play; give one in [-1, 1].")
+        check_start(self.start)
         if not -1 < self.sum_start < inf:
             raise ValueError(f"sum_start={self.sum_start}: give one above -1, where it is linear.")
-        for name, steps, least in (
-            ("steps", self.steps, 4 * max(self.cs)),
-            ("sum_steps", self.sum_steps, 2 * max(self.sizes)),
-        ):
-            if steps < least:
+        for name, least in (("steps", 4 * max(self.cs)), ("sum_steps", 2 * max(self.sizes))):
+            if (steps := getattr(self, name)) < least:
                 raise ValueError(f"{name}={steps}: give at least {least}.")
 
 
@@ -69,9 +63,8 @@ def late_times(steps, period):
 
 
 def trials(s):
-    makers = {}
+    makers, betas = {}, report.grid(s, report.BETA2S)
     for c in s.cs:
-        betas = report.grid(s, report.BETA2S)
         makers[f"C = {c}"] = partial(
             OnlineTrial,
             theorem_2(c),

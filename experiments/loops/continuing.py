@@ -11,7 +11,25 @@ class Continuing:
 
     params: Parameters
     opt: Optimizer
-    recorded: Any  # arrays, alone or by name
+    steps: int  # in all
+    recorded: dict[str, Any]  # arrays, NaN where nothing is recorded yet
+
+    @property
+    def progress(self) -> float:
+        """The share of the steps that are taken."""
+        return 1.0 if self.done else self.opt.t / self.steps
+
+    @property
+    def done(self) -> bool:
+        return self.opt.t >= self.steps
+
+    def coming(self, most: int) -> range:
+        """The steps that come next, at most so many."""
+        return range(self.opt.t + 1, min(self.opt.t + most, self.steps) + 1)
+
+    def traces(self) -> dict[str, Any]:
+        """What was recorded so far."""
+        return dict(self.recorded)
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that continuing needs."""

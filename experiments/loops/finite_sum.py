@@ -34,23 +34,15 @@ class FiniteSumDescent(Continuing):
         seed: int,
         **hyperparameters: Any,
     ):
-        self.problem, self.passes, self.seed = problem, passes, seed
+        self.problem, self.seed = problem, seed
+        self.passes, self.steps = passes, passes * problem.n
         self.shape = 1 + shuffles, len(betas[0])
         self.x = Tensor(np.full(self.shape, x1), requires_grad=True)
         self.params = Parameters.of([self.x])
         copies = tuple(xp.asarray(np.tile(beta, self.shape[0])) for beta in betas)
         self.opt = rule(self.params, betas=copies, **hyperparameters)
-        self.recorded = np.full((3, *self.shape), np.nan)
-        self.recorded[0] = x1
-
-    @property
-    def progress(self) -> float:
-        """The share of the steps that are taken."""
-        return self.opt.t / (self.passes * self.problem.n)
-
-    @property
-    def done(self) -> bool:
-        return self.opt.t >= self.passes * self.problem.n
+        self.recorded = {"x": np.full((3, *self.shape), np.nan)}
+        self.recorded["x"][0] = x1
 
     def advance(self) -> None:
         """Make a few passes."""
@@ -67,9 +59,5 @@ class FiniteSumDescent(Continuing):
                 self.x.grad[...] = self.problem.gradient(row, self.x.data)
                 self.opt.step()
             if k == (self.passes + 1) // 2:
-                self.recorded[1] = to_host(self.x.data)
-        self.recorded[2] = to_host(self.x.data)
-
-    def traces(self) -> dict[str, np.ndarray]:
-        """What was recorded; NaN: not yet."""
-        return {"x": self.recorded}
+                self.recorded["x"][1] = to_host(self.x.data)
+        self.recorded["x"][2] = to_host(self.x.data)

@@ -36,7 +36,8 @@ class Hindsight(Continuing):
         curvature: Any = 0.0,
         **hyperparameters: Any,
     ):
-        self.problem, self.times, self.curvature = problem, times, curvature
+        self.problem, self.curvature = problem, curvature
+        self.times, self.steps = times, int(times[-1])
         self.shape, copies = (runs, dimensions), runs * dimensions
         self.x = Tensor(np.full(copies, x1), requires_grad=True)
         self.params = Parameters.of([self.x])
@@ -48,20 +49,11 @@ class Hindsight(Continuing):
         names = "loss", "slope", "squares", "weighted", "energy"
         self.totals = {name: np.zeros(copies) for name in names}
         names = "regret", "metric", "weighted", "norm", "energy"
-        self.recorded = {name: np.full((len(times), runs), np.nan) for name in names}
-
-    @property
-    def progress(self) -> float:
-        """The share of the steps that are taken."""
-        return self.opt.t / self.times[-1]
-
-    @property
-    def done(self) -> bool:
-        return self.opt.t >= self.times[-1]
+        self.recorded = {name: np.full((len(times), runs), np.nan) for name in names} | {"t": times}
 
     def advance(self) -> None:
         """Take a stretch of steps."""
-        t = np.arange(self.opt.t + 1, min(self.opt.t + self.stretch, self.times[-1]) + 1)
+        t = np.array(self.coming(self.stretch))
         slopes = self.problem.slopes(t[0], t[-1] + 1)
         x, metrics = self._played(slopes) if np.all(self.curvature == 0) else self._stepped(slopes)
         gradients = slopes + self.curvature * x
@@ -104,10 +96,6 @@ class Hindsight(Continuing):
             self.opt.step()
             metrics[k] = to_host(self.opt.metric())
         return x, metrics
-
-    def traces(self) -> dict[str, np.ndarray]:
-        """What was recorded, with the times `t`; NaN: not yet."""
-        return {"t": self.times, **self.recorded}
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that continuing needs."""

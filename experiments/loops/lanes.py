@@ -13,6 +13,12 @@ from optim import Optimizer
 STRETCH = 200  # steps between two looks at the clock, and the unit of resuming
 
 
+def mean_so_far(t: np.ndarray, means: np.ndarray) -> np.ndarray:
+    """Of means over the steps since the time before, (times, ...): those over all steps so far."""
+    steps = np.diff(t, prepend=0).reshape(-1, *[1] * (means.ndim - 1))
+    return np.cumsum(means * steps, axis=0) / np.cumsum(steps, axis=0)
+
+
 class Lanes(Continuing):
     """One rule from x1, (settings, copies), in float64: each is a coordinate of one arena.
 
@@ -40,27 +46,17 @@ class Lanes(Continuing):
         self.params = Parameters.of([self.x])
         self.opt = rule(self.params, **hyperparameters)
         check_separate(self.opt)
-        self.recorded = {"x": np.full((len(times), *np.shape(x1)), np.nan)}
+        self.recorded = {"t": times, "x": np.full((len(times), *np.shape(x1)), np.nan)}
         if measure:
             self.recorded |= {"mean": self.recorded["x"].copy(), "sum": np.zeros_like(x1)}
 
-    @property
-    def progress(self) -> float:
-        """The share of the steps that are taken."""
-        return self.opt.t / self.steps
-
-    @property
-    def done(self) -> bool:
-        return self.opt.t >= self.steps
-
     def advance(self) -> None:
         """Take a stretch of steps."""
-        start = self.opt.t + 1
-        stop = min(start + STRETCH, self.steps + 1)
-        noise = self.noise(np.random.default_rng([self.seed, start]), stop - start)
+        steps = self.coming(STRETCH)
+        noise = self.noise(np.random.default_rng([self.seed, steps.start]), len(steps))
         total = xp.asarray(self.recorded["sum"]) if self.measure else None
-        place = int(np.searchsorted(self.times, start))
-        for t, one in zip(range(start, stop), xp.asarray(noise), strict=True):
+        place = int(np.searchsorted(self.times, steps.start))
+        for t, one in zip(steps, xp.asarray(noise), strict=True):
             if self.measure:
                 total += self.measure(self.x.data)
             if self.times[place] == t:
@@ -76,6 +72,5 @@ class Lanes(Continuing):
             self.recorded["sum"] = to_host(total)
 
     def traces(self) -> dict[str, np.ndarray]:
-        """What was recorded, with the times `t`; NaN: not yet."""
-        shown = {name: values for name, values in self.recorded.items() if name != "sum"}
-        return {"t": self.times, **shown}
+        """What was recorded so far."""
+        return {name: values for name, values in self.recorded.items() if name != "sum"}

@@ -31,17 +31,8 @@ class Microscope(Continuing):
         self.params = Parameters.of([self.x])
         self.opt = rule(self.params, **hyperparameters)
         self.first = problem.spike + periods * problem.period  # step of the one in detail
-        self.last = self.first + problem.period - 1
+        self.steps = self.first + problem.period - 1
         self.recorded: dict[str, np.ndarray] = {}
-
-    @property
-    def progress(self) -> float:
-        """The share of the steps that are taken."""
-        return self.opt.t / self.last
-
-    @property
-    def done(self) -> bool:
-        return self.opt.t >= self.last
 
     def advance(self) -> None:
         """Play a stretch of the periods before, or look at the last."""
@@ -51,7 +42,7 @@ class Microscope(Continuing):
             self.opt.play(xp.asarray(self.problem.slopes(start, stop)))
             return
         rows: list[dict[str, float]] = []
-        for t in range(self.first, self.last + 1):
+        for t in range(self.first, self.steps + 1):
             slope = self.problem.slopes(t, t + 1)
             before = self.x.item()
             self.x.grad[...] = xp.asarray(slope[0])
@@ -62,7 +53,3 @@ class Microscope(Continuing):
             states = {name: array for name, array in self.opt.state.items() if array.shape == (1,)}
             rows.append(row | {name: to_host(array).item() for name, array in states.items()})
         self.recorded = {name: np.array([row[name] for row in rows]) for name in rows[0]}
-
-    def traces(self) -> dict[str, np.ndarray]:
-        """What was recorded."""
-        return dict(self.recorded)

@@ -35,25 +35,12 @@ class MonomialDescent(Continuing):
         self.opt = rule(self.params, **hyperparameters)
         for name, value in (state or {}).items():
             self.opt.state[name][...] = xp.asarray(value)
-        self.recorded = np.full(steps + 1, np.nan)
-        self.recorded[0] = x1
-
-    @property
-    def progress(self) -> float:
-        """The share of the steps that are taken."""
-        return self.opt.t / self.steps
-
-    @property
-    def done(self) -> bool:
-        return self.opt.t >= self.steps
+        self.recorded = {"x": np.full(steps + 1, np.nan)}
+        self.recorded["x"][0] = x1
 
     def advance(self) -> None:
         """Take a stretch of steps."""
-        for t in range(self.opt.t + 1, min(self.opt.t + STRETCH, self.steps) + 1):
+        for t in self.coming(STRETCH):
             self.x.grad[...] = self.c * self.x.data ** (self.power - 1)
             self.opt.step()
-            self.recorded[t] = self.x.item()
-
-    def traces(self) -> dict[str, np.ndarray]:
-        """What was recorded; NaN: not yet."""
-        return {"x": self.recorded}
+            self.recorded["x"][t] = self.x.item()

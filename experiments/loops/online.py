@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from experiments.loops.compared import Compared, check_separate, hyperparameters
+from experiments.loops.continuing import Continuing
 from experiments.problems.linear import Periodic
 from minigrad import Parameters, Tensor, to_host, xp
 from minigrad.backend import current
@@ -30,11 +31,8 @@ class OnlineSettings(Compared):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("lr", "scale"):
-            if not 0 < (value := getattr(self, name)) < inf:
-                raise ValueError(f"{name}={value}: give a positive number.")
-        if not -1 <= self.start <= 1:
-            raise ValueError(f"start={self.start} is not a point to play; give one in [-1, 1].")
+        self.check_positive("lr", "scale")
+        check_start(self.start)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +65,12 @@ class PeriodicSettings(OnlineSettings):
         return Periodic(self.c * self.scale, self.scale, period, self.spike)
 
 
+def check_start(start: float) -> None:
+    """Raise ValueError for an x_1 that is not in [-1, 1]."""
+    if not -1 <= start <= 1:
+        raise ValueError(f"start={start} is not a point to play; give one in [-1, 1].")
+
+
 def check_slopes(problem: Any) -> None:
     """Raise ValueError where the squares of the slopes overflow."""
     with np.errstate(over="ignore"):
@@ -96,16 +100,21 @@ def trials_of_rules(
     }
 
 
+def spaced(steps: int, points: int) -> np.ndarray:
+    """Steps from 1 to the last, at most so many, evenly spaced in log t."""
+    return np.unique(np.geomspace(1, steps, points).round().astype(int))
+
+
 def recorded_times(steps: int, period: int = 1) -> np.ndarray:
     """The steps of which a trial records the point played and the average regret: the last of a
     period, lest what repeats with it show as noise; some in the first period; and the last."""
-    first = np.geomspace(1, min(period, steps), POINTS // 4)
-    whole = period * np.geomspace(1, max(steps // period, 1), POINTS).round()
-    times = np.unique(np.concatenate([first.round(), whole, [steps]])).astype(int)
+    first = spaced(min(period, steps), POINTS // 4)
+    whole = period * spaced(max(steps // period, 1), POINTS)
+    times = np.unique(np.concatenate([first, whole, [steps]]))
     return times[times <= steps]
 
 
-class OnlineTrial:
+class OnlineTrial(Continuing):
     """One rule on all copies of a problem, in float64, each copy a coordinate of one arena.
 
     Records at `times`, by default those of the problem's period, x_t before the step and the
@@ -139,25 +148,16 @@ class OnlineTrial:
         self.stretch = max(1, min(STRETCH, VALUES // copies))
         self.regret = np.zeros(copies)
         self.metric = np.full(copies, np.nan)  # after the last step; NaN before any
-        self.recorded: dict[str, Any] = {"x": [], "average_regret": []}
+        self.recorded = {"x": [], "average_regret": []}
         if watch_metric:
             self.recorded |= {"metric": [], "gamma_negative": []}
             self.recorded |= {"gamma_first": [], "gamma_last": []}
         self.gammas = np.empty((0, copies))  # since the last recorded time
 
-    @property
-    def progress(self) -> float:
-        """The share of the steps that are taken."""
-        return self.opt.t / self.steps
-
-    @property
-    def done(self) -> bool:
-        return self.opt.t >= self.steps
-
     def advance(self) -> None:
         """Play one stretch."""
-        start = self.opt.t + 1
-        stop = min(start + self.stretch, self.steps + 1)
+        steps = self.coming(self.stretch)
+        start, stop = steps.start, steps.stop
         slopes = self.problem.slopes(start, stop)
         played = self.opt.play(xp.asarray(slopes), metric=self.watch_metric)
         x, metrics = map(to_host, played if self.watch_metric else (played, played))
@@ -195,8 +195,7 @@ class OnlineTrial:
     def state_dict(self) -> dict[str, Any]:
         """Everything that continuing needs."""
         return {
-            "params": self.params.state_dict(),
-            "opt": self.opt.state_dict(),
+            **super().state_dict(),
             "regret": self.regret,
             "metric": self.metric,
             "gammas": self.gammas,
@@ -205,7 +204,6 @@ class OnlineTrial:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from there."""
-        self.params.load_state_dict(state["params"])
-        self.opt.load_state_dict(state["opt"])
+        super().load_state_dict(state)
         self.regret, self.metric, self.gammas = state["regret"], state["metric"], state["gammas"]
         self.recorded = {name: list(values) for name, values in state["recorded"].items()}

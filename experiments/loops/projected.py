@@ -47,24 +47,10 @@ class Projected(Continuing):
         names, shape = ("x", "metric"), (steps, len(x1))
         self.recorded = {name: np.full(shape, np.nan) for name in names}
 
-    @property
-    def progress(self) -> float:
-        """The share of the steps that are taken."""
-        return self.opt.t / self.steps
-
-    @property
-    def done(self) -> bool:
-        return self.opt.t >= self.steps
-
     def advance(self) -> None:
         """Take a stretch of steps."""
-        stretch = slice(self.opt.t, min(self.opt.t + STRETCH, self.steps))
-        rows = np.tile(self.problem.slope, (stretch.stop - stretch.start, 1))
-        for name, values in zip(
-            self.recorded, self.opt.play(xp.asarray(rows), metric=True), strict=True
-        ):
-            self.recorded[name][stretch] = to_host(values)
-
-    def traces(self) -> dict[str, np.ndarray]:
-        """What was recorded; NaN: not yet."""
-        return self.recorded
+        places = np.array(self.coming(STRETCH)) - 1
+        slopes = xp.asarray(np.tile(self.problem.slope, (len(places), 1)))
+        x, metrics = self.opt.play(slopes, metric=True)
+        self.recorded["x"][places] = to_host(x)
+        self.recorded["metric"][places] = to_host(metrics)

@@ -37,7 +37,8 @@ class Regression(Continuing):
         at: int = 0,
         **hyperparameters: Any,
     ):
-        self.features, self.times, self.seed = features, times, seed
+        self.features, self.seed = features, seed
+        self.times, self.steps = times, int(times[-1])
         self.outlier, self.at = outlier, at
         self.shape = len(rates), runs, len(features.frequencies)
         self.w = Tensor(np.zeros(self.shape), requires_grad=True)
@@ -48,31 +49,20 @@ class Regression(Continuing):
         check_separate(self.opt)
         pair = (len(times), len(rates), 2)
         self.recorded = {
+            "t": times,
             "error": np.full(pair[:2], np.nan),
             "off": np.full(pair, np.nan),
             "metric": np.full(pair, np.nan),
         }
 
-    @property
-    def progress(self) -> float:
-        """The share of the steps that are taken."""
-        return self.opt.t / self.times[-1]
-
-    @property
-    def done(self) -> bool:
-        return self.opt.t >= self.times[-1]
-
     def advance(self) -> None:
         """Take a stretch of steps."""
-        start = self.opt.t + 1
-        stop = min(start + STRETCH, self.times[-1] + 1)
-        x, noise = self.features.draws(self.seed, start, stop, self.shape[1])
-        weights = np.array([self.features.weights(t) for t in range(start, stop)])
+        steps = self.coming(STRETCH)
+        x, noise = self.features.draws(self.seed, steps.start, steps.stop, self.shape[1])
+        weights = np.array([self.features.weights(t) for t in steps])
         y = (x @ weights[:, :, None])[..., 0] + noise
-        places = np.searchsorted(self.times, np.arange(start, stop))
-        for t, place, x_t, y_t in zip(
-            range(start, stop), places, xp.asarray(x), xp.asarray(y), strict=True
-        ):
+        places = np.searchsorted(self.times, steps)
+        for t, place, x_t, y_t in zip(steps, places, xp.asarray(x), xp.asarray(y), strict=True):
             records = self.times[place] == t
             if records:
                 self._record(place, t)
@@ -90,7 +80,3 @@ class Regression(Continuing):
         off = np.abs(w - self.features.weights(t))[..., [0, -1]]
         self.recorded["error"][place] = self.features.error(w, t).mean(axis=1)
         self.recorded["off"][place] = off.mean(axis=1)
-
-    def traces(self) -> dict[str, np.ndarray]:
-        """What was recorded, with the times `t`; NaN: not yet."""
-        return {"t": self.times, **self.recorded}

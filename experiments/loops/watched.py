@@ -34,28 +34,19 @@ class Watched(Continuing):
         **hyperparameters: Any,
     ):
         self.params = Parameters.of(params)
-        self.loss, self.times, self.watch = loss, times, watch
+        self.loss, self.watch = loss, watch
+        self.times, self.steps = times, int(times[-1]) - 1
         self.opt = rule(self.params, **hyperparameters)
         if separate:
             check_separate(self.opt)
-        self.recorded: dict[str, np.ndarray] = {}
+        self.recorded = {"t": times}
         self._look()
-
-    @property
-    def progress(self) -> float:
-        """The share of the steps that are come to."""
-        return (self.opt.t + 1) / int(self.times[-1])
-
-    @property
-    def done(self) -> bool:
-        return self.opt.t + 1 >= self.times[-1]
 
     def advance(self) -> None:
         """Take a stretch of steps; raises FloatingPointError for what is not finite."""
-        stop = min(self.opt.t + 1 + STRETCH, int(self.times[-1]))
         try:
             with np.errstate(over="raise", invalid="raise", divide="raise"):
-                for t in range(self.opt.t + 1, stop):
+                for t in self.coming(STRETCH):
                     self.opt.zero_grad()
                     self.loss(t).backward()
                     self.opt.step()
@@ -74,7 +65,3 @@ class Watched(Continuing):
                     raise FloatingPointError(f"{name} is not finite")
                 shape = len(self.times), *np.shape(value)
                 self.recorded.setdefault(name, np.full(shape, np.nan))[place] = value
-
-    def traces(self) -> dict[str, np.ndarray]:
-        """What was recorded, with the times `t`; NaN: not yet."""
-        return {"t": self.times, **self.recorded}

@@ -2,7 +2,6 @@
 seeds. AMSGrad is slow here: the mean slope is small beside sqrt(v_max), which spikes make."""
 
 from dataclasses import dataclass, replace
-from math import inf
 
 import numpy as np
 
@@ -33,8 +32,7 @@ class Random(OnlineSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 0 < self.c < inf:
-            raise ValueError(f"c={self.c}: give a positive number.")
+        self.check_positive("c")
         if not self.problem.probability <= 1 or self.problem.mean <= 0:
             raise ValueError(
                 f"probability={self.problem.probability:g}: give one above "

@@ -1,4 +1,5 @@
-"""How a curve is made short enough to store, and told apart from others in colour and in grey."""
+"""How a curve is made short enough to store, told apart from others in colour and in grey, and read
+for a power."""
 
 from collections.abc import Iterable
 from itertools import cycle
@@ -55,6 +56,14 @@ def thinned(low: np.ndarray, high: np.ndarray) -> np.ndarray:
     pieces = np.array_split(np.arange(len(low)), (MOST - gaps.sum()) // 2)
     ends = [(piece[low[piece].argmin()], piece[high[piece].argmax()]) for piece in pieces]
     return np.union1d(ends, np.flatnonzero(gaps))
+
+
+def fitted_power(x: Any, y: Any) -> float | None:
+    """The p of |y| = c x^p that fits best in logarithms, by least squares; None for fewer than two
+    values of x."""
+    if len(np.unique(x)) < 2:
+        return None
+    return float(np.polyfit(np.log(x), np.log(np.abs(y)), 1)[0])
 
 
 def spread(wanted: np.ndarray, gap: float, height: float) -> np.ndarray:

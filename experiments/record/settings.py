@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
+from math import inf
 from types import UnionType
 from typing import Any, Self, get_args, get_origin
 
@@ -24,6 +25,12 @@ class Settings:
             if type(value) is int and not least <= value <= LARGEST:
                 size = "small" if value < least else "large"
                 raise ValueError(f"{f.name}={value} is too {size}; give {least} to {LARGEST:,}.")
+
+    def check_positive(self, *names: str) -> None:
+        """Raise ValueError for one of these settings that is not a positive number."""
+        for name in names:
+            if not 0 < (value := getattr(self, name)) < inf:
+                raise ValueError(f"{name}={value}: give a positive number.")
 
     @property
     def may_download(self) -> bool:

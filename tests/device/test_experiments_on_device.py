@@ -8,6 +8,7 @@ import pytest
 from experiments.registry import EXPERIMENTS
 from minigrad import backend
 from tests.device import strict
+from tests.trials import finished
 
 SMALLER = {"steps": 300, "epochs": 2, "rates": 2, "tuning_seeds": 1, "seeds": 2, "data": "digits"}
 SMALLER |= {"train_images": 200, "read": 300}
@@ -23,9 +24,7 @@ def numbers(name, here):
         found = {}
         for label, make in experiment.trials(settings).items():
             run = make()
-            while not run.done:
-                run.advance()
-            found |= {f"{label}: {key}": value for key, value in run.traces().items()}
+            found |= {f"{label}: {key}": value for key, value in finished(run).items()}
         return found
 
 

@@ -17,6 +17,7 @@ from experiments.loops.online import OnlineTrial
 from experiments.problems.functions import LANDSCAPES
 from experiments.registry import EXPERIMENTS
 from tests.driving import host_only
+from tests.trials import finished
 
 pytestmark = host_only
 
@@ -27,9 +28,7 @@ def played_drift(rule, problem, betas):
     trial = OnlineTrial(
         problem, rule, steps=times[1], x1=0.0, times=times, projected=False, lr=1.0, betas=betas
     )
-    while not trial.done:
-        trial.advance()
-    x = trial.traces()["x"][:, 0]
+    x = finished(trial)["x"][:, 0]
     return x[1] - x[0]
 
 
@@ -704,7 +703,7 @@ def test_threshold(changes):
 def test_adopt(changes, turns, x):
     result = experiments.run("adopt", **changes)
     s = result.settings
-    assert f"until step {adopt.power(turns[0])[:3]}" in result.verdict
+    assert f"until step {adopt.written(turns[0])[:3]}" in result.verdict
     assert f"{s.steps:,} steps" in result.caption and f"beta1 = {s.beta1:g}" in result.caption
     assert "diverge" not in result.verdict + result.caption
     played = result.traces["ADOPT by beta2"]["x"]

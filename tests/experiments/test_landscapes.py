@@ -8,6 +8,7 @@ import optim
 from experiments.claims import landscapes
 from experiments.problems.functions import LANDSCAPES
 from minigrad import Tensor
+from tests.trials import finished
 
 each = pytest.mark.parametrize("landscape", LANDSCAPES.values(), ids=lambda one: one.name)
 AT_MINIMA = {  # values at minima, as the literature gives them; 0 elsewhere
@@ -47,33 +48,27 @@ def trial(steps=250, rule=optim.Adam, name="rosenbrock", rates=(0.01, 0.1)):
     return landscapes.descent(LANDSCAPES[name], rule, rates=np.array(rates), steps=steps, seed=0)
 
 
-def played(one):
-    while not one.done:
-        one.advance()
-    return one.traces()
-
-
 def test_a_copy_follows_the_path_that_it_has_alone():
-    both = played(trial())
+    both = finished(trial())
     for i, rate in enumerate((0.01, 0.1)):
-        alone = played(trial(rates=(rate,)))
+        alone = finished(trial(rates=(rate,)))
         for key in ("x", "y"):
             np.testing.assert_array_equal(alone[key][:, 0], both[key][:, i])
 
 
 def test_resumes_to_the_same_numbers():
-    whole = played(trial(name="noisy_quadratic"))
+    whole = finished(trial(name="noisy_quadratic"))
     part = trial(name="noisy_quadratic")
     part.advance()
     rest = trial(name="noisy_quadratic")
     rest.load_state_dict(part.state_dict())
-    for key, array in played(rest).items():
+    for key, array in finished(rest).items():
         np.testing.assert_array_equal(array, whole[key])
 
 
 def test_noise_pushes_both_ways_and_stays_in_the_window():
     landscape = LANDSCAPES["noisy_quadratic"]
-    trace = played(trial(steps=2_000, name="noisy_quadratic", rule=optim.SGD, rates=(0.1, 10.0)))
+    trace = finished(trial(steps=2_000, name="noisy_quadratic", rule=optim.SGD, rates=(0.1, 10.0)))
     (left, right), _ = landscape.window
     assert trace["x"].min() >= left and trace["x"].max() <= right
     late = trace["x"][trace["t"] > 200, 0]
@@ -94,7 +89,7 @@ def test_the_best_rate_is_inside_the_grid_and_descends():
     settings = landscapes.Landscapes(steps=500)
     for name in ("ravine", "rosenbrock"):
         make = landscapes.trials(settings)[f"Adam {name}"]
-        trace = played(make())
+        trace = finished(make())
         chosen = landscapes.best(LANDSCAPES[name], trace)
         assert 0 < chosen < len(landscapes.RATES) - 1
         away = landscapes.distance(LANDSCAPES[name], trace)[:, chosen]

@@ -9,14 +9,9 @@ from experiments.loops import online
 from experiments.loops.online import OnlineTrial, recorded_times
 from experiments.problems.linear import Periodic, Stochastic
 from optim.schedules import InverseSqrt
+from tests.trials import finished
 
 PERIODIC = Periodic(large=1010, small=10, period=101)
-
-
-def finished(run):
-    while not run.done:
-        run.advance()
-    return run.traces()
 
 
 def make(steps=3000, **options):

@@ -11,15 +11,10 @@ from experiments.loops.hindsight import Hindsight
 from experiments.problems.convex import Signs, best_loss
 from experiments.problems.linear import Periodic
 from optim.schedules import Inverse, InverseSqrt, OneMinusInverse
+from tests.trials import finished
 
 BETAS = 0.9, 0.99
 ALPHA = 0.5
-
-
-def played(trial):
-    while not trial.done:
-        trial.advance()
-    return trial.traces()
 
 
 def curved(rule=optim.AMSGrad, beta2=BETAS[1], **options):
@@ -40,7 +35,7 @@ def test_the_best_point_in_hindsight_is_that_of_a_fine_grid(curvature):
 
 
 def test_what_is_recorded_is_what_a_plain_loop_in_the_papers_letters_finds():
-    trace, signs = played(curved()), Signs((1.0, 3.0), runs=2, seed=3)
+    trace, signs = finished(curved()), Signs((1.0, 3.0), runs=2, seed=3)
     slopes, h = signs.slopes(1, 61), 0.5 * signs.columns
     x, m, v, v_hat = np.full(4, 0.5), np.zeros(4), np.zeros(4), np.zeros(4)
     loss, squares, weighted, energy, row = 0.0, 0.0, 0.0, 0.0, 0
@@ -74,11 +69,11 @@ def test_what_is_recorded_is_what_a_plain_loop_in_the_papers_letters_finds():
 
 def test_where_the_metric_is_the_norm_over_alpha_the_bounds_are_of_the_norm():
     """Of AdamNC, whose v is the mean of all squares, and of AdaGrad."""
-    trace, (beta1, _) = played(curved(optim.AdamNC, OneMinusInverse())), BETAS
+    trace, (beta1, _) = finished(curved(optim.AdamNC, OneMinusInverse())), BETAS
     factor = 2 / (ALPHA * (1 - beta1)) + 2 * ALPHA / (1 - beta1) ** 3
     expected = factor * trace["norm"] + 4 / (1 - beta1) ** 2 * trace["weighted"]
     np.testing.assert_allclose(bounds.adamnc(trace, ALPHA, BETAS), expected, rtol=1e-12)
-    trace = played(curved(optim.AdaGrad, lr=ALPHA))
+    trace = finished(curved(optim.AdaGrad, lr=ALPHA))
     expected = (2 / ALPHA + ALPHA) * trace["norm"]
     np.testing.assert_allclose(bounds.adagrad(trace, ALPHA, BETAS), expected, rtol=1e-9)
 
@@ -96,7 +91,7 @@ def slow(rule, alpha=0.005):
     """On Theorem 1's problem, at a rate so small that x has far to go from the worst point."""
     times = np.array([30, 300, 3000, 30_000])
     lr, betas = InverseSqrt(alpha), (0.0, 0.1)
-    return played(Hindsight(Periodic(3.0, 1.0, 3), rule, times=times, x1=1.0, lr=lr, betas=betas))
+    return finished(Hindsight(Periodic(3.0, 1.0, 3), rule, times=times, x1=1.0, lr=lr, betas=betas))
 
 
 def test_theorem_4_as_it_was_submitted_is_violated_and_as_it_is_corrected_holds():
@@ -123,7 +118,7 @@ def test_no_player_expects_less_than_another_where_slopes_are_tossed():
         trial = Hindsight(
             signs, rule, times=np.array([400]), x1=0.0, runs=400, dimensions=2, lr=0.1
         )
-        regret = played(trial)["regret"][0]
+        regret = finished(trial)["regret"][0]
         error = regret.std() / 20
         assert abs(regret.mean() - signs.expected(400)) < 4 * error
         assert error < 0.05 * signs.expected(400)
@@ -132,18 +127,18 @@ def test_no_player_expects_less_than_another_where_slopes_are_tossed():
 @pytest.mark.parametrize("curvature", [0.0, 0.5])
 def test_resuming_changes_nothing(monkeypatch, curvature):
     monkeypatch.setattr(hindsight, "STRETCH", 25)
-    whole = played(curved(curvature=curvature))
+    whole = finished(curved(curvature=curvature))
     first = curved(curvature=curvature)
     first.advance()
     rest = curved(curvature=curvature)
     rest.load_state_dict(first.state_dict())
-    for name, values in played(rest).items():
+    for name, values in finished(rest).items():
         np.testing.assert_array_equal(values, whole[name])
 
 
 def test_what_is_stepped_is_what_is_played():
     """A curvature of next to nothing takes the other loop."""
-    flat, bent = (played(curved(curvature=h)) for h in (0.0, 1e-300))
+    flat, bent = (finished(curved(curvature=h)) for h in (0.0, 1e-300))
     for name, values in flat.items():
         np.testing.assert_array_equal(values, bent[name])
 

@@ -22,6 +22,7 @@ from minigrad import backend
 from optim.schedules import InverseSqrt
 from tests.rules import scalar as scalar_rules
 from tests.rules.reddi import AT, VALUES
+from tests.trials import finished
 
 PROBLEM = Periodic(large=1010, small=10, period=101)
 ROOT = InverseSqrt(0.5)
@@ -39,12 +40,6 @@ RULES = {
     "AMSGradOptax": (replay.amsgrad_optax, {**ADAM, "eps": 1e-3}),
     "LeakyAMSGrad": (replay.amsgrad, {**ADAM, "rho": np.array([0.5, 0.999, 0.9995, 1.0])}),
 }
-
-
-def finished(run):
-    while not run.done:
-        run.advance()
-    return run.traces()
 
 
 def same(one, two, tolerance=1e-12):

@@ -9,6 +9,7 @@ from experiments.loops import regression
 from experiments.loops.regression import Regression
 from experiments.problems.features import Features
 from tests.driving import host_only
+from tests.trials import finished
 
 FEATURES = Features((1.0, 0.5, 0.1), noise=0.2, shift=31)
 RATES = np.array([0.01, 0.1])
@@ -17,12 +18,6 @@ RATES = np.array([0.01, 0.1])
 def trial(rule=optim.AdaGrad, features=FEATURES, **options):
     settings = {"rates": RATES, "runs": 2, "times": np.array([1, 5, 30, 31, 60]), "seed": 0}
     return Regression(features, rule, **settings | options)
-
-
-def played(one):
-    while not one.done:
-        one.advance()
-    return one.traces()
 
 
 def test_features_have_the_stated_law():
@@ -40,7 +35,7 @@ def test_features_have_the_stated_law():
 
 @pytest.mark.parametrize("outlier", [1.0, 50.0])
 def test_what_is_recorded_is_what_a_plain_loop_of_adagrad_finds(outlier):
-    trace = played(trial(outlier=outlier, at=20))
+    trace = finished(trial(outlier=outlier, at=20))
     x, noise = FEATURES.draws(seed=0, start=1, stop=61, runs=2)
     for k, rate in enumerate(RATES):
         w, s, row = np.zeros((2, 3)), np.zeros((2, 3)), 0
@@ -66,12 +61,12 @@ def test_what_is_recorded_is_what_a_plain_loop_of_adagrad_finds(outlier):
 
 def test_a_rate_follows_the_path_that_it_has_alone_and_resumes_to_the_same(monkeypatch):
     monkeypatch.setattr(regression, "STRETCH", 25)
-    both = played(trial(optim.Adam))
-    alone = played(trial(optim.Adam, rates=RATES[1:]))
+    both = finished(trial(optim.Adam))
+    alone = finished(trial(optim.Adam, rates=RATES[1:]))
     first, rest = trial(optim.Adam), trial(optim.Adam)
     first.advance()
     rest.load_state_dict(first.state_dict())
-    resumed = played(rest)
+    resumed = finished(rest)
     for name in ("error", "off", "metric"):
         np.testing.assert_array_equal(both[name][:, 1:], alone[name])
         np.testing.assert_array_equal(both[name], resumed[name])
@@ -79,7 +74,7 @@ def test_a_rate_follows_the_path_that_it_has_alone_and_resumes_to_the_same(monke
 
 @host_only
 def test_a_rate_that_is_too_large_is_held_in_the_box():
-    trace = played(trial(optim.SGD, rates=np.array([1e6])))
+    trace = finished(trial(optim.SGD, rates=np.array([1e6])))
     assert np.isfinite(trace["error"]).all() and trace["off"].max() <= 11
 
 

@@ -13,6 +13,7 @@ from experiments.registry import EXPERIMENTS
 from minigrad import to_host, xp
 from optim.schedules import InverseSqrt
 from tests.driving import host_only
+from tests.trials import finished
 
 BETAS = np.array([0.0, 0.9]), np.array([0.9, 0.99])
 
@@ -20,12 +21,6 @@ BETAS = np.array([0.0, 0.9]), np.array([0.9, 0.99])
 def descent(problem, rule=optim.PaperAdam, **options):
     options = {"passes": 30, "x1": 1.0, "betas": BETAS, "shuffles": 2, "seed": 0} | options
     return FiniteSumDescent(problem, rule, lr=InverseSqrt(0.1), **options)
-
-
-def finished(trial):
-    while not trial.done:
-        trial.advance()
-    return trial.traces()["x"]
 
 
 def test_the_critical_beta2_tends_to_1_less_4_over_c_squared_without_momentum():
@@ -63,7 +58,7 @@ def test_the_finite_sum_is_that_of_the_paper():
 
 def test_copies_in_order_are_a_plain_loop():
     n, passes = 10, 250
-    got = finished(descent(FiniteSum(n), passes=passes))
+    got = finished(descent(FiniteSum(n), passes=passes))["x"]
     slopes = np.tile(FiniteSum(n).linear.slopes(1, n + 1)[:, 0], passes)
     for k, (beta1, beta2) in enumerate(zip(*BETAS, strict=True)):
         x, m, v, half = 1.0, 0.0, 0.0, None
@@ -100,7 +95,7 @@ def test_a_finite_sum_resumes_to_the_same_numbers():
     other = descent(FiniteSum(20), passes=250)
     other.load_state_dict(half.state_dict())
     assert 0 < other.progress < 1
-    np.testing.assert_array_equal(finished(other), finished(whole))
+    np.testing.assert_array_equal(finished(other)["x"], finished(whole)["x"])
 
 
 @pytest.mark.parametrize(("t", "beta2"), [(2000, 0.5), (4000, 0.9), (30_000, 0.99), (9000, 0.99)])
@@ -112,9 +107,7 @@ def test_adopts_pulls_are_what_a_period_moves_x_by(t, beta2):
         REDDI, optim.ADOPT, steps=times[1], x1=0.0, times=times, projected=False,
         lr=1.0, betas=(0.9, beta2),
     )  # fmt: skip
-    while not trial.done:
-        trial.advance()
-    x = trial.traces()["x"][:, 0]
+    x = finished(trial)["x"][:, 0]
     spike, others = adopt_pulls(REDDI, beta2)
     # the last of a period is before its last step, so that both ends see the same v and m
     assert x[1] - x[0] == pytest.approx(others - min(spike, times[0] ** 0.25), abs=2e-2)

@@ -11,6 +11,7 @@ from experiments.problems.batches import Batches, Crops
 from experiments.problems.dataset import Dataset
 from experiments.problems.images import load_digits
 from models import CIFARNET, LogisticRegression
+from tests.trials import finished
 
 DIGITS = load_digits()
 SMALL = Dataset(
@@ -28,12 +29,6 @@ def sweep(rates=(0.01, 0.1, 1.0), rule=optim.Adam, **options):
         np.array(rates),
         **options,
     )
-
-
-def finished(run):
-    while not run.done:
-        run.advance()
-    return run.traces()
 
 
 def test_the_validation_split_is_neither_trained_on_nor_tested_on():

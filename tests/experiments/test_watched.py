@@ -17,6 +17,7 @@ from experiments.problems.images import load_digits
 from experiments.problems.thinned import Thinned
 from minigrad import Parameters, load, save, to_host, xp
 from tests.driving import host_only
+from tests.trials import finished
 
 
 def trial(times, rule=optim.Adam, **hyperparameters):
@@ -28,14 +29,8 @@ def trial(times, rule=optim.Adam, **hyperparameters):
     return Watched([x], loss, rule, times=np.array(times), watch=watch, **hyperparameters)
 
 
-def played(run):
-    while not run.done:
-        run.advance()
-    return run.traces()
-
-
 def test_what_is_seen_is_as_it_was_before_the_step():
-    trace = played(trial([1, 2, 5], optim.SGD, lr=0.1))
+    trace = finished(trial([1, 2, 5], optim.SGD, lr=0.1))
     steps = np.array([[0], [1], [4]])
     x = (1 - 0.1 * np.array([1, 4])) ** steps
     np.testing.assert_array_equal(trace["t"], [1, 2, 5])
@@ -45,14 +40,14 @@ def test_what_is_seen_is_as_it_was_before_the_step():
 
 def test_a_run_goes_on_to_the_same_bits(tmp_path):
     times = [1, 50, 100, 101, 150, 201, 250]
-    whole = played(trial(times, lr=0.01))
+    whole = finished(trial(times, lr=0.01))
     run = trial(times, lr=0.01)
     run.advance()
     assert 0 < run.progress < 1 and not run.done
     save(tmp_path / "run.npz", trial=run)
     run = trial(times, lr=0.01)
     run.load_state_dict(load(tmp_path / "run.npz")["trial"])
-    for name, array in played(run).items():
+    for name, array in finished(run).items():
         np.testing.assert_array_equal(array, whole[name])
     assert run.progress == 1
 
@@ -197,4 +192,4 @@ def test_each_rate_and_seed_is_a_regression_of_its_own():
 
 def test_a_run_that_overflows_stops_with_its_rate_and_step():
     with pytest.raises(FloatingPointError, match=r"SGD\(lr=100\.0\) at step \d+: .*lower rates"):
-        played(trial([1, 200], optim.SGD, lr=100.0))
+        finished(trial([1, 200], optim.SGD, lr=100.0))

@@ -23,6 +23,7 @@ from minigrad import Tensor
 from optim import RULES
 from tests.driving import host_only
 from tests.project.pages import ROOT, check_command, run
+from tests.trials import finished
 
 pytestmark = host_only
 PAGE = ROOT / "docs/misconceptions.md"
@@ -70,9 +71,7 @@ def played(rule, **settings):
     else:
         lr, settings["betas"] = lambda t: 0.5 / np.sqrt(t), BETAS
     trial = replay.Replay(REDDI, rule, steps=AT[-1], x1=0.0, lr=lr, times=np.array(AT), **settings)
-    while not trial.done:
-        trial.advance()
-    traces = trial.traces()
+    traces = finished(trial)
     return traces["x"][:, 0], traces["average_regret"][:, 0]
 
 
@@ -226,9 +225,7 @@ def _():
     s, traces = EXPERIMENTS["regret"].settings, []
     for rule in ("PaperAdam", "AMSGrad"):
         trial = regret.trials(s)[f"periodic {rule}"]()
-        while not trial.done:
-            trial.advance()
-        traces.append(trial.traces())
+        traces.append(finished(trial))
     passed = regret_report.passes(regret_report.PERIODIC, *traces, s)
     yield f"from T = {passed:,} on above what the theorem promises of AMSGrad's run"
 
@@ -248,9 +245,7 @@ def _():
     s = landscapes.Landscapes()
     for rule in s.names:
         trial = landscapes.trials(s)[f"{rule} {name}"]()
-        while not trial.done:
-            trial.advance()
-        trace = trial.traces()
+        trace = finished(trial)
         best = landscapes.best(LANDSCAPES[name], trace)
         when = landscapes.arrival(LANDSCAPES[name], trace)[best]
         assert (rule == "AMSGrad") == np.isfinite(when)
