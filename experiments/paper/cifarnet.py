@@ -30,7 +30,7 @@ MIDDLE_RATE = 1e-3, 1e-1  # of a grid; the second of rules whose steps are as la
 SIDE = 32  # of the images of CIFAR-10
 WHOLE = {"train_images": 45_000, "epochs": 150}  # of CIFAR-10: less is called reduced
 SUITABLE = {  # for what the settings leave open, by the data
-    images.DIGITS: {"train_images": 1197, "epochs": 15, "rates": 5, "seeds": 5, "crop": 8},
+    images.DIGITS: {"train_images": 1197, "epochs": 20, "rates": 5, "seeds": 5, "crop": 8},
     images.CIFAR10: {"train_images": 4000, "epochs": 8, "rates": 3, "seeds": 3, "crop": 24},
 }
 CHOICES = (
