@@ -99,6 +99,11 @@ def check_separate(opt: Optimizer) -> None:
         )
 
 
+def takes_betas(rule: NamedRule) -> bool:
+    """Whether a rule has two betas, as Adam has, and its name leaves them open."""
+    return len(_betas(rule)) == 2 and "betas" not in rule.fixed
+
+
 def hyperparameters(
     rule: NamedRule, alpha: float, betas: Any, problem: Any, exponent: Any = -0.5
 ) -> dict[str, Any]:
@@ -118,7 +123,7 @@ def hyperparameters(
             settings["lr"] = Power(alpha, exponent)
         else:
             settings["lr"] = InverseSqrt(alpha) if exponent else alpha
-    if len(_betas(rule)) == 2:
+    if takes_betas(rule):
         pairs = zip(_betas(rule), betas, strict=True)
         settings["betas"] = tuple(own if callable(own) else given for own, given in pairs)
     return settings

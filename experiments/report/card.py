@@ -40,7 +40,7 @@ class Card:
     failed: dict[str, str]  # by experiment, what became of the others
     left_out: dict[str, str]  # by experiment, why there is no run
     outcomes: dict[str, Outcome]  # of optim.check
-    descents: dict[tuple[float, float], unconstrained.Ends]  # empty for a rule with a closure
+    descents: dict[str, unconstrained.Ends]  # empty for a rule with a closure
 
     @property
     def verdict(self) -> str:

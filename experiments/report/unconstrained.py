@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from experiments.loops.compared import hyperparameters
+from experiments.loops.compared import hyperparameters, takes_betas
 from experiments.problems.finite_sum import BEST, FiniteSum
 from experiments.record.wording import listed
 from minigrad import Tensor
@@ -12,17 +12,20 @@ from optim.named import NamedRule
 
 PROBLEM = FiniteSum(10)
 STEPS, ALPHA, START = 5_000, 0.5, 1.0
-BETAS = (0.0, 0.1), (0.9, 0.99)  # under the first Adam leaves for infinity
+BETAS = (0.0, 0.1), (0.9, 0.99)  # under the first Adam leaves for infinity; a rule's own are one
 NEAR = 0.1
 
 Ends = Mapping[str, tuple[float, float]]  # by rule, x after half of the steps and after all
 
 
-def descents(rules: Mapping[str, NamedRule]) -> dict[tuple[float, float], Ends]:
-    """By betas, where the rules end; NaN: a rule that overflows."""
-    return {
-        betas: {label: _descent(rule, betas) for label, rule in rules.items()} for betas in BETAS
-    }
+def descents(rules: Mapping[str, NamedRule]) -> dict[str, Ends]:
+    """By betas, where the rules end; NaN: a rule that overflows. Of the first rule's own betas, if
+    it takes no others, there is one."""
+    (first, *_), found = rules.values(), {}
+    for betas in BETAS if takes_betas(first) else BETAS[1:]:
+        text = f"beta = {betas}" if takes_betas(first) else f"its own settings, others {betas}"
+        found[text] = {label: _descent(rule, betas) for label, rule in rules.items()}
+    return found
 
 
 def _descent(rule: NamedRule, betas: tuple[float, float]) -> tuple[float, float]:
@@ -49,24 +52,24 @@ def status(half: float, last: float) -> str:
     return "goes away from the minimum" if abs(last - BEST) > abs(half - BEST) else "comes nearer"
 
 
-def in_short(label: str, found: Mapping[tuple[float, float], Ends]) -> str:
+def in_short(label: str, found: Mapping[str, Ends]) -> str:
     """A clause on the rule of that label, as `it`."""
-    parts = [f"{status(*ends[label])} at beta = {betas}" for betas, ends in found.items()]
+    parts = [f"{status(*ends[label])} at {text}" for text, ends in found.items()]
     return f"on a sum of functions without constraints it {listed(parts)}"
 
 
-def sentences(label: str, found: Mapping[tuple[float, float], Ends]) -> list[str]:
+def sentences(label: str, found: Mapping[str, Ends]) -> list[str]:
     """What became of the rule of that label, and beside it of the others."""
     said = [
         f"{PROBLEM.n} functions in turn, whose sum is least at {BEST:g}; {STEPS:,} steps of "
         f"{ALPHA:g}/sqrt(t) from {START:g}. Zhang et al. 2022 have it as a problem on which Adam "
         "leaves for infinity where beta2 is small."
     ]
-    for betas, ends in found.items():
+    for text, ends in found.items():
         half, last = ends[label]
         others = [f"{one} {end:+.3g}" for one, (_, end) in ends.items() if one != label]
         said.append(
-            f"beta = {betas}: x = {half:+.3g} after half of the steps, {last:+.3g} in the end; it "
+            f"At {text}: x = {half:+.3g} after half of the steps, {last:+.3g} in the end; it "
             f"{status(half, last)}. Beside it: {listed(others)}."
         )
     return said

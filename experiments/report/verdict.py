@@ -7,6 +7,7 @@ import numpy as np
 
 from experiments.claims import landscapes, regret_report, why
 from experiments.experiment import Finding
+from experiments.loops.compared import takes_betas
 from experiments.loops.ending import AT_BEST, AT_WORST
 from experiments.paper import (
     phase_diagram,
@@ -14,13 +15,12 @@ from experiments.paper import (
     synthetic_stochastic,
     theorem_1,
 )
-from experiments.paper.classification_report import at_edge, measured, ranking, rule_of
 from experiments.problems.functions import LANDSCAPES
 from experiments.record.wording import listed
+from experiments.report import training
 from experiments.result import Result
 
 DECADE = 10  # the last steps of a run that the exponent of its regret is read from
-CLOSE = 1.1  # times the best validation loss, within which a rate is about as good
 
 
 def sentences(result: Result, label: str) -> list[str]:
@@ -50,7 +50,7 @@ def _online(result: Result, label: str) -> list[str]:
     ends = synthetic_online.endings(result.traces, s)
     slopes = {one: exponent(trace, s) for one, trace in result.traces.items()}
     said = [
-        f"{s.steps:,} steps of {s.lr:g}/sqrt(t), beta = {s.betas}: {ends[label].text}",
+        f"{s.steps:,} steps{_rate(result, label)}{_betas(result, label)}: {ends[label].text}",
         _beside({one: f"{end.status}, x = {end.x:+.3f}" for one, end in ends.items()}, label),
         f"Over the last decade of steps its average regret R_t/t {slopes[label]} (fitted).",
         _beside(slopes, label),
@@ -74,7 +74,9 @@ def _powers(result: Result) -> dict[str, str]:
     for kind, traces in regret_report.by_kind(result.traces).items():
         for label, trace in traces.items():
             power = regret_report.exponent(trace, result.settings)
-            how = f"as T^{power:.2f}" if np.isfinite(power) else "not, being below 0,"
+            how = (
+                f"as T^{round(power, 2) + 0.0:.2f}" if np.isfinite(power) else "not, being below 0,"
+            )
             found.setdefault(label, []).append(f"{how} on {kind} losses")
     return {label: listed(every) for label, every in found.items()}
 
@@ -92,9 +94,20 @@ def _regret(result: Result, label: str) -> list[str]:
 def _why_in_short(result: Result, label: str) -> str:
     ways = {one: _way(why.moved(t, result.settings)[-1]) for one, t in result.traces.items()}
     alike = [one for one, way in ways.items() if way == ways[label] and one != label]
-    beta1 = result.settings.betas[0]
-    where = f"without the interval, at a constant rate and beta1 = {beta1:g}"
+    where = f"without the interval, at a constant rate{_betas(result, label)}"
     return f"{where}, x {ways[label]}{_as(alike)}"
+
+
+def _rate(result: Result, label: str) -> str:
+    """The step sizes of a run, where the rule's name leaves them open."""
+    s = result.settings
+    return "" if "lr" in s.compared[label].fixed else f" of {s.lr:g}/sqrt(t)"
+
+
+def _betas(result: Result, label: str) -> str:
+    """The betas of a run, where the rule takes them."""
+    s = result.settings
+    return f" and beta = {s.betas}" if takes_betas(s.compared[label]) else ""
 
 
 def _why(result: Result, label: str) -> list[str]:
@@ -102,9 +115,9 @@ def _why(result: Result, label: str) -> list[str]:
     moves = {one: why.moved(trace, s) for one, trace in result.traces.items()}
     spike, others, total = moves[label]
     return [
-        f"Without the interval and at a constant rate, the spike's step moves x by {spike:+.3g} "
-        f"alpha, the {s.problem.period - 1} others by {others:+.3g}, the period by {total:+.3g}: "
-        f"x {_way(total)}.",
+        f"Without the interval, at a constant rate{_betas(result, label)}, the spike's step moves "
+        f"x by {spike:+.3g} alpha, the {s.problem.period - 1} others by {others:+.3g}, the period "
+        f"by {total:+.3g}: x {_way(total)}.",
         _beside({one: f"{total:+.3g}" for one, (_, _, total) in moves.items()}, label),
     ]
 
@@ -179,41 +192,6 @@ def _landscapes(result: Result, label: str) -> list[str]:
     ]
 
 
-def _training_in_short(result: Result, label: str) -> str:
-    final = measured(result.traces, "test_accuracy")
-    best, ties = ranking(final, least=False)
-    mine, _ = ranking({k: v for k, v in final.items() if rule_of(k) == label}, least=False)
-    accuracy = f"a mean test accuracy of {final[mine].mean():.2%}"
-    said = f"in {result.experiment.name} {mine} has {accuracy}"
-    if best == mine:
-        return f"{said}, the best of these, and {len(ties)} tie with it"
-    tie = "with which it ties" if mine in ties else "apart by more than seeds make"
-    return f"{said}, and {best} {final[best].mean():.2%}, {tie}"
-
-
-def _training(result: Result, label: str) -> list[str]:
-    s, final = result.settings, measured(result.traces, "test_accuracy")
-    mine = [one for one in result.traces if rule_of(one) == label]
-    said = [finding.text for one in mine for finding in result.findings if _is(finding, one)]
-    best = {one: f"{accuracy.mean():.2%}" for one, accuracy in final.items() if one not in mine}
-    said.append(f"Beside it: {listed(f'{one} {value}' for one, value in best.items())}.")
-    wide = {one: tolerant(trace) for one, trace in result.traces.items()}
-    rates = listed(f"{one} {n}" for one, n in wide.items())
-    said.append(
-        f"Rates, of {s.rates} that are half a decade apart, at which the validation loss is within "
-        f"{CLOSE - 1:.0%} of the rule's best: {rates}."
-    )
-    if edges := [one for one in mine if at_edge(result.traces[one])]:
-        said.append(f"The best rate of {listed(edges)} is at the edge of its grid.")
-    return [*said, f"{result.verdict}."]
-
-
-def tolerant(trace: Mapping[str, np.ndarray]) -> int:
-    """At how many rates the validation loss is within CLOSE of the best."""
-    losses = trace["validation_loss"].mean(axis=1)
-    return int((losses <= CLOSE * losses.min()).sum())
-
-
 def _of(findings: Iterable[Finding], label: str) -> str:
     return next(finding.text for finding in findings if _is(finding, label))
 
@@ -236,6 +214,6 @@ SAID: dict[str, tuple[Callable[[Result, str], str], Callable[[Result, str], list
     "theorem-1": (_theorem_1_in_short, _theorem_1),
     "synthetic-stochastic": (_stochastic_in_short, _stochastic),
     "landscapes": (_landscapes_in_short, _landscapes),
-    "logistic": (_training_in_short, _training),
-    "mlp": (_training_in_short, _training),
+    "logistic": (training.in_short, training.sentences),
+    "mlp": (training.in_short, training.sentences),
 }

@@ -37,7 +37,7 @@ def reported(tmp_path_factory):
             assert main(["report", rule, "--workers", "2"]) == 0
         Path("mine.py").unlink()
         patch.setattr(plan, "PLAN", {"synthetic-online": {"steps": 101_000}, "why": {}})
-        for rule in ("adam", "AMSGrad"):
+        for rule in ("adam", "AMSGrad", "adam(lr=1.0, betas=(0.9, 0.95))"):
             assert main(["report", rule, "--workers", "2"]) == 0
     return out / "reports"
 
@@ -96,6 +96,16 @@ def test_what_is_known_of_rules_is_found(reported):
     assert "in closed form x drifts by +1.9 alpha a period" in texts(reported, "Adam")[0]
     # beside each are the others, once
     assert load(reported / "Adam" / "why").traces.keys() == {"Adam", "AMSGrad", "SGD"}
+
+
+def test_what_a_name_fixes_is_not_said_to_be_otherwise(reported):
+    markdown, _ = texts(reported, "Adam(lr=1.0, betas=(0.9, 0.95))")
+    own = markdown.split("## Its lines")[0]
+    sentences = [line for line in own.splitlines() if line.startswith("- ")]
+    assert "- 101,000 steps: Adam(lr=1.0, betas=(0.9, 0.95)) is" in own
+    assert not any("and beta = " in sentence for sentence in sentences)
+    assert "- At its own settings, others (0.9, 0.99): x = " in own
+    assert "and beta = (0.9, 0.99): Mine is" in texts(reported, "Mine")[0]
 
 
 def test_the_trace_is_told(reported):
