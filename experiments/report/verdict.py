@@ -16,6 +16,7 @@ from experiments.paper import (
     theorem_1,
 )
 from experiments.problems.functions import LANDSCAPES
+from experiments.record.curves import fitted_power
 from experiments.record.wording import listed
 from experiments.report import training
 from experiments.result import Result
@@ -64,7 +65,7 @@ def exponent(trace: Mapping[str, np.ndarray], s: Any) -> str:
     late = (t % s.problem.period == 0) & (t >= t[-1] / DECADE)
     if late.sum() < 2 or not np.all(average[late] > 0):
         return "is not positive throughout"
-    slope = np.polyfit(np.log(t[late]), np.log(average[late]), 1)[0]
+    slope = fitted_power(t[late], average[late])
     return f"goes like t^{slope:+.2f}"
 
 
