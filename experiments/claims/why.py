@@ -135,8 +135,8 @@ def magnified(traces, s, title, formula, settings):
         panel.axes.axhline(0, color="black", linewidth=0.6)
     told = ", ".join(dict.fromkeys(f"{spike:+.2f}" for spike in spikes))
     total.tag(f"the spike's step: {told}", 1, min(spikes), (8, -3), va="top")
-    away = "up: away from the best point, -1" if problem.mean > 0 else "down: away from it, +1"
-    total.note(away, 0.03, 0.97)
+    way, best = ("up", "-1") if problem.mean > 0 else ("down", "+1")
+    total.note(f"{way}: away from the best point, {best}", 0.03, 0.97)
     return sheet
 
 
