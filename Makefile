@@ -5,7 +5,7 @@ CUDA ?= cuda12
 TESTS ?= tests
 python := $(VENV)/bin/python
 
-.PHONY: run gallery test strict numba cuda-check page-check gpu gpu-driver lint types bench clean
+.PHONY: run gallery hunt test strict numba cuda-check page-check gpu gpu-driver lint types bench clean
 
 run: $(VENV)/run
 	$(python) -m experiments all --data $(DATA) --force
@@ -13,6 +13,10 @@ run: $(VENV)/run
 # All experiments, the long ones ten times as long
 gallery: $(VENV)/numba
 	$(python) -m experiments gallery --backend numba --data $(DATA) --force
+
+# The rows of docs/hunt.md that are not there yet: all of them take about an hour
+hunt: $(VENV)/numba
+	OPENBLAS_NUM_THREADS=1 $(python) -m experiments hunt --backend numba
 
 test: $(VENV)/test
 	OPENBLAS_NUM_THREADS=1 $(python) -m pytest --numprocesses auto --dist loadgroup $(TESTS)

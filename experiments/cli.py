@@ -1,5 +1,5 @@
 """python -m experiments list | run NAME... | all | gallery | plot DIR | resume DIR | table DIR... |
-diff DIR DIR | page | report RULE | doctor.
+diff DIR DIR | page | report RULE | hunt RULE | doctor.
 
 Exit status: 0 on success, 1 on a run that failed or was interrupted, 2 on bad arguments.
 """
@@ -21,7 +21,7 @@ from experiments.problems import images
 from experiments.record.directory import RunDirectory
 from experiments.registry import EXPERIMENTS, PAPER
 from experiments.workers import Run, submitted
-from minigrad.backend import Backend
+from minigrad.backend import Backend, current, make, temporarily
 from minigrad.checkpoint import atomic_write
 from minigrad.console import lasting_output
 from minigrad.doctor import report
@@ -122,6 +122,20 @@ def _report(options: argparse.Namespace) -> int:
     return 1 if made.failed else 0
 
 
+def _hunt(options: argparse.Namespace) -> int:
+    from experiments.hunt import command
+
+    backend = make(options.backend) if options.backend else current()
+    if not backend.on_host:
+        raise ValueError(f"--backend {backend.name}: a hunt is played on the host; give numba.")
+    with temporarily(backend):
+        if options.rule is None:
+            command.all_rules(options.table, options.force)
+        else:
+            command.one_rule(options.rule, options.schedule, options.out)
+    return 0
+
+
 def _doctor(options: argparse.Namespace) -> int:
     return report(images.places(), options.backend)
 
@@ -188,6 +202,17 @@ def _parser() -> argparse.ArgumentParser:
         "--output", type=Path, default=Path("index.html"), help="default: %(default)s"
     )
     add_rules(page, "rules to show at first, those of your own beside ours")
+    hunt = command("hunt", _hunt, "look for a problem on which the regret of a rule stays")
+    hunt.add_argument(
+        "rule", nargs="?", metavar="RULE", help="as adam, adam(eps=0) or mine.py:Mine"
+    )
+    help_ = "the step size, where it is not that of the rule's theorem"
+    hunt.add_argument("--schedule", choices=("alpha", "alpha / sqrt(t)"), help=help_)
+    hunt.add_argument("--out", type=Path, default=Path("hunts"), help="default: %(default)s")
+    help_ = "without RULE: hunt every rule that has no row yet in this directory"
+    hunt.add_argument("--table", type=Path, default=Path("docs"), metavar="DIR", help=help_)
+    hunt.add_argument("--force", action="store_true", help="hunt also those that have a row")
+    hunt.add_argument("--backend", help="numpy, numba or cupy; numba takes a minute, numpy hours")
     doctor = command("doctor", _doctor, "report on NumPy, CuPy, the device and the data")
     doctor.add_argument("--backend", help="that must work, beside numpy, for the exit status 0")
     return parser

@@ -79,11 +79,18 @@ def verdict(traces, s):
 
 
 def draw(traces, s):
-    problem, plain = s.problem, set(traces) == {"Adam", "AMSGrad"} and s.betas[0] == 0
+    plain = set(traces) == {"Adam", "AMSGrad"} and s.betas[0] == 0
+    formula = s.problem.mathtext + (UPDATES if plain else "")
+    return magnified(traces, s, verdict(traces, s), formula, rf"$\beta = {s.betas}$")
+
+
+def magnified(traces, s, title, formula, settings):
+    """The figure, of what `s` has as problem, lr and periods before."""
+    problem = s.problem
     sheet = Sheet(
-        verdict(traces, s),
-        problem.mathtext + (UPDATES if plain else ""),
-        rf"$\beta = {s.betas}$;  constant $\alpha$, which is the unit of moves, no projection;  "
+        title,
+        formula,
+        rf"{settings};  constant $\alpha$, which is the unit of moves, no projection;  "
         f"period {s.before + 1:,} from the start;  nothing is random",
         rows=2,
         columns=3,
@@ -128,7 +135,8 @@ def draw(traces, s):
         panel.axes.axhline(0, color="black", linewidth=0.6)
     told = ", ".join(dict.fromkeys(f"{spike:+.2f}" for spike in spikes))
     total.tag(f"the spike's step: {told}", 1, min(spikes), (8, -3), va="top")
-    total.note("up: away from the best point, -1", 0.03, 0.97)
+    way, best = ("up", "-1") if problem.mean > 0 else ("down", "+1")
+    total.note(f"{way}: away from the best point, {best}", 0.03, 0.97)
     return sheet
 
 

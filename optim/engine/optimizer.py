@@ -215,7 +215,7 @@ class Optimizer(Rule, SavedRule):
         quietly(lambda: measured.run(measured.numbers(values)))
         return self._state.beside["metric"].copy()
 
-    def play(self, gradients: Array, metric: bool = False) -> Any:
+    def play(self, gradients: Array, metric: bool = False, at: int | None = None) -> Any:
         """Step with each of these gradients in turn, which must not depend on the parameters.
 
         They are (steps, coordinates), or (steps, 1) where all coordinates have the same. Gives the
@@ -223,8 +223,9 @@ class Optimizer(Rule, SavedRule):
         same as stepping, bit for bit, in one compiled loop where numba or a device runs the rule,
         and no slower anywhere. Schedules are called for all steps beforehand; one that leaves its
         range raises ValueError before anything is changed. Keep steps x coordinates below 2^20.
+        With `at`, each of them is that step again: the rule and its schedules see t = at.
         """
-        return play(self, gradients, metric)
+        return play(self, gradients, metric, at)
 
     @contextmanager
     def averaged(self) -> Iterator[None]:

@@ -53,7 +53,7 @@ def step_program(opt: Any, metric: bool = False) -> Program:
     if len(programs) < len(passes) or opt.writes_state:
         raise TypeError(
             f"{type(opt).__name__} sums over coordinates or sees whole tensors, so that a step is "
-            "more than a function of each coordinate; there is no JavaScript of it."
+            "more than a function of each coordinate, and no trace has all of it."
         )
     return one_program(programs)
 
@@ -125,7 +125,7 @@ def _known(program: Program, values: dict[str, Any], wanted: tuple[Value, ...]) 
     return [known[value] for value in wanted]
 
 
-def play(opt: Any, gradients: Any, metric: bool) -> Any:
+def play(opt: Any, gradients: Any, metric: bool, at: int | None) -> Any:
     """What Optimizer.play does; see there."""
     steps, size = len(gradients), opt._owned.size
     if gradients.ndim != 2 or gradients.shape[1] not in (1, size):
@@ -135,20 +135,22 @@ def play(opt: Any, gradients: Any, metric: bool) -> Any:
         )
     if opt.needs_closure:
         raise TypeError(f"{type(opt).__name__} asks for a closure, so it cannot be played.")
+    if at is not None and at < 1:
+        raise ValueError(f"at={at}: steps count from 1; give one of them.")
     opt.check_ready("play()")
     check_frozen(opt._owned, type(opt).__name__)
     gradients = quietly(xp.asarray, gradients, opt._owned.dtype)
-    _check_finite(opt, gradients)
+    times = np.arange(opt.t + 1, opt.t + 1 + steps) if at is None else np.full(steps, at)
+    _check_finite(opt, gradients, times)
     played = xp.empty((steps, size), opt._owned.dtype)
     metrics = xp.empty((steps, size), opt._owned.dtype) if metric else None
     opt._owned.materialize_grads()
     if steps and size:
         values = None
         if not _fed(opt):  # else what a schedule gives depends on what it was fed
-            times = np.arange(opt.t + 1, opt.t + 1 + steps, dtype="float64")
-            values = opt._prepared().over(times[:, None])
-        if values is None or not _at_once(opt, values, gradients, played, metrics):
-            _stepped(opt, gradients, played, metrics)
+            values = opt._prepared().over(times[:, None].astype("float64"))
+        if values is None or not _at_once(opt, values, gradients, times, played, metrics):
+            _stepped(opt, gradients, times, played, metrics)
     return (played, metrics) if metric else played
 
 
@@ -157,18 +159,18 @@ def _fed(opt: Any) -> bool:
     return bool(stateful(tuple(opt._own_settings().values())))
 
 
-def _check_finite(opt: Any, gradients: Array) -> None:
+def _check_finite(opt: Any, gradients: Array, times: Array) -> None:
     """Raise FloatingPointError for the first step whose gradient is not finite; not on a device."""
     if current().on_host and not (good := np.isfinite(gradients).all(axis=1)).all():
         k = int(good.argmin())
         raise FloatingPointError(
-            f"{opt} at step {opt.t + 1 + k}: gradients[{k}] is not finite in {gradients.dtype}; "
+            f"{opt} at step {times[k]}: gradients[{k}] is not finite in {gradients.dtype}; "
             "nothing was played."
         )
 
 
 def _at_once(
-    opt: Any, values: Places, gradients: Array, played: Array, metrics: Array | None
+    opt: Any, values: Places, gradients: Array, times: Array, played: Array, metrics: Array | None
 ) -> bool:
     """Whether a compiled loop has done it; if not, nothing has changed."""
     backend, owned = current(), opt._owned
@@ -199,7 +201,7 @@ def _at_once(
             opt.state[name][...] = array
         opt.mark_half_way(False)
         return False  # stepping says what overflows, and at which step
-    opt.skipped_to(opt.t + len(gradients), gradients[-1])
+    opt.skipped_to(int(times[-1]), gradients[-1])
     opt.mark_half_way(False)
     return True
 
@@ -214,7 +216,7 @@ def _as_given(value: Any, steps: int) -> tuple[str, Any]:
     return "ti", np.array(np.broadcast_to(array, (steps, array.shape[-1])), order="C")
 
 
-def _stepped(opt: Any, gradients: Any, played: Array, metrics: Array | None) -> None:
+def _stepped(opt: Any, gradients: Any, times: Array, played: Array, metrics: Array | None) -> None:
     """Step by step, on every machine and for every rule."""
     bounds, offset = [], 0  # of each span, among all coordinates
     for span in opt._owned.spans:
@@ -222,10 +224,11 @@ def _stepped(opt: Any, gradients: Any, played: Array, metrics: Array | None) -> 
         bounds.append((span.data, span.grad, slice(offset, stop)))
         offset = stop
     shared = gradients.shape[1] == 1
-    for k, row in enumerate(gradients):
+    for k, (row, t) in enumerate(zip(gradients, times.tolist(), strict=True)):
         for data, grad, here in bounds:
             played[k, here] = data
             grad[...] = row if shared else row[here]
+        opt.t = t - 1
         opt.step()
         if metrics is not None:
             metrics[k] = opt.metric()

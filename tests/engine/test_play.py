@@ -94,6 +94,26 @@ def test_what_continues_may_differ_between_coordinates(on_each):
     assert_played_as_stepped(optim.AMSGrad, "float32", 1, True, betas=betas)
 
 
+@every_rule
+def test_a_step_may_be_played_again_and_again(rule, on_each):
+    lr = {} if rule is optim.Rprop else {"lr": InverseSqrt(0.3)}
+    opt, twin = built(rule, **lr), built(rule, **lr)
+    [x] = twin.params
+    played = opt.play(gradients := slopes(9, COPIES), at=1000)
+    for k, g in enumerate(gradients):
+        np.testing.assert_array_equal(played[k], x.numpy())
+        x.grad, twin.t = g, 999
+        twin.step()
+    assert opt.t == twin.t == 1000 and repr(opt.used) == repr(twin.used)
+    for name, array in twin.state.items():
+        np.testing.assert_array_equal(opt.state[name], array, err_msg=name, strict=True)
+
+
+def test_there_is_no_step_before_the_first():
+    with pytest.raises(ValueError, match=r"at=0: steps count from 1"):
+        built(optim.SGD).play(slopes(3, 1), at=0)
+
+
 def test_a_loop_is_compiled_where_that_is_possible(monkeypatch):
     if find_spec("numba") is None:
         pytest.skip("numba is not installed")

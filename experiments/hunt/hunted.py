@@ -1,0 +1,130 @@
+"""A rule under the schedule of its own theorem, on many problems at once."""
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from experiments.loops.compared import OF_SUMS, undivided
+from minigrad import Parameters, Tensor
+from optim import Box, Optimizer
+from optim.engine.functions import ROUNDED_ANYHOW
+from optim.engine.passes import FlatPass
+from optim.named import named
+from optim.schedules import InverseSqrt
+
+BOX = Box(-1, 1)
+PENALTIES = (
+    "weight_decay",
+    "lambd",
+    "l1",
+    "l2",
+)  # of another objective than the one that is hunted
+COMMON = "alpha / sqrt(t)", "the common schedule"
+CONSTANT = "alpha"
+SCHEDULES = {  # where the theorem of a rule has another one, or another source
+    "SGD": (COMMON[0], "Zinkevich 2003, Theorem 1"),
+    "Adam": (COMMON[0], "Kingma and Ba 2015, Theorem 4.1"),
+    "AMSGrad": (COMMON[0], "Reddi, Kale and Kumar 2018, Theorem 4"),
+    "AdamNC": (COMMON[0], "Reddi, Kale and Kumar 2018, Corollary 2"),
+    **dict.fromkeys(OF_SUMS, (CONSTANT, "Duchi, Hazan and Singer 2011, Theorem 5")),
+}
+SIZE = "its step is in proportion to the size of x, which is 0 inside the box"
+LOSS = "it asks for a closure, and not for the slopes alone"
+MATRIX = "it is a rule of matrices"
+OWN_RATE = "it finds its own rate, from sums over all coordinates and steps"
+AVERAGE = "it is evaluated at an average, and not at the points that it plays"
+OTHER = {  # rules that are not hunted, each with the reason
+    "Rprop": "no schedule brings its step sizes down",
+    "AdaGradNorm": "in one coordinate it is AdaGrad",
+    "AvaGrad": "in one coordinate it is Momentum, scaled by 1 - beta1",
+    "MaxAdaShift": "in one coordinate it is AdaShift",
+    "AdamMini": "in one coordinate it is Adam",
+    "SGDW": "without a decay of the weights it is Momentum",
+    "AdamW": "without a decay of the weights it is Adam",
+    "NAdamW": "without a decay of the weights it is NAdam",
+    **dict.fromkeys(("LARS", "LAMB", "Adafactor"), SIZE),
+    **dict.fromkeys(("SM3", "Shampoo", "SOAP", "Muon"), MATRIX),
+    **dict.fromkeys(("DoG", "DoWG", "DAdaptAdam", "Prodigy"), OWN_RATE),
+    **dict.fromkeys(("ScheduleFreeSGD", "ScheduleFreeAdamW"), AVERAGE),
+    **dict.fromkeys(("PolyakSGD", "Sophia", "LBFGS"), LOSS),
+}
+
+
+@dataclass(frozen=True)
+class Hunted:
+    """A rule with its settings; alpha_t is alpha, over sqrt(t) where `schedule` says so.
+
+    Penalties are 0, since the problem is the loss alone. For rules whose steps are as large as the
+    gradients alpha is divided by the root mean square of the slopes.
+    """
+
+    rule: Any
+    schedule: str
+    source: str
+    settings: dict[str, Any] = field(default_factory=dict)
+    alpha: float = 0.5
+    undivided: bool = False  # whether steps are as large as the gradients
+
+    @classmethod
+    def of(cls, name: str, schedule: str | None = None, **settings: Any) -> "Hunted":
+        """The rule of that name, as optim.named has them; its own schedule where none is given."""
+        one = named(name)
+        rule = one.rule
+        if one.file is None and rule.__name__ in OTHER:
+            raise ValueError(f"{rule.__name__} is not hunted: {OTHER[rule.__name__]}.")
+        own, source = SCHEDULES.get(rule.__name__, COMMON)
+        if schedule not in (None, own):
+            own, source = schedule, "as asked for"
+        if own not in (COMMON[0], CONSTANT):
+            raise ValueError(f"schedule={own!r}: give {COMMON[0]!r} or {CONSTANT!r}.")
+        settings = {**one.fixed, **settings}
+        if "lr" not in rule.hyperparameters():
+            raise ValueError(f"{rule.__name__} has no lr, of which a hunt would be the schedule.")
+        if "lr" in settings:
+            raise ValueError("lr is alpha under a schedule, which the hunt chooses; leave it out.")
+        free = {name: 0.0 for name in PENALTIES if name in rule.hyperparameters()}
+        made = cls(rule, own, source, free | settings, undivided=undivided(one))
+        try:
+            made.built(np.zeros(1))
+        except TypeError as error:  # for a setting that the rule has not
+            raise ValueError(str(error)) from None
+        return made
+
+    @property
+    def name(self) -> str:
+        return str(self.rule.__name__)
+
+    @property
+    def fast(self) -> bool:
+        """Whether a run can be one compiled loop."""
+        passes = self.built(np.zeros(1))[0]._passes.values()
+        functions = set().union(*(p.program.functions for p in passes if isinstance(p, FlatPass)))
+        whole = self.rule.update is not Optimizer.update or self.rule.per_tensor
+        return not whole and not functions & ROUNDED_ANYHOW
+
+    def at(self, alpha: float) -> "Hunted":
+        """The same with another alpha."""
+        return replace(self, alpha=alpha)
+
+    def reach(self, steps: int) -> float:
+        """The sum of alpha_t over so many steps, about."""
+        return self.alpha * (2 * steps**0.5 if self.schedule == COMMON[0] else steps)
+
+    def built(self, x1: np.ndarray, rms: Any = 1.0, boxed: bool = False) -> tuple[Any, Any]:
+        """The rule's optimizer of a coordinate for each x1, on slopes of this root mean square, and
+        the parameters.
+
+        A rule that sees whole tensors gets a tensor for each.
+        """
+        parts = x1[:, None] if self.rule.per_tensor else [x1]
+        tensors = [Tensor(part, requires_grad=True, dtype="float64") for part in parts]
+        params = Parameters.of(tensors)
+        alpha = self.alpha / rms if self.undivided else self.alpha
+        lr = InverseSqrt(alpha) if self.schedule == COMMON[0] else alpha
+        opt = self.rule(params, projection=BOX if boxed else None, lr=lr, **self.settings)
+        return opt, params
+
+    def __str__(self) -> str:
+        settings = ", ".join(f"{name}={value}" for name, value in self.settings.items())
+        return f"{self.name}({settings})" if settings else self.name

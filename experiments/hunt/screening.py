@@ -1,0 +1,110 @@
+"""The drifts of all periodic problems, at a few t: which of them may break a rule."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+
+from experiments.hunt import problems as space
+from experiments.hunt import verdicts
+from experiments.hunt.drift import drift
+from experiments.hunt.hunted import Hunted
+from experiments.hunt.problems import KNOWN, SCALES, Spiked, as_slopes
+
+TIMES = (10**3, 10**6, 10**9, 10**12)
+PROBED = (*KNOWN, Spiked(6.0, 1.0, 8), Spiked(150.0, 1.0, 160, spikes=2))
+SLOW_PERIODS = (3, 10, 32)  # for a rule that is not compiled, one spike each
+BRIEFLY = "climbs until t*, which is early"
+RIGHT, WRONG, UNDECIDED = "right at every t", "wrong at every t", "undecided in the end"
+
+Probes = dict[int, np.ndarray]  # by t the drifts of PROBED, NaN for none
+
+
+def probed(hunted: Hunted) -> Probes:
+    """The drifts of a few problems at each t."""
+    return {t: np.array([drift(hunted, as_slopes([p]), t).d[0] for p in PROBED]) for t in TIMES}
+
+
+@dataclass(frozen=True)
+class Screened:
+    """Problems of one period with, for each of the times, whether their drift is wrong (1), right
+    (-1), or 0 or does not exist (0); and for the last the T that a run needs."""
+
+    problems: list[Spiked]
+    signs: np.ndarray
+    needs: np.ndarray
+
+    def of(self, kind: str) -> list[Spiked]:
+        """Those that may get a verdict, or that are of another kind."""
+        first, long, _, last = self.signs
+        wrong = (self.signs == 1).all(axis=0)
+        chosen = {
+            verdicts.WORST: wrong & (self.needs < verdicts.LONGEST / 10),
+            verdicts.UNTIL: (long == 1) & (last == -1),
+            BRIEFLY: (first == 1) & (long == -1) & (last == -1),
+            verdicts.FROM: (first == -1) & (last == 1),
+            WRONG: wrong,
+            RIGHT: (self.signs == -1).all(axis=0),
+            UNDECIDED: last == 0,
+        }[kind]
+        return [problem for problem, is_one in zip(self.problems, chosen, strict=True) if is_one]
+
+
+def screened(hunted: Hunted, some: Iterable[Spiked], probes: Probes) -> Iterator[Screened]:
+    """The problems by period.
+
+    Where none of the probes has a drift at some t, it is not looked for; nor is it at every t where
+    that of the probes is the same at all.
+    """
+    first = probes[TIMES[0]]
+    steady = all(np.allclose(d, first, 1e-6, 0) for d in probes.values())
+    for _, group in groupby(some, key=lambda problem: problem.period):
+        problems = list(group)
+        slopes, worst = as_slopes(problems), np.array([p.worst for p in problems])
+        signs, needs = [], np.zeros(len(problems))
+        for t in TIMES[-1:] if steady else TIMES:
+            if not np.isfinite(probes[t]).any():
+                signs.append(np.zeros(len(problems), int))
+                continue
+            found = drift(hunted, slopes, t)
+            signs.append(found.wrong(worst).astype(int) - found.right(worst))
+            _, needs = verdicts.plan(found, problems)
+        yield Screened(problems, np.array(signs * (len(TIMES) if steady else 1)), needs)
+
+
+def grid(hunted: Hunted, probes: Probes) -> list[Screened]:
+    """All periodic problems, at one scale, and at others too where none is wrong at all t."""
+    found: list[Screened] = []
+    for scale in SCALES:
+        some = space.periodic(scale)
+        if not hunted.fast:
+            some = (p for p in some if p.period in SLOW_PERIODS and p.spikes == 1)
+        found += screened(hunted, some, probes)
+        if any(one.of(verdicts.WORST) for one in found):
+            break
+    return found
+
+
+def counted(found: list[Screened]) -> dict[str, Any]:
+    """How many problems of which ranges there are, and of which kinds."""
+    every = [problem for one in found for problem in one.problems]
+    kinds = {
+        "drift wrong at every t": (WRONG,),
+        "right at every t": (RIGHT,),
+        "wrong at first": (verdicts.UNTIL, BRIEFLY),
+        "wrong in the end": (verdicts.FROM,),
+        "undecided": (UNDECIDED,),
+    }
+    return {
+        "problems": len(every),
+        "period": [min(p.period for p in every), max(p.period for p in every)],
+        "spikes": sorted({p.spikes for p in every}),
+        "spikes over the rest": [min(space.RATIOS), max(space.RATIOS)],
+        "scale": sorted({p.small for p in every}),
+        **{
+            name: sum(len(one.of(kind)) for one in found for kind in some)
+            for name, some in kinds.items()
+        },
+    }
