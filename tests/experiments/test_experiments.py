@@ -689,7 +689,7 @@ STOREYS = (
     ("experiment",),
     ("paper", "options"),
     ("claims",),
-    ("result",),
+    ("result", "hunt"),
     ("registry",),
     ("interactive", "workers", "page", "comparing"),
     ("runner", "on_dask"),
