@@ -17,7 +17,7 @@ from experiments.problems.noisy import bernoulli, quadratic, signs
 from experiments.record.curves import looks
 from experiments.record.figure import Sheet
 from experiments.record.settings import Settings
-from experiments.record.wording import listed, number
+from experiments.record.wording import counted, listed, number
 from optim.schedules import Power
 
 SWEEP, MOMENTUM, BATCHES = "Adam", "Adam with momentum", "Adam by batch"  # labels of trials
@@ -41,6 +41,10 @@ class Bias(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.steps < 10:
+            raise ValueError(f"steps={self.steps}: give at least 10.")
+        if self.copies < 2:
+            raise ValueError(f"copies={self.copies}: give at least 2, for a standard error.")
         for name in ("p", "beta1", "beta2"):
             if not 0 < (value := getattr(self, name)) < 1:
                 raise ValueError(f"{name}={value}: give a number between 0 and 1.")
@@ -92,14 +96,14 @@ def ends(traces):
     found = {}
     for label, trace in traces.items():
         x = trace["x"][-1]
-        error = x.std(axis=1) / np.sqrt(x.shape[1])
+        error = x.std(axis=1, ddof=1) / np.sqrt(x.shape[1])
         found[label] = x.mean(axis=1), float(error.max())
     return found
 
 
 def slope(x, y):
-    """Of log |y| over log x, by least squares; None for fewer than two values of x."""
-    if len(set(x)) < 2:
+    """Of log |y| over log x, by least squares; None for fewer than two values of x, or a y of 0."""
+    if len(set(x)) < 2 or 0 in y:
         return None
     return float(np.polyfit(np.log(x), np.log(np.abs(y)), 1)[0])
 
@@ -114,9 +118,10 @@ def verdict(traces, s):
     low, high = min(s.beta2s), max(s.beta2s)
     x = dict(zip(s.beta2s, found[SWEEP][0], strict=True))
     off = max(abs(float(found[label][0][0])) for label in AT_ZERO)
+    other = f", {x[high]:+z.4f} at {high:g}" if high > low else ""
     return (
-        f"On data that are 1 with probability {s.p:g} Adam ends {x[low]:+.4f} from the minimum at "
-        f"beta2 = {low:g}, {x[high]:+.4f} at {high:g}; on symmetric data, and under AMSGrad and "
+        f"On data that are 1 with probability {s.p:g} Adam ends {x[low]:+z.4f} from the minimum at "
+        f"beta2 = {low:g}{other}; on symmetric data, and under AMSGrad and "
         f"SGD, {off:.4f} at most"
     )
 
@@ -171,7 +176,7 @@ def draw(traces, s):
 def caption(traces, s):
     return (
         f"E (x - Theta)^2 / 2, where Theta is 1 - p with probability p = {s.p:g} and -p else, so "
-        f"that the minimum is at 0; alpha_t = {s.lr:g} t^-{s.decay:g}, {s.steps:,} steps from x_1 "
+        f"that the minimum is at 0; alpha_t = {s.lr:g} t^-{s.decay:g}, {counted(s.steps, 'step')} from x_1 "
         f"= 0, beta1 = 0 but where it is named, eps = 0; means of {s.copies:,} copies, seed "
         f"{s.seed}. 1: the mean of x before step t, from {shown(s):,} on, on a logarithmic axis of "
         f"t, of Adam at {listed(f'{beta2:g}' for beta2 in s.beta2s)} for beta2, and at beta2 = "
@@ -200,8 +205,8 @@ def findings(traces, s):
         power = slope([1 / v for v in values] if what == "batch" else [1 - v for v in values], x)
         text = (
             f"{label}, {what} = {listed(f'{v:g}' for v in values)}: the mean of x is "
-            f"{listed(f'{one:+.4f}' for one in x)} (standard errors up to {error:.1g}), to first "
-            f"order {listed(f'{one:+.4f}' for one in first)}"
+            f"{listed(f'{one:+z.4f}' for one in x)} (standard errors up to {error:.1g}), to first "
+            f"order {listed(f'{one:+z.4f}' for one in first)}"
         )
         numbers = {f"x at {v:g}": float(one) for v, one in zip(values, x, strict=True)}
         stated = {}
@@ -212,7 +217,7 @@ def findings(traces, s):
         says.append(Finding(f"{text}.", numbers, stated))
     for label in AT_ZERO:
         (x,), error = found[label]
-        text = f"{label}: the mean of x is {x:+.1g} (standard error {error:.1g})."
+        text = f"{label}: the mean of x is {x:+z.1g} (standard error {error:.1g})."
         says.append(Finding(text, {"x": float(x)}, {"x": 0.0}))
     return says
 

@@ -193,7 +193,7 @@ def caption(traces, s):
         f"(thin). 2: the loss of every class before step {s.early} under descent, and under sign "
         f"descent and Adam at alpha = {s.sign_lr:g}. 3: softmax regression on the 8x8 digits, with "
         f"images of {s.digit} left out until {s.rarity} are of it: the share of those left out "
-        f"that is recalled, before each of {s.steps:,} steps with {s.batch} images drawn anew; the "
+        f"that is recalled, before each of {counted(s.steps, 'step')} with {counted(s.batch, 'image')} drawn anew; the "
         f"mean of {counted(s.seeds, 'seed')} (from {s.seed} on) with the range; each rule at the "
         f"constant rate, of {len(RATES)} from {RATES[0]:g} to {RATES[-1]:g}, with which the loss "
         f"in training ends lowest. 4: the mean in the end at every rate.{of_names(s)} "
