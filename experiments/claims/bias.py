@@ -17,7 +17,7 @@ from experiments.problems.noisy import bernoulli, quadratic, signs
 from experiments.record.curves import looks
 from experiments.record.figure import Sheet
 from experiments.record.settings import Settings
-from experiments.record.wording import counted, listed, number
+from experiments.record.wording import listed, number
 from optim.schedules import Power
 
 SWEEP, MOMENTUM, BATCHES = "Adam", "Adam with momentum", "Adam by batch"  # labels of trials
@@ -176,7 +176,7 @@ def draw(traces, s):
 def caption(traces, s):
     return (
         f"E (x - Theta)^2 / 2, where Theta is 1 - p with probability p = {s.p:g} and -p else, so "
-        f"that the minimum is at 0; alpha_t = {s.lr:g} t^-{s.decay:g}, {counted(s.steps, 'step')} from x_1 "
+        f"that the minimum is at 0; alpha_t = {s.lr:g} t^-{s.decay:g}, {s.steps:,} steps from x_1 "
         f"= 0, beta1 = 0 but where it is named, eps = 0; means of {s.copies:,} copies, seed "
         f"{s.seed}. 1: the mean of x before step t, from {shown(s):,} on, on a logarithmic axis of "
         f"t, of Adam at {listed(f'{beta2:g}' for beta2 in s.beta2s)} for beta2, and at beta2 = "

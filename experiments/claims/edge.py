@@ -162,7 +162,7 @@ def draw(traces, s):
         columns=2,
     )
     sheet.remark(
-        rf"3, 4: the first {counted(s.images, 'digit')}, tanh 64-{s.hidden}-10, squared error, full batch, "
+        rf"3, 4: {counted(s.images, 'digit')}, tanh 64-{s.hidden}-10, squared error, full batch, "
         rf"$\beta = {s.betas}$, $\epsilon$ = {s.eps:g}, initial weights of seed {s.seed}"
     )
     panel = sheet.panel(0, 0, "1. near a minimum", "step", "distance")
@@ -204,8 +204,8 @@ def caption(traces, s):
         f"with c at {FACTORS[0]:g} (dashed) and {FACTORS[1]:g} of the edge, for beta1 = {beta1s}: "
         f"|x| over its start, on a logarithmic axis. 3: Adam at a constant alpha of {lrs}, with "
         f"beta = {s.betas} and eps = {s.eps:g}, on the mean squared error of a tanh network "
-        f"64-{s.hidden}-10 over the first {counted(s.images, 'digit')}, all at each of {s.steps:,} steps: "
-        "alpha times the largest eigenvalue of the preconditioned Hessian, every "
+        f"64-{s.hidden}-10 over the first {counted(s.images, 'digit')}, all at each of {s.steps:,} "
+        "steps: alpha times the largest eigenvalue of the preconditioned Hessian, every "
         f"{counted(s.every, 'step')}. 4: the loss, on a logarithmic axis. "
         + " ".join(finding.text for finding in findings(traces, s))
     )

@@ -171,15 +171,15 @@ def draw(traces, s):
 def caption(traces, s):
     return (
         f"Least squares from 0, all data at once, under {listed(traces)}, with eps = 0, at alpha = "
-        f"{s.descent_lr:g} for rules whose steps are as large as gradients and {s.lr:g} for others."
-        f"{of_names(s)} {counted(s.n, 'example')}, "
-        f"each with label +1 with probability {s.p:g}, else -1, and the features: the label, two "
-        "that are 1, and some of its own that are 1, one for +1, five for -1. 1: the mean of "
-        f"squared errors on these, on logarithmic axes; what is below {LEAST:g} is drawn as that. "
-        f"2: the share of {counted(s.tests, 'new example')}, whose own features have a weight of 0, that "
-        f"get the wrong sign in the end, the mean of {counted(s.seeds, 'seed')}, from {s.seed} on, "
-        "and the range; dashed, the share that is -1. 3: what a new example of +1 (open triangle, "
-        "up) and one of -1 (full, down) are given in the end; right of 0 is +1. "
+        f"{s.descent_lr:g} for rules whose steps are as large as gradients and {s.lr:g} for "
+        f"others.{of_names(s)} {counted(s.n, 'example')}, each with label +1 with probability "
+        f"{s.p:g}, else -1, and the features: the label, two that are 1, and some of its own that "
+        "are 1, one for +1, five for -1. 1: the mean of squared errors on these, on logarithmic "
+        f"axes; what is below {LEAST:g} is drawn as that. 2: the share of "
+        f"{counted(s.tests, 'new example')}, whose own features have a weight of 0, that get the "
+        f"wrong sign in the end, the mean of {counted(s.seeds, 'seed')}, from {s.seed} on, and the "
+        "range; dashed, the share that is -1. 3: what a new example of +1 (open triangle, up) and "
+        "one of -1 (full, down) are given in the end; right of 0 is +1. "
         + " ".join(finding.text for finding in findings(traces, s))
     )
 

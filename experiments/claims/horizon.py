@@ -181,12 +181,12 @@ def draw(traces, s):
 
 def caption(traces, s):
     return (
-        f"sum_i sqrt(1 + x_i^2), {counted(s.dimensions, 'coordinate')} from {s.start:g}, each slope seen with "
-        f"+1 or -1 added, by draws of seed {s.seed}; eps = 0, all axes logarithmic. 1: the squared "
-        "gradient of a coordinate, in the mean over coordinates and steps up to t, under Adam with "
-        "beta1 = 0: at alpha = 1/sqrt(N), beta2 = 1 - 1/N, up to N = "
-        f"{listed(f'{n:,}' for n in s.horizons)}, and at alpha = {s.lr:g}, beta2 = {s.beta2:g}. 2: "
-        "that mean after N steps; dotted: proportional to 1/sqrt(N). 3: what Adam's bias "
+        f"sum_i sqrt(1 + x_i^2), {counted(s.dimensions, 'coordinate')} from {s.start:g}, each "
+        f"slope seen with +1 or -1 added, by draws of seed {s.seed}; eps = 0, all axes "
+        "logarithmic. 1: the squared gradient of a coordinate, in the mean over coordinates and "
+        "steps up to t, under Adam with beta1 = 0: at alpha = 1/sqrt(N), beta2 = 1 - 1/N, up to N "
+        f"= {listed(f'{n:,}' for n in s.horizons)}, and at alpha = {s.lr:g}, beta2 = {s.beta2:g}. "
+        "2: that mean after N steps; dotted: proportional to 1/sqrt(N). 3: what Adam's bias "
         "correction multiplies alpha by, rho_t, for some betas. 4: the largest difference of a "
         f"coordinate from that of Adam with alpha = {s.lr:g}, beta = {s.betas}, under Adam without "
         f"bias correction, at alpha rho_t and at alpha; below {ROUNDING:g} drawn as that. "

@@ -145,17 +145,16 @@ def caption(traces, s):
     return (
         f"Least absolute deviations with {s.features} features, one example a step, under "
         f"{listed(s.names)}, each at that constant alpha of {RATES[0]:.2g} to {RATES[-1]:.2g} "
-        f"which has the least error before the minimum moves, beta = {s.betas} where a rule has "
-        f"no others, the mean of {counted(s.seeds, 'seed')}, from w = 0, on logarithmic axes."
-        f"{of_names(s)} y is the "
-        f"sum of +-x_i and noise of standard deviation {s.noise:g}; x_i is normal, on sparse "
-        "features with probability 1/i and else 0, on dense ones always; after "
-        f"{s.shift - 1:,} steps all signs change. Left and middle: the error, half of the mean "
-        f"square by which predictions are off without the noise, and {LEARNED:g} of what it is at "
-        "w = 0, below which a rule is said to have learned. Top right: rates under {listed(rated(s))}, "
-        "of the first weight and of the last. Bottom right: how far the first weight is off on dense features, where "
-        f"its gradient of step {s.at} is {s.outlier:g} times too large. "
-        + " ".join(f.text for f in findings(traces, s))
+        f"which has the least error before the minimum moves, beta = {s.betas} where a rule has no "
+        f"others, the mean of {counted(s.seeds, 'seed')}, from w = 0, on logarithmic "
+        f"axes.{of_names(s)} y is the sum of +-x_i and noise of standard deviation {s.noise:g}; "
+        "x_i is normal, on sparse features with probability 1/i and else 0, on dense ones always; "
+        f"after {s.shift - 1:,} steps all signs change. Left and middle: the error, half of the "
+        f"mean square by which predictions are off without the noise, and {LEARNED:g} of what it "
+        "is at w = 0, below which a rule is said to have learned. Top right: rates under "
+        f"{listed(rated(s))}, of the first weight and of the last. Bottom right: how far the first "
+        f"weight is off on dense features, where its gradient of step {s.at} is {s.outlier:g} "
+        "times too large. " + " ".join(f.text for f in findings(traces, s))
     )
 
 
