@@ -5,7 +5,7 @@ Rates: Dereich, Jentzen and Riekert, arXiv:2504.19426. The edge: Cohen et al., a
 
 from dataclasses import dataclass
 from functools import partial
-from math import inf, sqrt
+from math import sqrt
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from experiments.problems.full_batch import digits_network, quadratic
 from experiments.record.curves import looks
 from experiments.record.figure import Sheet
 from experiments.record.settings import Settings
-from experiments.record.wording import listed
+from experiments.record.wording import counted, listed
 from minigrad import to_host
 
 NEAR = "Adam", "heavy ball", "RMSProp", "gradient descent"
@@ -27,6 +27,7 @@ FACTORS = 0.999, 1.001  # of the edge, to either side of it
 LEAST, FROZEN_STEPS = 1e-100, 2000  # there; v is nothing beside eps even where x has grown
 SWING = 100  # steps, in which x swings at least once
 BETA2 = 0.9  # on both
+LEAST_EPS = 1e-12  # less would hide the curvature along what has a gradient
 LATE = 0.25  # the share of a training that a range is of
 
 
@@ -45,19 +46,20 @@ class Edge(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 10 <= self.condition < inf:
-            raise ValueError(f"condition={self.condition}: give 10 or more, else x is soon 0.")
-        if not 0 < self.eps < inf:
-            raise ValueError(f"eps={self.eps}: give more than 0: some pixels have no gradient.")
+        if not 10 <= self.condition <= 1e8:
+            raise ValueError(f"condition={self.condition}: give 10 (below, x is soon 0) to 10^8.")
+        if not self.eps >= LEAST_EPS:
+            raise ValueError(f"eps={self.eps}: give {LEAST_EPS:g} or more, for pixels that are 0.")
+        if not all(lr > 0 for lr in self.lrs):
+            raise ValueError(f"lrs={self.lrs}: give positive numbers.")
         if self.steps < 2 * self.every:
             raise ValueError(f"steps={self.steps}: give at least 2 of every={self.every}.")
-        if not all(0 <= beta1 < 1 for beta1 in self.beta1s):
-            raise ValueError(f"beta1s={self.beta1s}: give numbers in [0, 1).")
+        if not all(0 <= beta1 <= 0.999 for beta1 in self.beta1s):
+            raise ValueError(f"beta1s={self.beta1s}: give numbers from 0 to 0.999.")
 
     @property
     def limits(self) -> tuple[float, float]:
-        """What the heavy ball and descent, each at its fastest, multiply distances by in the end.
-        Polyak 1964."""
+        """What heavy ball and descent at their fastest leave of a distance a step. Polyak 1964."""
         root = sqrt(self.condition)
         return (root - 1) / (root + 1), (self.condition - 1) / (self.condition + 1)
 
@@ -82,9 +84,9 @@ def training(s, lr):
     def watch(opt):
         return {"loss": loss(opt.t).item(), "sharpness": preconditioned_sharpness(loss, opt)}
 
-    times = np.arange(s.every, s.steps + 1, s.every)
-    settings = {"lr": lr, "betas": s.betas, "eps": s.eps}
-    return Watched(params, loss, optim.Adam, times=times, watch=watch, **settings)
+    first = max(s.every, 2)  # before the first step there is no preconditioner
+    seen = {"times": np.arange(first, s.steps + 1, s.every), "watch": watch}
+    return Watched(params, loss, optim.Adam, **seen, lr=lr, betas=s.betas, eps=s.eps)
 
 
 def trials(s):
@@ -122,8 +124,7 @@ def rates(traces):
 
 
 def around_edge(traces, beta1):
-    """What |x|, or its swings, are multiplied by in a step, over the last half, below the edge and
-    above it; and where that would be 1, between the two."""
+    """By what |x| grows in a step of the last half, below the edge and above it; where by 1."""
     runs = (np.abs(traces[f"beta1 = {beta1:g}, {factor:g}"]["x"]) for factor in FACTORS)
     swings = [x.reshape(FROZEN_STEPS // SWING, SWING).max(axis=1) for x in runs]
     half = FROZEN_STEPS // 2
@@ -161,7 +162,7 @@ def draw(traces, s):
         columns=2,
     )
     sheet.remark(
-        rf"3, 4: the first {s.images} digits, tanh 64-{s.hidden}-10, squared error, full batch, "
+        rf"3, 4: {counted(s.images, 'digit')}, tanh 64-{s.hidden}-10, squared error, full batch, "
         rf"$\beta = {s.betas}$, $\epsilon$ = {s.eps:g}, initial weights of seed {s.seed}"
     )
     panel = sheet.panel(0, 0, "1. near a minimum", "step", "distance")
@@ -203,9 +204,9 @@ def caption(traces, s):
         f"with c at {FACTORS[0]:g} (dashed) and {FACTORS[1]:g} of the edge, for beta1 = {beta1s}: "
         f"|x| over its start, on a logarithmic axis. 3: Adam at a constant alpha of {lrs}, with "
         f"beta = {s.betas} and eps = {s.eps:g}, on the mean squared error of a tanh network "
-        f"64-{s.hidden}-10 over the first {s.images} digits, all at each of {s.steps:,} steps: "
-        "alpha times the largest eigenvalue of the preconditioned Hessian, every "
-        f"{s.every} steps. 4: the loss, on a logarithmic axis. "
+        f"64-{s.hidden}-10 over the first {counted(s.images, 'digit')}, all at each of {s.steps:,} "
+        "steps: alpha times the largest eigenvalue of the preconditioned Hessian, every "
+        f"{counted(s.every, 'step')}. 4: the loss, on a logarithmic axis. "
         + " ".join(finding.text for finding in findings(traces, s))
     )
 

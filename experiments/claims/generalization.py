@@ -39,6 +39,8 @@ class Generalization(Compared):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.steps < 2:
+            raise ValueError(f"steps={self.steps}: give at least 2; before the first all is 0.")
         self.check_positive("lr", "descent_lr")
         if not 0.5 < self.p < 1:
             raise ValueError(f"p={self.p}: give one in (0.5, 1), so that +1 is the majority.")
@@ -127,7 +129,7 @@ def draw(traces, s):
         verdict(traces, s),
         r"least squares;   adaptive: $w \to \mathrm{sign}(X^T y)/4$;   descent: the least norm;   "
         r"$x = (y,\, 1,\, 1,\,$ own slots$)$: one of 1 if $y = 1$, five if $y = -1$",
-        rf"$n = {s.n}$ examples, $P(y = 1) = {s.p:g}$, {s.tests:,} new ones, "
+        rf"$n = {s.n:,}$, $P(y = 1) = {s.p:g}$, {s.tests:,} new ones, "
         rf"{counted(s.seeds, 'seed')} from {s.seed} on; from 0, all data at once, $\epsilon = 0$, "
         rf"$\alpha = {s.descent_lr:g}$ for descent, ${s.lr:g}$ for others",
         rows=1,
@@ -166,15 +168,15 @@ def draw(traces, s):
 def caption(traces, s):
     return (
         f"Least squares from 0, all data at once, under {listed(traces)}, with eps = 0, at alpha = "
-        f"{s.descent_lr:g} for rules whose steps are as large as gradients and {s.lr:g} for others."
-        f"{of_names(s)} {s.n} examples, "
-        f"each with label +1 with probability {s.p:g}, else -1, and the features: the label, two "
-        "that are 1, and some of its own that are 1, one for +1, five for -1. 1: the mean of "
-        f"squared errors on these, on logarithmic axes; what is below {LEAST:g} is drawn as that. "
-        f"2: the share of {s.tests:,} new examples, whose own features have a weight of 0, that "
-        f"get the wrong sign in the end, the mean of {counted(s.seeds, 'seed')}, from {s.seed} on, "
-        "and the range; dashed, the share that is -1. 3: what a new example of +1 (open triangle, "
-        "up) and one of -1 (full, down) are given in the end; right of 0 is +1. "
+        f"{s.descent_lr:g} for rules whose steps are as large as gradients and {s.lr:g} for "
+        f"others.{of_names(s)} {counted(s.n, 'example')}, each with label +1 with probability "
+        f"{s.p:g}, else -1, and the features: the label, two that are 1, and some of its own that "
+        "are 1, one for +1, five for -1. 1: the mean of squared errors on these, on logarithmic "
+        f"axes; what is below {LEAST:g} is drawn as that. 2: the share of "
+        f"{counted(s.tests, 'new example')}, whose own features have a weight of 0, that get the "
+        f"wrong sign in the end, the mean of {counted(s.seeds, 'seed')}, from {s.seed} on, and the "
+        "range; dashed, the share that is -1. 3: what a new example of +1 (open triangle, up) and "
+        "one of -1 (full, down) are given in the end; right of 0 is +1. "
         + " ".join(finding.text for finding in findings(traces, s))
     )
 
@@ -188,13 +190,13 @@ def findings(traces, s):
         text = (
             f"{rule}: training error {train:.1e}; {error:.2%} of new examples told wrong, where "
             f"{negative.mean():.2%} ({negative.min():.2%} to {negative.max():.2%} by seed) are -1; "
-            f"one of +1 is given {plus:+.3f}, one of -1 {minus:+.3f}"
+            f"one of +1 is given {plus:+z.3f}, one of -1 {minus:+z.3f}"
         )
         numbers = {"train": train, "error": error, "+1": float(plus), "-1": float(minus)}
         stated = {}
         if (weights := told(rule, s)) is not None:
             plus, minus = scores(weights).mean(axis=0)
-            text += f", told {plus:+.3f} and {minus:+.3f}"
+            text += f", told {plus:+z.3f} and {minus:+z.3f}"
             error = float(errors(weights, s).mean())
             stated = {"error": error, "+1": float(plus), "-1": float(minus)}
         found.append(Finding(f"{text}.", numbers, stated))

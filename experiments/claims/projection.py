@@ -18,11 +18,13 @@ from experiments.problems.shapes import SHAPES
 from experiments.record.curves import COLORS
 from experiments.record.figure import Sheet
 from experiments.record.settings import Settings
-from experiments.record.wording import number
+from experiments.record.wording import counted, number
 from optim.named import NamedRule, named
 
 METRICS = {"plain": True, "own": False}  # label: whether to project in the plain metric
 REACH = 0.45  # length of the step that is drawn
+INSIDE = 1e-9  # distance from the set up to which its end is in it
+CLOSE = 0.15  # distance of points on paper that are named together
 LEAST = 1e-9  # distance that is drawn
 LOOKS = {
     "plain": {"color": COLORS[0], "linestyle": "-", "marker": "o"},
@@ -36,10 +38,10 @@ class Projections(Settings):
     steps: int = 1000
     lr: float = 0.2  # alpha_t is lr / sqrt(t)
     betas: tuple[float, float] = (0.9, 0.99)
-    ball: tuple[float, ...] = (1.0, 3.0)  # the slope on the ball of the plane
-    simplex: tuple[float, ...] = (1.0, 2.0, 4.0)  # that on the simplex of three coordinates
-    start_ball: tuple[float, ...] = (0.6, 0.5)  # x_1
-    start_simplex: tuple[float, ...] = (0.2, 0.5, 0.3)
+    ball: tuple[float, float] = (1.0, 3.0)  # the slope on the ball of the plane
+    simplex: tuple[float, float, float] = (1.0, 2.0, 4.0)  # that on the simplex
+    start_ball: tuple[float, float] = (0.6, 0.5)  # x_1
+    start_simplex: tuple[float, float, float] = (0.2, 0.5, 0.3)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -49,13 +51,10 @@ class Projections(Settings):
         self.check_positive("lr")
         for name, shape in SHAPES.items():
             slope, start = self.slope(name), self.start(name)
-            if len(slope) != shape.coordinates or not np.isfinite(slope).all() or 0 in slope:
-                raise ValueError(
-                    f"{name}={tuple(slope)}: give {shape.coordinates} finite numbers that are not "
-                    "0."
-                )
-            if len(start) != len(slope) or not shape.holds(start):
-                raise ValueError(f"start_{name}={tuple(start)}: give a point of the {name}.")
+            if 0 in slope:
+                raise ValueError(f"{name}={slope.tolist()}: give numbers that are not 0.")
+            if not shape.holds(start):
+                raise ValueError(f"start_{name}={start.tolist()}: give a point of the {name}.")
 
     @property
     def named(self) -> NamedRule:
@@ -168,26 +167,28 @@ def draw(traces, s):
 
 
 def draw_step(panel, traces, name, s):
-    """The step, and around its end, in either metric, the ring that touches the set."""
+    """The step, and around its end, if it is outside, the ring that touches the set, by metric."""
     shape = SHAPES[name]
     x, outside, weights, *nearest = one_step(traces, name, s)
-    for (label, look), w, through, offset in zip(
-        LOOKS.items(),
-        (np.ones_like(weights), weights),
-        nearest,
-        ((10, 5), (10, 1)),
-        strict=True,
+    inside = np.linalg.norm(nearest[0] - outside) <= INSIDE
+    places = [shape.seen(through) for through in nearest]
+    close = np.linalg.norm(np.subtract(*places)) < CLOSE
+    for (label, look), w, through, place in zip(
+        LOOKS.items(), (np.ones_like(weights), weights), nearest, places, strict=True
     ):
-        ring = look | {"marker": "", "linewidth": 1}
-        panel.line(f"as far, {label}", *shape.ring(outside, w, through), end="", **ring)
+        if not inside:
+            ring = look | {"marker": "", "linewidth": 1}
+            panel.line(f"as far, {label}", *shape.ring(outside, w, through), end="", **ring)
         spot = {"marker": look["marker"], "color": look["color"], "markersize": 7}
-        place = shape.seen(through)
         panel.points(f"nearest, {label}", *place[:, None], **spot)
-        panel.tag(label, *place, offset, color=look["color"])
+        if not close:
+            panel.tag(label, *place, (10, 3), color=look["color"])
+    if close:
+        panel.tag(" and ".join(LOOKS), *places[0], (10, 3))
     if name == "ball":
         arrow = {"arrowstyle": "->", "color": "black"}
         panel.axes.annotate("", shape.seen(outside), shape.seen(x), arrowprops=arrow)
-    else:
+    elif not inside:
         panel.note("the step leads out of the plane", 0.5, -0.04, ha="center")
 
 
@@ -197,15 +198,16 @@ def caption(traces, s):
         for of in (s.slope, s.start)
     )
     return (
-        f"{s.named.label} on f(x) = c x, the same at every step, on the unit ball of "
-        f"the plane and the simplex of three coordinates: c = {slopes}; x_1 = {starts}; alpha_t = "
-        f"{s.lr:g}/sqrt(t), beta = {s.betas}, {s.steps:,} steps, each projected onto the set in "
-        f"the plain metric or in the rule's own. Left: a step of length {REACH} along c/sqrt(v) "
-        "from where the run in the plain metric ends, the nearest point of the set in either "
-        "metric, and what is as far from the step's end in the plane that is drawn: a circle in "
-        "the plain metric, an ellipse in the rule's; a larger one where no point of the plane is "
-        "nearer. Middle: the paths from the start to the last step, and the minimum (star). "
-        f"Right: f(x_t) above its least on the set, or {LEAST:g} if that is more, on logarithmic "
+        f"{s.named.label} on f(x) = c x, the same at every step, on the unit ball of the plane and "
+        f"the simplex of three coordinates: c = {slopes}; x_1 = {starts}; alpha_t = "
+        f"{s.lr:g}/sqrt(t), beta = {s.betas}, {counted(s.steps, 'step')}, each projected onto the "
+        f"set in the plain metric or in the rule's own. Left: a step of length {REACH} along "
+        "c/sqrt(v) from where the run in the plain metric ends, the nearest point of the set in "
+        "either metric, and what is as far from the step's end in the plane that is drawn: a "
+        "circle in the plain metric, an ellipse in the rule's; a larger one where no point of the "
+        "plane is nearer, none where the step ends in the set. Middle: the paths from the start to "
+        "the last step, and the minimum (star). Right: f(x_t) above its least on the set, or "
+        f"{LEAST:g} if that is more, on logarithmic "
         "axes. " + " ".join(finding.text for finding in findings(traces, s))
     )
 
@@ -215,7 +217,7 @@ def findings(traces, s):
     for name in SHAPES:
         for label in METRICS:
             left = gap(traces, name, label, s)
-            end = ", ".join(f"{value:+.4f}" for value in traces[f"{name} {label}"]["x"][-1])
+            end = ", ".join(f"{value:+z.4f}" for value in traces[f"{name} {label}"]["x"][-1])
             numbers = {"above the minimum": float(left[-1]), "R_T/T": float(left.mean())}
             text = f"{name} {label}: x ends at ({end}), f is {left[-1]:.3g} above its least there"
             if label == "plain":
@@ -224,12 +226,14 @@ def findings(traces, s):
             found.append(Finding(f"{text}; R_T/T = {left.mean():.3g}.", numbers))
         _, outside, weights, plain, own = one_step(traces, name, s)
         off, best = (float(np.sqrt(weights @ (y - outside) ** 2)) for y in (plain, own))
-        apart = float(np.linalg.norm(plain - own))
+        apart, times = float(np.linalg.norm(plain - own)), off / best if best > INSIDE else 1.0
         text = (
             f"{name}, one step: the two nearest points are {apart:.3g} apart; in the rule's metric "
-            f"the plain one is {off / best:.3g} times as far from the step's end as the other."
+            f"the plain one is {times:.3g} times as far from the step's end as the other."
         )
-        found.append(Finding(text, {"apart": apart, "times as far": off / best}))
+        if best <= INSIDE:
+            text = f"{name}, one step: it ends in the {name}, where nothing is projected."
+        found.append(Finding(text, {"apart": apart, "times as far": times}))
     return found
 
 

@@ -183,17 +183,17 @@ def draw(traces, s):
 def caption(traces, s):
     return (
         f"1, 2: K = {s.classes} classes with frequencies as 1/k; an example of class k is the k-th "
-        "unit vector; softmax regression from 0 on all of them at once, on logarithmic axes. "
-        f"1: the loss of classes {listed(map(str, s.shown))} under descent at alpha = "
-        f"{s.lr:g} for {s.tail_steps:,} steps, with (1 - 1/K)/(pi_k alpha t), which they tend to "
-        f"(thin). 2: the loss of every class before step {s.early} under descent, and under sign "
-        f"descent and Adam at alpha = {s.sign_lr:g}. 3: softmax regression on the 8x8 digits, with "
-        f"images of {s.digit} left out until {s.rarity} are of it: the share of those left out "
-        f"that is recalled, before each of {s.steps:,} steps with {s.batch} images drawn anew; the "
-        f"mean of {counted(s.seeds, 'seed')} (from {s.seed} on) with the range; each rule at the "
-        f"constant rate, of {len(RATES)} from {RATES[0]:g} to {RATES[-1]:g}, with which the loss "
-        f"in training ends lowest. 4: the mean in the end at every rate.{of_names(s)} "
-        + " ".join(finding.text for finding in findings(traces, s))
+        "unit vector; softmax regression from 0 on all of them at once, on logarithmic axes. 1: "
+        f"the loss of classes {listed(map(str, s.shown))} under descent at alpha = {s.lr:g} for "
+        f"{s.tail_steps:,} steps, with (1 - 1/K)/(pi_k alpha t), which they tend to (thin). 2: the "
+        f"loss of every class before step {s.early} under descent, and under sign descent and Adam "
+        f"at alpha = {s.sign_lr:g}. 3: softmax regression on the 8x8 digits, with images of "
+        f"{s.digit} left out until {s.rarity} are of it: the share of those left out that is "
+        f"recalled, before each of {counted(s.steps, 'step')} with {counted(s.batch, 'image')} "
+        f"drawn anew; the mean of {counted(s.seeds, 'seed')} (from {s.seed} on) with the range; "
+        f"each rule at the constant rate, of {len(RATES)} from {RATES[0]:g} to {RATES[-1]:g}, with "
+        "which the loss in training ends lowest. 4: the mean in the end at every "
+        f"rate.{of_names(s)} " + " ".join(finding.text for finding in findings(traces, s))
     )
 
 

@@ -118,10 +118,15 @@ def hyperparameters(
             settings["lr"] = Power(alpha, exponent)
         else:
             settings["lr"] = InverseSqrt(alpha) if exponent else alpha
-    if len(_betas(rule)) == 2:
-        pairs = zip(_betas(rule), betas, strict=True)
-        settings["betas"] = tuple(own if callable(own) else given for own, given in pairs)
-    return settings
+    return settings | given_betas(rule, betas)
+
+
+def given_betas(rule: NamedRule, betas: Any) -> dict[str, Any]:
+    """The betas as settings of a rule that has two, but for one that it declares as a schedule."""
+    if len(_betas(rule)) != 2:
+        return {}
+    pairs = zip(_betas(rule), betas, strict=True)
+    return {"betas": tuple(own if callable(own) else given for own, given in pairs)}
 
 
 def exceptions(s: Compared) -> str:

@@ -94,8 +94,9 @@ def test_the_nearest_points_satisfy_the_conditions_of_optimality(name):
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"ball": (1, 0)}, "give 2 finite numbers that are not 0"),
-        ({"simplex": (1, 2)}, "give 3 finite numbers"),
+        ({"ball": (1, 0)}, "give numbers that are not 0"),
+        ({"simplex": (1, 2)}, "give tuple"),
+        ({"ball": (1e300, 1)}, "give numbers of a size of 1e-100 to 1e\\+100"),
         ({"start_simplex": (0.5, 0.6, 0.1)}, "give a point of the simplex"),
         ({"start_ball": (1, 1)}, "give a point of the ball"),
         ({"rule": "lion"}, "has no metric"),
