@@ -1,7 +1,7 @@
 """Where Adam converges when the data are not symmetric: not at the minimum of E (x - Theta)^2 / 2.
 
-Dereich et al., arXiv:2511.06675: it does so if and only if Theta is symmetric; its distance has
-rate 1 in 1 - beta2 and in one over the batch.
+Dereich et al., arXiv:2511.06675: there it converges if and only if Theta is symmetric; else its
+distance from there goes like 1 - beta2, and like one over the batch.
 """
 
 from dataclasses import dataclass

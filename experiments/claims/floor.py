@@ -1,8 +1,8 @@
-"""What noise does at a constant rate: a floor around a minimum, which falls with the rate, and in a
-double well the way out of the worse one, and back.
+"""What noise does at a constant rate: it leaves a floor around a minimum, which falls with the
+rate, and of a double well it leads out of the worse one, and back.
 
-Whether x ends in a shallow minimum is asked of what converges; this asks it of the floor instead,
-under rules that have a guarantee and that have none.
+What holds a run in a shallow minimum is said to be that its rule converges; here it is compared
+with the floor, under rules that have a guarantee and that have none.
 """
 
 from dataclasses import dataclass
