@@ -45,15 +45,24 @@ class Generalization(Compared):
         if not 0.5 < self.p < 1:
             raise ValueError(f"p={self.p}: give one in (0.5, 1), so that +1 is the majority.")
 
-    def labels(self, count: int, what: int) -> np.ndarray:
-        """So many labels for each seed, (seeds, count): 0 is to train on, 1 to test on."""
-        draws = [np.random.default_rng([self.seed + k, what]) for k in range(self.seeds)]
+    @property
+    def labels(self) -> np.ndarray:
+        """Those of the examples to train on, (seeds, n)."""
+        return self._drawn(self.n, 0)
+
+    @property
+    def new_labels(self) -> np.ndarray:
+        """Those of the new examples, (seeds, tests)."""
+        return self._drawn(self.tests, 1)
+
+    def _drawn(self, count: int, stream: int) -> np.ndarray:
+        draws = [np.random.default_rng([self.seed + k, stream]) for k in range(self.seeds)]
         return np.where([rng.random(count) < self.p for rng in draws], 1, -1)
 
 
 def fit(s, rule):
     """A rule on all seeds' examples."""
-    (shared, private), loss = private_slots(s.labels(s.n, 0))
+    (shared, private), loss = private_slots(s.labels)
 
     def watch(opt):
         return {"train": loss(0).item() / s.seeds, "shared": to_host(shared.data)}
@@ -77,7 +86,7 @@ def scores(shared):
 def errors(shared, s):
     """The share of new examples, of each seed, that get the wrong sign, or none."""
     wrong = scores(shared) * [1, -1] <= 0
-    positive = (s.labels(s.tests, 1) > 0).mean(axis=1)
+    positive = (s.new_labels > 0).mean(axis=1)
     return wrong[..., 0] * positive + wrong[..., 1] * (1 - positive)
 
 
@@ -85,7 +94,7 @@ def least_norm(s):
     """The shared weights, (seeds, 3), of the solution of least norm: X^T a with X X^T a = y, where
     a has one value for the examples of each label."""
     solved = []
-    for y in s.labels(s.n, 0):
+    for y in s.labels:
         plus, minus = (y > 0).sum(), (y < 0).sum()
         a, b = np.linalg.solve([[3 * plus + 1, minus], [plus, 3 * minus + 5]], [1, -1])
         solved.append([plus * a - minus * b, *[plus * a + minus * b] * 2])
@@ -94,7 +103,7 @@ def least_norm(s):
 
 def quarter_signs(s):
     """Those of sign(X^T y) / 4, where adaptive rules end by Lemma 3.1 of the paper."""
-    total = s.labels(s.n, 0).sum(axis=1)
+    total = s.labels.sum(axis=1)
     return np.stack([np.ones(s.seeds), *[np.sign(total)] * 2], axis=1) / 4
 
 
@@ -116,7 +125,7 @@ def ends(traces, s):
 def verdict(traces, s):
     by = ends(traces, s)
     fitted = [rule for rule, (train, _) in by.items() if train <= FITTED]
-    negative = (s.labels(s.tests, 1) < 0).mean()
+    negative = (s.new_labels < 0).mean()
     wrong = listed(f"{rule} {error:.1%}" for rule, (_, error) in by.items())
     return (
         f"{len(fitted)} of {len(by)} rules fit the training data to {FITTED:g}; of new examples "
@@ -145,7 +154,7 @@ def draw(traces, s):
     shares = {rule: f"{error.mean():.1%}" for rule, error in wrong.items()}
     new = sheet.panel(0, 1, "2. new examples that are told wrong", "share", "")
     new.ranges(wrong, styles, shares)
-    negative = (s.labels(s.tests, 1) < 0).mean()
+    negative = (s.new_labels < 0).mean()
     new.axes.axvline(negative, color="black", linewidth=0.6, linestyle="--")
     new.tag("all of -1", negative, len(traces) - 0.6, (-4, 0), ha="right")
     new.axes.margins(x=0.15)
@@ -183,7 +192,7 @@ def caption(traces, s):
 
 def findings(traces, s):
     found = []
-    negative = (s.labels(s.tests, 1) < 0).mean(axis=1)
+    negative = (s.new_labels < 0).mean(axis=1)
     for rule, (train, error) in ends(traces, s).items():
         shared = traces[rule]["shared"][-1]
         plus, minus = scores(shared).mean(axis=0)
