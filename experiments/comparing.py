@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from experiments.record.directory import MANIFEST, RunDirectory
+from experiments.record.directory import MANIFEST, RunDirectory, RunDirectoryError
 from experiments.registry import EXPERIMENTS
 from experiments.result import FINDINGS
 
@@ -34,14 +34,19 @@ Row = dict[str, Any]
 def rows(paths: Iterable[Path], by: str = "run") -> list[Row]:
     """What is known of each run, whole or not, sorted by that column; says which paths are none.
 
-    The settings are those that are not the default.
+    The settings are those that are not the default. Raises RunDirectoryError where no path is one.
     """
     found = []
     for path in paths:
-        if (path / MANIFEST).exists():
-            found.append(_row(path))
-        else:
+        if not (path / MANIFEST).exists():
             print(f"{path} is left out: it has no {MANIFEST}, so it is no run.", file=sys.stderr)
+            continue
+        try:
+            found.append(_row(path))
+        except RunDirectoryError as error:
+            print(f"{path} is left out: {error}", file=sys.stderr)
+    if not found:
+        raise RunDirectoryError("none of these is a run; name directories that `run` made.")
     return sorted(found, key=lambda row: row[by])
 
 
@@ -104,8 +109,13 @@ def _sentences(path: Path) -> list[str]:
 
 def _findings(path: Path) -> dict[str, Any]:
     file = path / FINDINGS
-    found: dict[str, Any] = json.loads(file.read_text("utf-8")) if file.exists() else {}
-    return found
+    try:
+        found = json.loads(file.read_text("utf-8")) if file.exists() else {}
+        return dict(found)
+    except ValueError as error:
+        raise RunDirectoryError(
+            f"{file} cannot be read ({error}); `plot {path}` writes it anew."
+        ) from error
 
 
 def _plain(value: Any) -> Any:

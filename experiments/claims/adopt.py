@@ -16,7 +16,7 @@ from experiments.problems.linear import Periodic
 from experiments.record.curves import looks
 from experiments.record.figure import Sheet
 from experiments.record.settings import Settings
-from experiments.record.wording import listed, number
+from experiments.record.wording import counted, listed, number
 from minigrad.backend import current
 from optim.schedules import InverseSqrt
 
@@ -103,7 +103,7 @@ def verdict(traces, s):
     betas = listed(f"{beta2:g}" for beta2 in s.beta2s)
     return (
         f"ADOPT drifts to the worst point until step {turns} at beta2 = {betas}, then to the best; "
-        f"after {written(s.steps)} steps {down} of {len(s.beta2s)} are there"
+        f"after {written(s.steps)} step{'s' * (s.steps > 1)} {down} of {len(s.beta2s)} are there"
     )
 
 
@@ -144,13 +144,14 @@ def draw(traces, s):
 
 def caption(traces, s):
     return (
-        f"ADOPT on f_t(x) = {s.problem}, on [-1, 1]: {s.steps:,} steps of alpha_t = {s.lr:g}"
-        f"/sqrt(t) from x_1 = {s.start:g}, beta1 = {s.beta1:g}, at {len(s.beta2s)} values of "
-        "beta2. It divides each slope by the root of v before it, and clips that to t^(1/4). Left: "
-        "x_t at the ends of periods; a star where the drift turns, which may be after the end of "
-        "the run. Right: by how much a period moves x, in units of alpha, once v is periodic and "
-        "with the clip held at that of step t. While it is above 0 x climbs to +1, the worst "
-        "point; it falls below 0 once t^(1/4) exceeds the sum of the other slopes over sqrt(v), "
+        f"ADOPT on f_t(x) = {s.problem}, on [-1, 1]: {counted(s.steps, 'step')} of alpha_t = "
+        f"{s.lr:g}/sqrt(t) from x_1 = {s.start:g}, beta1 = {s.beta1:g}, at "
+        f"{counted(len(s.beta2s), 'value')} of beta2. It divides each slope by the root of v "
+        "before it, and clips that to t^(1/4). Left: x_t at the ends of periods; a star where the "
+        "drift turns, which may be after the end of the run. Right: by how much a period moves x, "
+        "in units of alpha, once v is periodic and with the clip held at that of step t. While it "
+        "is above 0 x climbs to +1, the worst point; it falls below 0 once t^(1/4) exceeds the sum "
+        "of the other slopes over sqrt(v), "
         "and x goes to -1, the best. " + " ".join(finding.text for finding in findings(traces, s))
     )
 

@@ -1,7 +1,7 @@
 """Where Adam converges when the data are not symmetric: not at the minimum of E (x - Theta)^2 / 2.
 
-Dereich et al., arXiv:2511.06675: it does so if and only if Theta is symmetric; its distance has
-rate 1 in 1 - beta2 and in one over the batch.
+Dereich et al., arXiv:2511.06675: there it converges if and only if Theta is symmetric; else its
+distance from there goes like 1 - beta2, and like one over the batch.
 """
 
 from dataclasses import dataclass
@@ -41,6 +41,10 @@ class Bias(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.steps < 10:
+            raise ValueError(f"steps={self.steps}: give at least 10.")
+        if self.copies < 2:
+            raise ValueError(f"copies={self.copies}: give at least 2, for a standard error.")
         for name in ("p", "beta1", "beta2"):
             if not 0 < (value := getattr(self, name)) < 1:
                 raise ValueError(f"{name}={value}: give a number between 0 and 1.")
@@ -90,7 +94,7 @@ def ends(traces):
     found = {}
     for label, trace in traces.items():
         x = trace["x"][-1]
-        error = x.std(axis=1) / np.sqrt(x.shape[1])
+        error = x.std(axis=1, ddof=1) / np.sqrt(x.shape[1])
         found[label] = x.mean(axis=1), float(error.max())
     return found
 
@@ -105,9 +109,10 @@ def verdict(traces, s):
     low, high = min(s.beta2s), max(s.beta2s)
     x = dict(zip(s.beta2s, found[SWEEP][0], strict=True))
     off = max(abs(float(found[label][0][0])) for label in AT_ZERO)
+    other = f", {x[high]:+z.4f} at {high:g}" if high > low else ""
     return (
-        f"On data that are 1 with probability {s.p:g} Adam ends {x[low]:+.4f} from the minimum at "
-        f"beta2 = {low:g}, {x[high]:+.4f} at {high:g}; on symmetric data, and under AMSGrad and "
+        f"On data that are 1 with probability {s.p:g} Adam ends {x[low]:+z.4f} from the minimum at "
+        f"beta2 = {low:g}{other}; on symmetric data, and under AMSGrad and "
         f"SGD, {off:.4f} at most"
     )
 
@@ -190,8 +195,8 @@ def findings(traces, s):
         power = fitted_power(over, x)
         text = (
             f"{label}, {what} = {listed(f'{v:g}' for v in values)}: the mean of x is "
-            f"{listed(f'{one:+.4f}' for one in x)} (standard errors up to {error:.1g}), to first "
-            f"order {listed(f'{one:+.4f}' for one in first)}"
+            f"{listed(f'{one:+z.4f}' for one in x)} (standard errors up to {error:.1g}), to first "
+            f"order {listed(f'{one:+z.4f}' for one in first)}"
         )
         numbers = {f"x at {v:g}": float(one) for v, one in zip(values, x, strict=True)}
         stated = {}
@@ -202,7 +207,7 @@ def findings(traces, s):
         says.append(Finding(f"{text}.", numbers, stated))
     for label in AT_ZERO:
         (x,), error = found[label]
-        text = f"{label}: the mean of x is {x:+.1g} (standard error {error:.1g})."
+        text = f"{label}: the mean of x is {x:+z.1g} (standard error {error:.1g})."
         says.append(Finding(text, {"x": float(x)}, {"x": 0.0}))
     return says
 

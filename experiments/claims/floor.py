@@ -1,8 +1,8 @@
-"""What noise does at a constant rate: a floor around a minimum, which falls with the rate, and in a
-double well the way out of the worse one, and back.
+"""What noise does at a constant rate: it leaves a floor around a minimum, which falls with the
+rate, and of a double well it leads out of the worse one, and back.
 
-Whether x ends in a shallow minimum is asked of what converges; this asks it of the floor instead,
-under rules that have a guarantee and that have none.
+What holds a run in a shallow minimum is said to be that its rule converges; here it is compared
+with the floor, under rules that have a guarantee and that have none.
 """
 
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ from experiments.loops.online import spaced
 from experiments.problems import noisy
 from experiments.record.curves import looks
 from experiments.record.figure import Sheet
-from experiments.record.wording import between, listed, number
+from experiments.record.wording import between, counted, listed, number
 from optim.schedules import Power
 
 WALL = 2.0  # the double well is played on [-WALL, WALL]
@@ -132,7 +132,7 @@ def draw(traces, s):
         rf"$[-{WALL:g}, {WALL:g}]$;   "
         r"slopes seen with noise: $\pm 1/\sqrt{q}$ with probability $q$, else $0$",
         rf"$q = {s.rare:g}$,  constant $\alpha$ but in 2,  $\beta = {s.betas}$ where a rule has "
-        rf"no others,  $T = {number(s.steps)}$,  {s.seeds:,} seeds from each well, "
+        rf"no others,  $T = {number(s.steps)}$,  {counted(s.seeds, 'seed')} from each well, "
         f"drawn from seed {s.seed}",
         rows=2,
         columns=3,
@@ -183,14 +183,14 @@ def caption(traces, s):
     return (
         f"Slopes seen with noise of variance 1, +-1/sqrt(q) with probability q = {s.rare:g} and "
         f"else 0; {listed(s.names)}, beta = {s.betas} where a rule has no others, {s.steps:,} "
-        f"steps, {s.seeds:,} seeds drawn from seed {s.seed}.{of_names(s)} 1: x^2/2 at a constant "
-        "alpha: the mean x^2 of the second half of the steps, logarithmic. 2: x^2/2 from 1 under "
-        "SGD by the schedule of alpha, and the mean of all x so far at a constant 0.1: x^2 "
+        f"steps, {counted(s.seeds, 'seed')} drawn from seed {s.seed}.{of_names(s)} 1: x^2/2 at a "
+        "constant alpha: the mean x^2 of the second half of the steps, logarithmic. 2: x^2/2 from "
+        "1 under SGD by the schedule of alpha, and the mean of all x so far at a constant 0.1: x^2 "
         f"before step t, in the mean over seeds. 3: x^4/4 - x^2/2 + {s.tilt:g} x, its two wells. "
         "4: of the seeds that begin at the bottom of the worse well the share that is in the "
         f"better one in the end, by a constant alpha, on [-{WALL:g}, {WALL:g}]. 5: the share of "
-        "all seeds, of which half begin in each well, that end in the better. 6: the share of 4 "
-        "by the floor of 1 at the same alpha. "
+        "all seeds, of which half begin in each well, that end in the better. 6: the share of 4 by "
+        "the floor of 1 at the same alpha. "
         + " ".join(finding.text for finding in findings(traces, s))
     )
 

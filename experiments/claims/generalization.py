@@ -39,19 +39,30 @@ class Generalization(Compared):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.steps < 2:
+            raise ValueError(f"steps={self.steps}: give at least 2; before the first all is 0.")
         self.check_positive("lr", "descent_lr")
         if not 0.5 < self.p < 1:
             raise ValueError(f"p={self.p}: give one in (0.5, 1), so that +1 is the majority.")
 
-    def labels(self, count: int, what: int) -> np.ndarray:
-        """So many labels for each seed, (seeds, count): 0 is to train on, 1 to test on."""
-        draws = [np.random.default_rng([self.seed + k, what]) for k in range(self.seeds)]
+    @property
+    def labels(self) -> np.ndarray:
+        """Those of the examples to train on, (seeds, n)."""
+        return self._drawn(self.n, 0)
+
+    @property
+    def new_labels(self) -> np.ndarray:
+        """Those of the new examples, (seeds, tests)."""
+        return self._drawn(self.tests, 1)
+
+    def _drawn(self, count: int, stream: int) -> np.ndarray:
+        draws = [np.random.default_rng([self.seed + k, stream]) for k in range(self.seeds)]
         return np.where([rng.random(count) < self.p for rng in draws], 1, -1)
 
 
 def fit(s, rule):
     """A rule on all seeds' examples."""
-    (shared, private), loss = private_slots(s.labels(s.n, 0))
+    (shared, private), loss = private_slots(s.labels)
 
     def watch(opt):
         return {"train": loss(0).item() / s.seeds, "shared": to_host(shared.data)}
@@ -75,7 +86,7 @@ def scores(shared):
 def errors(shared, s):
     """The share of new examples, of each seed, that get the wrong sign, or none."""
     wrong = scores(shared) * [1, -1] <= 0
-    positive = (s.labels(s.tests, 1) > 0).mean(axis=1)
+    positive = (s.new_labels > 0).mean(axis=1)
     return wrong[..., 0] * positive + wrong[..., 1] * (1 - positive)
 
 
@@ -83,7 +94,7 @@ def least_norm(s):
     """The shared weights, (seeds, 3), of the solution of least norm: X^T a with X X^T a = y, where
     a has one value for the examples of each label."""
     solved = []
-    for y in s.labels(s.n, 0):
+    for y in s.labels:
         plus, minus = (y > 0).sum(), (y < 0).sum()
         a, b = np.linalg.solve([[3 * plus + 1, minus], [plus, 3 * minus + 5]], [1, -1])
         solved.append([plus * a - minus * b, *[plus * a + minus * b] * 2])
@@ -92,7 +103,7 @@ def least_norm(s):
 
 def quarter_signs(s):
     """Those of sign(X^T y) / 4, where adaptive rules end by Lemma 3.1 of the paper."""
-    total = s.labels(s.n, 0).sum(axis=1)
+    total = s.labels.sum(axis=1)
     return np.stack([np.ones(s.seeds), *[np.sign(total)] * 2], axis=1) / 4
 
 
@@ -114,7 +125,7 @@ def ends(traces, s):
 def verdict(traces, s):
     by = ends(traces, s)
     fitted = [rule for rule, (train, _) in by.items() if train <= FITTED]
-    negative = (s.labels(s.tests, 1) < 0).mean()
+    negative = (s.new_labels < 0).mean()
     wrong = listed(f"{rule} {error:.1%}" for rule, (_, error) in by.items())
     return (
         f"{len(fitted)} of {len(by)} rules fit the training data to {FITTED:g}; of new examples "
@@ -127,7 +138,7 @@ def draw(traces, s):
         verdict(traces, s),
         r"least squares;   adaptive: $w \to \mathrm{sign}(X^T y)/4$;   descent: the least norm;   "
         r"$x = (y,\, 1,\, 1,\,$ own slots$)$: one of 1 if $y = 1$, five if $y = -1$",
-        rf"$n = {s.n}$ examples, $P(y = 1) = {s.p:g}$, {s.tests:,} new ones, "
+        rf"$n = {s.n:,}$, $P(y = 1) = {s.p:g}$, {s.tests:,} new ones, "
         rf"{counted(s.seeds, 'seed')} from {s.seed} on; from 0, all data at once, $\epsilon = 0$, "
         rf"$\alpha = {s.descent_lr:g}$ for descent, ${s.lr:g}$ for others",
         rows=1,
@@ -143,7 +154,7 @@ def draw(traces, s):
     shares = {rule: f"{error.mean():.1%}" for rule, error in wrong.items()}
     new = sheet.panel(0, 1, "2. new examples that are told wrong", "share", "")
     new.ranges(wrong, styles, shares)
-    negative = (s.labels(s.tests, 1) < 0).mean()
+    negative = (s.new_labels < 0).mean()
     new.axes.axvline(negative, color="black", linewidth=0.6, linestyle="--")
     new.tag("all of -1", negative, len(traces) - 0.6, (-4, 0), ha="right")
     new.axes.margins(x=0.15)
@@ -166,35 +177,35 @@ def draw(traces, s):
 def caption(traces, s):
     return (
         f"Least squares from 0, all data at once, under {listed(traces)}, with eps = 0, at alpha = "
-        f"{s.descent_lr:g} for rules whose steps are as large as gradients and {s.lr:g} for others."
-        f"{of_names(s)} {s.n} examples, "
-        f"each with label +1 with probability {s.p:g}, else -1, and the features: the label, two "
-        "that are 1, and some of its own that are 1, one for +1, five for -1. 1: the mean of "
-        f"squared errors on these, on logarithmic axes; what is below {LEAST:g} is drawn as that. "
-        f"2: the share of {s.tests:,} new examples, whose own features have a weight of 0, that "
-        f"get the wrong sign in the end, the mean of {counted(s.seeds, 'seed')}, from {s.seed} on, "
-        "and the range; dashed, the share that is -1. 3: what a new example of +1 (open triangle, "
-        "up) and one of -1 (full, down) are given in the end; right of 0 is +1. "
+        f"{s.descent_lr:g} for rules whose steps are as large as gradients and {s.lr:g} for "
+        f"others.{of_names(s)} {counted(s.n, 'example')}, each with label +1 with probability "
+        f"{s.p:g}, else -1, and the features: the label, two that are 1, and some of its own that "
+        "are 1, one for +1, five for -1. 1: the mean of squared errors on these, on logarithmic "
+        f"axes; what is below {LEAST:g} is drawn as that. 2: the share of "
+        f"{counted(s.tests, 'new example')}, whose own features have a weight of 0, that get the "
+        f"wrong sign in the end, the mean of {counted(s.seeds, 'seed')}, from {s.seed} on, and the "
+        "range; dashed, the share that is -1. 3: what a new example of +1 (open triangle, up) and "
+        "one of -1 (full, down) are given in the end; right of 0 is +1. "
         + " ".join(finding.text for finding in findings(traces, s))
     )
 
 
 def findings(traces, s):
     found = []
-    negative = (s.labels(s.tests, 1) < 0).mean(axis=1)
+    negative = (s.new_labels < 0).mean(axis=1)
     for rule, (train, error) in ends(traces, s).items():
         shared = traces[rule]["shared"][-1]
         plus, minus = scores(shared).mean(axis=0)
         text = (
             f"{rule}: training error {train:.1e}; {error:.2%} of new examples told wrong, where "
             f"{negative.mean():.2%} ({negative.min():.2%} to {negative.max():.2%} by seed) are -1; "
-            f"one of +1 is given {plus:+.3f}, one of -1 {minus:+.3f}"
+            f"one of +1 is given {plus:+z.3f}, one of -1 {minus:+z.3f}"
         )
         numbers = {"train": train, "error": error, "+1": float(plus), "-1": float(minus)}
         stated = {}
         if (weights := told(rule, s)) is not None:
             plus, minus = scores(weights).mean(axis=0)
-            text += f", told {plus:+.3f} and {minus:+.3f}"
+            text += f", told {plus:+z.3f} and {minus:+z.3f}"
             error = float(errors(weights, s).mean())
             stated = {"error": error, "+1": float(plus), "-1": float(minus)}
         found.append(Finding(f"{text}.", numbers, stated))

@@ -19,7 +19,7 @@ from experiments.problems.noisy import signs, soft_absolute
 from experiments.record.curves import fitted_power, looks
 from experiments.record.figure import Sheet
 from experiments.record.settings import Settings
-from experiments.record.wording import listed
+from experiments.record.wording import counted, listed
 
 TUNED, CONSTANT = "set for N", "constant"  # labels of trials: Adam, beta1 = 0
 ADAM, SCHEDULED, PLAIN = "Adam", "PaperAdam, scheduled", "PaperAdam"  # with both betas
@@ -111,7 +111,7 @@ def verdict(traces, s):
     means, most = reached(traces, s), apart(traces)[SCHEDULED].max()
     n, last = s.longest, int(np.argmax(s.horizons))
     power = fitted_power(s.horizons, means[TUNED])
-    falls = "" if power is None else f", like N to the {power:.2f}"
+    falls = "" if power is None else f", like N to the {power:z.2f}"
     return (
         f"Set for N = {n:,} steps, Adam reaches a mean squared gradient of "
         f"{means[TUNED][last]:.4f}{falls}, with constants {means[CONSTANT][last]:.4f}; its bias "
@@ -168,12 +168,12 @@ def draw(traces, s):
 
 def caption(traces, s):
     return (
-        f"sum_i sqrt(1 + x_i^2), {s.dimensions} coordinates from {s.start:g}, each slope seen with "
-        f"+1 or -1 added, by draws of seed {s.seed}; eps = 0, all axes logarithmic. 1: the squared "
-        "gradient of a coordinate, in the mean over coordinates and steps up to t, under Adam with "
-        "beta1 = 0: at alpha = 1/sqrt(N), beta2 = 1 - 1/N, up to N = "
-        f"{listed(f'{n:,}' for n in s.horizons)}, and at alpha = {s.lr:g}, beta2 = {s.beta2:g}. 2: "
-        "that mean after N steps; dotted: proportional to 1/sqrt(N). 3: what Adam's bias "
+        f"sum_i sqrt(1 + x_i^2), {counted(s.dimensions, 'coordinate')} from {s.start:g}, each "
+        f"slope seen with +1 or -1 added, by draws of seed {s.seed}; eps = 0, all axes "
+        "logarithmic. 1: the squared gradient of a coordinate, in the mean over coordinates and "
+        "steps up to t, under Adam with beta1 = 0: at alpha = 1/sqrt(N), beta2 = 1 - 1/N, up to N "
+        f"= {listed(f'{n:,}' for n in s.horizons)}, and at alpha = {s.lr:g}, beta2 = {s.beta2:g}. "
+        "2: that mean after N steps; dotted: proportional to 1/sqrt(N). 3: what Adam's bias "
         "correction multiplies alpha by, rho_t, for some betas. 4: the largest difference of a "
         f"coordinate from that of Adam with alpha = {s.lr:g}, beta = {s.betas}, under Adam without "
         f"bias correction, at alpha rho_t and at alpha; below {ROUNDING:g} drawn as that. "
@@ -193,7 +193,7 @@ def findings(traces, s):
         numbers = {f"N = {n}": float(one) for n, one in zip(s.horizons, means[label], strict=True)}
         power = fitted_power(s.horizons, means[label])
         if power is not None:
-            text += f", which goes like N to the {power:.3f}"
+            text += f", which goes like N to the {power:z.3f}"
             numbers["slope"] = power
         found.append(Finding(f"{text}.", numbers, stated if power is not None else {}))
     most = {label: float(one.max()) for label, one in apart(traces).items()}

@@ -52,8 +52,8 @@ def passes(kind, trace, of_amsgrad, s):
 
 def grown(powers):
     """How regrets grow, of these exponents."""
-    ends = [f"T^{end(powers):.2f}" for end in (min, max)]
-    return f"grows as {' to '.join(dict.fromkeys(ends))}"
+    ends = [f"T^{end(powers):z.2f}" for end in (min, max)]
+    return f"{'grows' if min(powers) > 0 else 'goes'} as {' to '.join(dict.fromkeys(ends))}"
 
 
 def verdict(traces, s):
@@ -123,12 +123,14 @@ def draw(traces, s):
 
 
 def caption(traces, s):
+    scales = " to ".join(dict.fromkeys(f"{s.signs.scales[end]:g}" for end in (0, -1)))
     return (
         "The regret R_T against the best point in hindsight, on logarithmic axes, under "
         f"{listed(by_kind(traces)[PERIODIC])} at alpha_t = {s.lr:g}/sqrt(t) from x_1 = "
         f"{s.start:g}, and dotted, with open markers, what theorems say that it is at most, from "
-        f"each run's own numbers. 1: slopes +-s_i by the toss of a coin, in {s.dimensions} "
-        f"coordinates of [-1, 1], with scales s_i from {s.scale:g} to {s.scale * s.spread:g}; the "
+        f"each run's own numbers. 1: slopes +-s_i by the toss of a coin, in "
+        f"{counted(s.dimensions, 'coordinate')} of [-1, 1], with scales s_i "
+        f"{scales}; the "
         f"mean of {counted(s.seeds, 'seed')}; dashed, what every player expects, sqrt(2T/pi) times "
         f"the sum of the scales. 2: the same plus s_i {s.curvature / 2:g} x_i^2. beta1_t = "
         f"{s.betas[0]:g}/t, as the theorems need, beta2 = {s.betas[1]:g}. 3: f_t(x) = {s.problem}, "
@@ -159,6 +161,7 @@ def findings(traces, s):
                     text += f" (at x = +1 always: {worst:.4f})"
                 if KEPT.get(rule) == 0:  # Adam, which Theorem 1 is about
                     stated |= {"exponent": 1.0, "R_T/T": worst}
+            stated = {name: value for name, value in stated.items() if name in numbers}
             found.append(Finding(f"{text}.", numbers, stated))
     told = float(s.signs.expected(s.times[-1]))
     each = np.mean([t["regret"][-1] for t in by_kind(traces)[LINEAR].values()], axis=0)  # by seed

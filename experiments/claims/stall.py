@@ -14,7 +14,7 @@ import numpy as np
 
 from experiments.claims.stall_report import KINDS, RATES, caption, draw, findings, verdict
 from experiments.experiment import Experiment
-from experiments.loops.compared import Compared
+from experiments.loops.compared import Compared, given_betas
 from experiments.loops.online import spaced
 from experiments.loops.regression import Regression
 from experiments.problems.features import Features
@@ -37,8 +37,10 @@ class Stall(Compared):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.steps < 40:
-            raise ValueError(f"steps={self.steps}: give 40 or more.")
+        if self.steps < 100:
+            raise ValueError(f"steps={self.steps}: give 100 or more.")
+        if self.features < 2:
+            raise ValueError(f"features={self.features}: give 2 or more, to be seen unequally.")
         if not 1 < self.outlier < inf:
             raise ValueError(f"outlier={self.outlier}: give a number above 1.")
         self.check_positive("noise")
@@ -67,9 +69,10 @@ class Stall(Compared):
 
 
 def times(s):
-    """The recorded steps, evenly spaced in the logarithms of t and of the steps since the move."""
+    """The recorded steps, evenly spaced in the logarithms of t and of the steps since the move; and
+    that of the outlier."""
     early, late = (spaced(steps, POINTS) for steps in (s.shift - 1, s.steps - s.shift + 1))
-    return np.union1d(early, s.shift - 1 + late)
+    return np.unique(np.concatenate([early, s.shift - 1 + late, [s.at]]))
 
 
 def trials(s):
@@ -77,8 +80,7 @@ def trials(s):
     for name, rule in s.compared.items():
         declared = rule.hyperparameters()
         options = {"rates": RATES, "runs": s.seeds, "seed": s.seed}
-        if "betas" in declared:
-            options["betas"] = s.betas
+        options |= given_betas(rule, s.betas)
         if declared.get("eps") == 0:
             options["eps"] = EPS
         for kind in KINDS:

@@ -66,6 +66,11 @@ def shrunk(traces, name, s):
     return float(factor[trace["t"] >= s.at][0]), float(factor[-1])
 
 
+def rated(s):
+    """The rules whose rates are drawn: one that falls and one that does not, or else the first."""
+    return [name for name in s.names if name in ("AdaGrad", "Adam")] or s.names[:1]
+
+
 def verdict(traces, s):
     parts = []
     if {"AdaGrad", "SGD"} <= set(s.names):
@@ -112,19 +117,18 @@ def draw(traces, s):
         for panel in (start, moved):
             panel.limit(level(kind, s), "learned")
     rates = sheet.panel(0, 2, "rates: the first feature and the last", "$t$", "")
-    for name in s.names:
-        if name in ("AdaGrad", "Adam") or len(s.names) == 1:
-            for kind, which, text in (
-                ("sparse", 1, f"{name}, seen 1/{s.features}"),
-                ("sparse", 0, f"{name}, sparse, always"),
-                ("dense", 0, f"{name}, dense"),
-            ):
-                trace = traces[f"{kind} {name}"]
-                early = (10 <= trace["t"]) & (trace["t"] < s.shift)
-                rate = 1 / trace["metric"][early, best(trace, s), which]
-                look = styles[name] | {"linestyle": ":" if kind == "dense" else "-"}
-                look["markerfacecolor"] = "none" if which else look["color"]
-                rates.line(text, trace["t"][early], rate, **look)
+    for name in rated(s):
+        for kind, which, text in (
+            ("sparse", 1, f"{name}, seen 1/{s.features}"),
+            ("sparse", 0, f"{name}, sparse, always"),
+            ("dense", 0, f"{name}, dense"),
+        ):
+            trace = traces[f"{kind} {name}"]
+            early = (10 <= trace["t"]) & (trace["t"] < s.shift)
+            rate = 1 / trace["metric"][early, best(trace, s), which]
+            look = styles[name] | {"linestyle": ":" if kind == "dense" else "-"}
+            look["markerfacecolor"] = "none" if which else look["color"]
+            rates.line(text, trace["t"][early], rate, **look)
     title = rf"dense, and one gradient $\times{s.outlier:g}$ at $t = {s.at}$"
     outlier = sheet.panel(1, 2, title, "$t$", "how far its weight is off")
     for name in s.names:
@@ -141,16 +145,16 @@ def caption(traces, s):
     return (
         f"Least absolute deviations with {s.features} features, one example a step, under "
         f"{listed(s.names)}, each at that constant alpha of {RATES[0]:.2g} to {RATES[-1]:.2g} "
-        f"which has the least error before the minimum moves, beta = {s.betas}, the mean of "
-        f"{counted(s.seeds, 'seed')}, from w = 0, on logarithmic axes.{of_names(s)} y is the "
-        f"sum of +-x_i and noise of standard deviation {s.noise:g}; x_i is normal, on sparse "
-        "features with probability 1/i and else 0, on dense ones always; after "
-        f"{s.shift - 1:,} steps all signs change. Left and middle: the error, half of the mean "
-        f"square by which predictions are off without the noise, and {LEARNED:g} of what it is at "
-        "w = 0, below which a rule is said to have learned. Top right: rates of the first weight "
-        "and of the last. Bottom right: how far the first weight is off on dense features, where "
-        f"its gradient of step {s.at} is {s.outlier:g} times too large. "
-        + " ".join(f.text for f in findings(traces, s))
+        f"which has the least error before the minimum moves, beta = {s.betas} where a rule has no "
+        f"others, the mean of {counted(s.seeds, 'seed')}, from w = 0, on logarithmic "
+        f"axes.{of_names(s)} y is the sum of +-x_i and noise of standard deviation {s.noise:g}; "
+        "x_i is normal, on sparse features with probability 1/i and else 0, on dense ones always; "
+        f"after {s.shift - 1:,} steps all signs change. Left and middle: the error, half of the "
+        f"mean square by which predictions are off without the noise, and {LEARNED:g} of what it "
+        "is at w = 0, below which a rule is said to have learned. Top right: rates under "
+        f"{listed(rated(s))}, of the first weight and of the last. Bottom right: how far the first "
+        f"weight is off on dense features, where its gradient of step {s.at} is {s.outlier:g} "
+        "times too large. " + " ".join(f.text for f in findings(traces, s))
     )
 
 

@@ -1,7 +1,7 @@
 """What is drawn and said of the critical beta2."""
 
 from itertools import chain
-from math import log10
+from math import log, log10
 
 import numpy as np
 
@@ -19,6 +19,7 @@ SUM_BETA2S = 1 - 10.0 ** -np.linspace(0.05, 2, 40)  # of those on the finite sum
 TOLD = 0, 19  # of these: 0.109 and 0.9
 GROUND = 1 - 10.0 ** -np.linspace(0, 4, 400)  # beta2s of the map
 NEAR = 0.1  # within which x is said to be at an end of [-1, 1]
+APART_TICKS = 0.05  # of the height of the axes, lest their labels overlap
 APART = 0.1  # by how much one x is farther off than another; what is nearer x* is drawn as this
 TO_BEST, TO_WORST, BETWEEN = "#0072B2", "#D55E00", "#000000"
 
@@ -117,7 +118,11 @@ def chart(panel, traces, s, column, beta1):
             panel.points(label, *np.transpose(there), **look)
     panel.axes.set_yscale("log")
     panel.axes.set_ylim(cs[0], cs[-1])
-    panel.axes.set_yticks(s.cs, [f"{c}" for c in s.cs])
+    ticks: list[int] = []
+    for c in sorted(s.cs):
+        if not ticks or log(c / ticks[-1]) > APART_TICKS * log(cs[-1] / cs[0]):
+            ticks.append(c)
+    panel.axes.set_yticks(ticks, [f"{c}" for c in ticks])
     panel.axes.minorticks_off()
     panel.beta_axis("x", 1e-4)
     panel.note("x: between the two", 0.97, 0.16, ha="right")
@@ -158,7 +163,7 @@ def caption(traces, s):
         "1/(n-1)^2, and which are quadratic below, so that x* = -2; one function a step, without "
         "a projection: how far Adam, with bias correction, is from x* after the whole passes of "
         f"{s.sum_steps:,} steps of {s.sum_lr:g}/sqrt(t) from {s.sum_start:g}, in the order of the "
-        f"sum and, dashed, in the mean over {counted(s.shuffles, 'order')} that are drawn anew for "
+        f"sum and, dashed, in the mean over {counted(s.shuffles, 'order')} drawn anew for "
         f"every pass, with their range; less than {APART} is drawn as that. Vertical lines are "
         "where the drift turns. " + " ".join(finding.text for finding in findings(traces, s))
     )
@@ -195,9 +200,10 @@ def on_sum(traces, s, rule, n):
     """Of one size of the finite sum under one rule."""
     problem, off = FiniteSum(n).linear, far(traces, rule, n)
     last, reshuffled = off[1, 0], off[1, 1:]
-    signs = np.array([drift(problem, (beta1, SUM_BETA2S)) > 0 for beta1 in (0.0, s.beta1)])
+    ups = np.array([drift(problem, (beta1, SUM_BETA2S)) > 0 for beta1 in (0.0, s.beta1)])
     above = (off[:, 0] > -1 - BEST).all(axis=0)  # where x is above -1, so that the drift holds
-    against = int(np.sum(above & ((off[1, 0] > off[0, 0]) != signs)))
+    moved = off[1, 0] - off[0, 0]
+    against = int(np.sum(above & np.where(ups, moved < 0, moved > 0)))
     farther = np.abs(reshuffled).mean(axis=0) - np.abs(last)
     numbers, told = {"against the drift": float(against)}, []
     for row, beta1 in enumerate((0.0, s.beta1)):

@@ -123,10 +123,15 @@ def hyperparameters(
             settings["lr"] = Power(alpha, exponent)
         else:
             settings["lr"] = InverseSqrt(alpha) if exponent else alpha
-    if takes_betas(rule):
-        pairs = zip(_betas(rule), betas, strict=True)
-        settings["betas"] = tuple(own if callable(own) else given for own, given in pairs)
-    return settings
+    return settings | given_betas(rule, betas)
+
+
+def given_betas(rule: NamedRule, betas: Any) -> dict[str, Any]:
+    """The betas as settings of a rule that has two, but for one that it declares as a schedule."""
+    if not takes_betas(rule):
+        return {}
+    pairs = zip(_betas(rule), betas, strict=True)
+    return {"betas": tuple(own if callable(own) else given for own, given in pairs)}
 
 
 def exceptions(s: Compared) -> str:

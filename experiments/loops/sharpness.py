@@ -15,6 +15,7 @@ def preconditioned_sharpness(
 ) -> float:
     """The largest eigenvalue of D^-1/2 H D^-1/2, of the Hessian H of the loss where the parameters
     are and the rule's metric D, with its rate: what it is stable below is a number without units.
+    Cohen et al., arXiv:2207.14484.
 
     The parameters are of one arena, in float64. Lanczos' method: the largest Ritz value of the
     Krylov space of that many dimensions, which is a lower bound; the products with H are central

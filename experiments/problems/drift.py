@@ -42,7 +42,8 @@ def climbing(problem: Periodic, beta1: float) -> list[tuple[float, float]]:
 
 def adopt_pulls(problem: Periodic, beta2: Any) -> tuple[np.ndarray, np.ndarray]:
     """How far the spike alone moves x down in a period under ADOPT without its clip, and the other
-    slopes up, once v is periodic, in units of alpha: each is divided by the root of v before it."""
+    slopes up, once v is periodic, in units of alpha: each is divided by the root of v before it.
+    Taniguchi et al., arXiv:2411.02853, Algorithm 2."""
     beta2, large, small = np.asarray(beta2, dtype=float)[..., None], problem.large, problem.small
     age = np.arange(problem.period)
     pulls = 1 / np.sqrt(_mean(beta2, small * small, large * large, age, problem.period))

@@ -20,8 +20,13 @@ def quadratic(curvatures: Sequence[float], start: float) -> Problem:
 
 
 def digits_network(images: int, hidden: int, seed: int) -> Problem:
-    """The mean squared error of a tanh network 64-hidden-10 over the first images of the digits."""
+    """The mean squared error of a tanh network 64-hidden-10 over the first images of the digits.
+
+    Raises ValueError for more than there are.
+    """
     digits = load_digits()
+    if images > (most := len(digits.train_x)):
+        raise ValueError(f"images={images}: there are {most:,} to train on; give at most that.")
     x = xp.asarray(digits.train_x[:images], "float64")
     y = xp.asarray(np.eye(digits.n_classes)[digits.train_y[:images]])
     sizes = [x.shape[1], hidden, digits.n_classes]

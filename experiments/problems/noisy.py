@@ -52,6 +52,6 @@ def bernoulli(
     rng: np.random.Generator, steps: int, copies: int, p: float, batches: Sequence[int] = (1,)
 ) -> np.ndarray:
     """Means of batches of p - B, where B is 1 with probability p, else 0; (steps, batches, copies):
-    the noise of the slope of E (x - B + p)^2 / 2."""
+    the noise of the slope of E (x - B + p)^2 / 2. Dereich et al., arXiv:2511.06675."""
     means = [rng.binomial(batch, p, (steps, copies)) / batch for batch in batches]
     return p - np.stack(means, axis=1)

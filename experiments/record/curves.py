@@ -60,8 +60,8 @@ def thinned(low: np.ndarray, high: np.ndarray) -> np.ndarray:
 
 def fitted_power(x: Any, y: Any) -> float | None:
     """The p of |y| = c x^p that fits best in logarithms, by least squares; None for fewer than two
-    values of x."""
-    if len(np.unique(x)) < 2:
+    values of x, or a y of 0."""
+    if len(np.unique(x)) < 2 or 0 in y:
         return None
     return float(np.polyfit(np.log(x), np.log(np.abs(y)), 1)[0])
 

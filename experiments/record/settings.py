@@ -9,11 +9,16 @@ from typing import Any, Self, get_args, get_origin
 from minigrad.errors import nearest
 
 LARGEST = 10**12  # no run could take more steps, or hold more of anything
+SIZES = 1e-100, 1e100  # of numbers whose squares neither vanish nor overflow
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Base of an experiment's settings: what `--set KEY=VALUE` may change."""
+    """Base of an experiment's settings: what `--set KEY=VALUE` may change.
+
+    A tuple of any length is of what is compared, so each is there once; one of a fixed length is a
+    point or a pair.
+    """
 
     quick: bool = field(default=False, repr=False)  # whether they began as those of --quick
     # the texts of the files that they name, by which a run needs none of these
@@ -25,6 +30,14 @@ class Settings:
             if type(value) is int and not least <= value <= LARGEST:
                 size = "small" if value < least else "large"
                 raise ValueError(f"{f.name}={value} is too {size}; give {least} to {LARGEST:,}.")
+            several = value if isinstance(value, tuple) else (value,)
+            written = [f"{one:g}" if type(one) is float else f"{one}" for one in several]
+            for one, word in zip(several, written, strict=True):
+                if type(one) is float and one and not SIZES[0] <= abs(one) <= SIZES[1]:
+                    sizes = " to ".join(f"{size:g}" for size in SIZES)
+                    raise ValueError(f"{f.name}={value}: give numbers of a size of {sizes}, or 0.")
+                if get_args(f.type)[-1:] == (...,) and written.count(word) > 1:
+                    raise ValueError(f"{f.name}={value}: {word} is there twice; give each once.")
 
     def check_positive(self, *names: str) -> None:
         """Raise ValueError for one of these settings that is not a positive number."""
@@ -62,9 +75,11 @@ def _as(kind: Any, value: Any) -> Any:
     if get_origin(kind) is tuple:
         if not isinstance(value, (list, tuple)):  # as the command line has "adam,amsgrad" and 3
             value = parts(value) if isinstance(value, str) else (value,)
-        inner, last = get_args(kind)
-        if len(value) == 2 or (last is ... and value):
+        inner, *others = get_args(kind)
+        if others == [...] and value:
             return tuple(_as(inner, item) for item in value)
+        if len(value) == 1 + len(others):
+            return tuple(map(_as, get_args(kind), value))
     if get_origin(kind) is dict and type(value) is dict:
         key, inner = get_args(kind)
         return {_as(key, name): _as(inner, item) for name, item in value.items()}

@@ -112,7 +112,9 @@ class Rule(Declared):
         }
 
     def __repr__(self) -> str:
-        settings = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.hyperparameters())
+        with np.printoptions(threshold=4, edgeitems=1):  # one line, however long an array is
+            own = self._own_settings().items()
+            settings = ", ".join(f"{name}={value!r}" for name, value in own)
         return f"{type(self).__name__}({settings})"
 
     def _own_settings(self) -> dict[str, Any]:

@@ -479,7 +479,7 @@ def test_generalization(changes, fitted):
     result = experiments.run("generalization", **changes)
     s = result.settings
     assert result.verdict.startswith(f"{fitted} of {len(s.rules)} rules fit")
-    negative = np.mean(s.labels(s.tests, 1) < 0, axis=1)
+    negative = np.mean(s.new_labels < 0, axis=1)
     assert f"where {negative.mean():.1%} are -1" in result.verdict
     assert abs(negative.mean() - (1 - s.p)) < 0.02
     for finding, (rule, trace) in zip(result.findings, result.traces.items(), strict=True):
@@ -487,7 +487,7 @@ def test_generalization(changes, fitted):
         assert finding.numbers["error"] == pytest.approx(wrong, abs=1e-12)
         assert f"{rule} {wrong:.1%}" in result.verdict
         assert (finding.numbers["train"] <= 1e-29) == (fitted > 0)
-        for y, shared in zip(s.labels(s.n, 0), trace["shared"][-1], strict=True):
+        for y, shared in zip(s.labels, trace["shared"][-1], strict=True):
             x = np.zeros((s.n, 3 + 5 * s.n))
             x[:, :3] = np.stack([y, np.ones(s.n), np.ones(s.n)], axis=1)
             for i in range(s.n):

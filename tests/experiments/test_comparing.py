@@ -2,6 +2,7 @@
 
 import csv
 import io
+import shutil
 
 import pytest
 
@@ -55,6 +56,27 @@ def test_unfinished_runs_are_in_the_table_and_what_is_no_run_is_named(runs, tmp_
     shown = said(capsys, "table", partial.path, tmp_path)
     assert "interrupted" in shown.out and "c=101.0" in shown.out  # none of it is known as usual
     assert f"{tmp_path} is left out" in shown.err
+
+
+@pytest.mark.parametrize(("name", "cure"), [("findings.json", "plot"), ("manifest.json", "run")])
+def test_a_damaged_run_is_left_out_of_the_table_and_has_no_differences(
+    runs, tmp_path, capsys, name, cure
+):
+    damaged = tmp_path / "damaged"
+    shutil.copytree(runs[0], damaged)
+    (damaged / name).write_text("[1")
+    shown = said(capsys, "table", damaged, runs[1])
+    assert str(damaged) not in shown.out and str(runs[1]) in shown.out
+    assert shown.err.startswith(f"{damaged} is left out: ") and len(shown.err.splitlines()) == 1
+    for arguments in (["diff", runs[0], damaged], ["table", damaged]):
+        assert main([*map(str, arguments)]) == 2
+        printed = capsys.readouterr().err
+        assert name in printed and f"`{cure}" in printed
+
+
+def test_a_table_of_no_run_is_an_error(tmp_path, capsys):
+    assert main(["table", str(tmp_path)]) == 2
+    assert "none of these is a run; name directories" in capsys.readouterr().err
 
 
 def test_a_run_differs_from_itself_in_nothing(runs, capsys):

@@ -545,7 +545,14 @@ def test_a_finished_run_is_made_again_only_by_other_code_or_backend(quick, tmp_p
         (["run", "why", "--set", "c=3", "--set", "period=4"], "period=4 is too long for c=3"),
         (["run", "why", "--set", "spike=102"], "spike=102: give a step of the period, 1 to 101"),
         (["run", "synthetic-online", "--set", "scale=0"], "scale=0.0"),
-        (["run", "synthetic-online", "--set", "scale=1e200"], "c times scale is too large"),
+        (
+            ["run", "synthetic-online", "--set", "scale=1e200"],
+            "scale=1e+200: give numbers of a size",
+        ),
+        (
+            ["run", "synthetic-online", "--set", "scale=1e100", "--set", "c=1e60"],
+            "c times scale is too large",
+        ),
         (["run", "phase-diagram", "--set", "rules=sgd"], "SGD has no betas, which this"),
         (["run", "theorem-1", "--set", "rules=adam(betas=(0, 0.1))"], "fixes betas"),
         (["run", "theorem-1", "--set", "lr=1e999"], "lr=inf"),

@@ -86,7 +86,7 @@ def test_a_rate_that_is_too_large_is_held_in_the_box():
         ({"outlier": 1}, "give a number above 1"),
         ({"noise": 0.0}, "give a positive number"),
         ({"at": 6001}, "give a step before 6,001"),
-        ({"steps": 20}, "give 40 or more"),
+        ({"steps": 20}, "give 100 or more"),
     ],
 )
 @host_only
