@@ -93,7 +93,6 @@ def of_the_lab() -> dict[str, Described]:
         "seed": one(Kind(low=0, whole=True), drawn.seed, "seed", "of what is drawn", high=1e3),
         "x1": one(interval, online.start, "x₁", "where it starts"),
         "steps": one(whole, 1_000_000, "steps", "to play", low=100, high=1e7),
-        "before": one(whole, 30, "after periods", "that come before", low=1, high=1e3),
         "from_x": one(Kind(), None, "x₁", "where to start", low=-5, high=5),
         "from_y": one(Kind(), None, "y₁", "where to start", low=-5, high=5),
         "path_steps": one(whole, 2_000, "steps", "to take", low=10, high=1e5),
