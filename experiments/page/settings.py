@@ -88,7 +88,13 @@ def of_the_lab() -> dict[str, Described]:
         "spike": one(whole, REDDI.spike, "spike at", "step of the period", low=1, high=1e3),
         "period": one(Kind(low=2, whole=True), REDDI.period, "period", "in steps", low=2, high=1e3),
         "probability": one(
-            chance, drawn.probability, "chance", "of a spike", scale="log", low=1e-4, high=0.5
+            chance,
+            drawn.problem.probability,
+            "chance",
+            "of a spike",
+            scale="log",
+            low=1e-4,
+            high=0.5,
         ),
         "seed": one(Kind(low=0, whole=True), drawn.seed, "seed", "of what is drawn", high=1e3),
         "x1": one(interval, online.start, "x₁", "where it starts"),
