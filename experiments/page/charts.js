@@ -43,8 +43,8 @@ function ticks({kind = "linear", low, high}) {
 }
 
 // Axes of {kind, low, high, label, marks}, where marks are [value, text], and on them the layers:
-// functions of the two axes that give SVG. Limits are [value, text], whose lines lie below the
-// layers and their texts above.
+// functions of the two axes that give SVG. Limits are [value, text, side], whose lines lie behind
+// the layers and their texts, above or below (side 1) the line, in front of them.
 function chart({width, height = 260, x, y, layers, limits = [], alt, right = MARGIN.right}) {
   const X = axis(x, MARGIN.left, width - right), Y = axis(y, height - MARGIN.bottom, MARGIN.top);
   const marks = one => one.marks ?? ticks(one).map(v => [v, short(v)]);
@@ -63,8 +63,8 @@ function chart({width, height = 260, x, y, layers, limits = [], alt, right = MAR
     <text class="faint" x="${left - 5}" y="${MARGIN.top + 4}" text-anchor="end">${y.label ?? ""}</text>
     ${limits.map(([at]) => `<path class="limit" d="M${left} ${Y(at)}H${end}"/>`).join("")}
     ${layers.map(layer => layer(X, Y)).join("")}
-    ${limits.map(([at, text]) =>
-    `<text class="faint" x="${left + 5}" y="${Y(at) - 4}">${text}</text>`).join("")}</svg>`;
+    ${limits.map(([at, text, below]) => `<text class="faint" x="${left + 5}"
+      y="${Y(at) + (below ? 13 : -4)}">${text}</text>`).join("")}</svg>`;
 }
 
 const path = points =>

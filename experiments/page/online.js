@@ -104,11 +104,11 @@ function drawX(runs, x) {
   const going = run => `${run.name} has not settled: by the moves of a settled period it ends at ` +
     `${signed(run.toward)}, unless α<sub>t</sub> runs out before.`;
   figure("x", "Where x goes", {
-    x, y: {low: -1.1, high: 1.1},
+    x, y: {low: -1.25, high: 1.25},
     layers: [
       ...runs.map(run => curve(run.style, run.times, run.x)),
     ],
-    limits: [[-1, called(-1)], [1, called(1)]],
+    limits: [[-1, called(-1), 1], [1, called(1)]],
     ends: runs.map(run => [run.style, name(run), run.x.at(-1)]),
     alt: runs.map(told).join("; "),
     caption: ["Time is logarithmic, so the first periods, before v has settled, take up half of it.",
@@ -118,13 +118,13 @@ function drawX(runs, x) {
 
 function drawRegret(runs, x) {
   const worst = 2 * meanSlope(state);  // a step at +1
-  const y = {low: Math.min(0, worst) - 0.05, high: Math.max(1, 3 * worst)};
+  const high = Math.max(1, 3 * worst), y = {low: Math.min(0, worst) - high / 12, high};
   figure("regret", "What it costs: the mean regret R<sub>t</sub>/t", {
     x, y,
     layers: [
       ...runs.map(run => curve(run.style, ...since(x.low, run.times, run.average), y)),
     ],
-    limits: [[0, "no regret"], [worst, `${short(rounded(worst))}: staying at +1`]],
+    limits: [[0, "no regret", 1], [worst, `${short(rounded(worst))}: staying at +1`]],
     ends: runs.map(run => [run.style, run.name, within(run.average.at(-1), y)]),
     alt: runs.map(run => `${run.name}: ${short(rounded(run.average.at(-1)))}`).join("; "),
     caption: `R<sub>t</sub> is the loss so far beyond that of staying at ${pointed(-1)}; it is
@@ -174,7 +174,7 @@ function since(from, times, ...columns) {
 function figure(id, title, {ends = [], caption, height = 260, ...spec}) {
   const width = Math.max($(id).clientWidth, 280);
   const longest = Math.max(...ends.map(([, name]) => name.length));
-  const right = ends.length ? Math.min(MARGIN.right + LETTER * longest, width / 3) : MARGIN.right;
+  const right = ends.length ? Math.min(MARGIN.right + LETTER * longest, width * 0.42) : MARGIN.right;
   const layers = [...spec.layers, names(ends, spec.x.high, height - MARGIN.bottom)];
   $(id).innerHTML = `<h3>${title}</h3>
     ${chart({...spec, width, height, right, layers})}

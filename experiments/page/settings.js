@@ -63,7 +63,7 @@ const WORDS = {  // the settings that are no numbers: what they may be
   kind: v => v === "periodic" || v === "drawn",
   schedule: v => ofAlpha.includes(v),
   landscape: v => v in DATA.landscapes,
-  rules: v => v.split(",").some(name => name in DATA.rules),
+  rules: v => v.split(",").every(name => name in DATA.rules),
   plane_rules: v => WORDS.rules(v),
   focus: v => v in DATA.rules,
 };
@@ -84,7 +84,8 @@ function valueOf(key, text) {
 // not name are the defaults, as are those that it has wrong, which it says.
 function readAddress() {
   const [section, query] = location.hash.slice(1).split("?");
-  const target = $(section);
+  const target = $(section), tell = text => $("address").textContent = text;
+  if (query !== undefined && !(section in SECTIONS)) tell(`The address names no section: ${section}.`);
   if (query !== undefined && section in SECTIONS) {
     for (const key of Object.keys(state).filter(SECTIONS[section])) delete state[key];
     for (const [key, v] of Object.entries(DATA.defaults)) state[key] ??= v;
@@ -94,7 +95,7 @@ function readAddress() {
       if (wrong) wrongs.push(wrong);
       else state[key] = v;
     }
-    $("address").textContent = wrongs.length ? `In the address ${wrongs.join("; ")}: the default stays.` : "";
+    tell(wrongs.length ? `In the address ${wrongs.join("; ")}: the default stays.` : "");
     if (!wrongs.length) writeAddress(section);
   }
   if (target?.tagName === "DETAILS") target.open = true;

@@ -192,6 +192,8 @@ def test_the_address_holds_the_settings(opened):
     assert state["beta1"] == 0 and "x" not in state  # what makes no sense is not taken
     told = "In the address beta1 = 7 is not a number in [0, 1); x is no setting: the default stays."
     assert page.locator("#address").inner_text() == told
+    other = opened("#lap?beta2=0.5")
+    assert other.locator("#address").inner_text() == "The address names no section: lap."
     page.locator("input[type=number][data-key=small]").fill("3")
     again = opened(fragment(page))
     assert again.evaluate("({...state})") == page.evaluate("({...state})")
