@@ -16,6 +16,9 @@ STILL = 0.01  # within which x has not moved over the second half of the steps
 # How much of v's maximum each rule keeps in a step, as the rho of LeakyAMSGrad
 KEPT = {"Adam": 0.0, "PaperAdam": 0.0, "AMSGrad": 1.0, "AMSGradTorch": 1.0, "AMSGradKeras": 1.0}
 
+# Where x goes in Figure 1 of Reddi, Kale and Kumar 2018, and for what settings
+IN_FIGURE_1, FIGURE_1 = {"Adam": 1.0, "PaperAdam": 1.0, "AMSGrad": -1.0}, (101, (0.9, 0.99))
+
 
 @dataclass(frozen=True)
 class Ending:

@@ -43,8 +43,9 @@ function ticks({kind = "linear", low, high}) {
 }
 
 // Axes of {kind, low, high, label, marks}, where marks are [value, text], and on them the layers:
-// functions of the two axes that give SVG.
-function chart({width, height = 260, x, y, layers, alt, right = MARGIN.right}) {
+// functions of the two axes that give SVG. Limits are [value, text, side], whose lines lie behind
+// the layers and their texts, above or below (side 1) the line, in front of them.
+function chart({width, height = 260, x, y, layers, limits = [], alt, right = MARGIN.right}) {
   const X = axis(x, MARGIN.left, width - right), Y = axis(y, height - MARGIN.bottom, MARGIN.top);
   const marks = one => one.marks ?? ticks(one).map(v => [v, short(v)]);
   const [left, end] = [MARGIN.left, width - right], floor = height - MARGIN.bottom;
@@ -60,7 +61,10 @@ function chart({width, height = 260, x, y, layers, alt, right = MARGIN.right}) {
     <path class="axis" d="M${left} ${MARGIN.top}V${floor}H${end}"/>
     <text class="faint" x="${end}" y="${height - 4}" text-anchor="end">${x.label ?? ""}</text>
     <text class="faint" x="${left - 5}" y="${MARGIN.top + 4}" text-anchor="end">${y.label ?? ""}</text>
-    ${layers.map(layer => layer(X, Y)).join("")}</svg>`;
+    ${limits.map(([at]) => `<path class="limit" d="M${left} ${Y(at)}H${end}"/>`).join("")}
+    ${layers.map(layer => layer(X, Y)).join("")}
+    ${limits.map(([at, text, below]) => `<text class="faint" x="${left + 5}"
+      y="${Y(at) + (below ? 13 : -4)}">${text}</text>`).join("")}</svg>`;
 }
 
 const path = points =>
@@ -78,9 +82,6 @@ const band = (style, xs, low, high, range) => (X, Y) => {
   const there = edge(low), back = edge(high).reverse();
   return kept.length ? `<path class="band ${style}" d="${path([...there, ...back])}Z"/>` : "";
 };
-
-const limit = (at, text) => (X, Y) => `<path class="limit" d="M${X.ends[0]} ${Y(at)}H${X.ends[1]}"/>
-  <text class="faint" x="${X.ends[0] + 5}" y="${Y(at) - 4}">${text}</text>`;
 
 // Names beside the ends of curves, [style, name, value], moved apart where they would overlap.
 const names = (ends, x, floor) => (X, Y) => {

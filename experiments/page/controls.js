@@ -18,7 +18,7 @@ function slider(key, now = state[key]) {
       placeholder="${known ? "" : "schedule"}">
     <input type="range" min="0" max="1" step="0.002" ${named} value="${known ? from(now) : 0}"
       aria-label="${escaped(one.text)}, slider"
-      aria-valuetext="${known ? now : "schedule"}"></label>`;
+      aria-valuetext="${known ? now : "schedule"}"></label><p class="wrong" role="alert"></p>`;
 }
 
 const fieldset = (legend, ...parts) =>
@@ -73,7 +73,7 @@ function drawOnlineControls() {
   fill("online-form",
     fieldset("Rules, up to six", ...ruleControls("rules", ownSettings)),
     fieldset("Under the microscope",
-      select("focus", "rule", chosen().map(name => [name, name]), focus()), slider("before")),
+      select("focus", "rule", chosen().map(name => [name, name]), focus())),
     fieldset("Momentum and step size", slider("beta1"), ...scheduleControls()),
     fieldset("Problem", select("kind", "spikes", kinds), ...problem.map(key => slider(key))));
 }
@@ -101,18 +101,19 @@ function setFrom(control) {
     const [to] = scaleOf(one), slid = control.type === "range";
     const number = slid ? to(Number(control.value)) : Number(control.value);
     const v = slid && one.whole ? Math.round(number) : number;
-    const fits = control.value !== "" && allows(one, v);
-    control.setCustomValidity(fits ? "" : `It must be in ${rangeOf(one)}.`);
-    control.reportValidity();
-    if (!fits) return false;
+    const {wrong} = valueOf(key, control.value === "" ? "" : String(v));
+    const stays = typeof state[key] === "number" ? `; ${state[key]} stays` : "";
+    const said = wrong ? `${wrong.replace(key, one.text)}${stays}.` : "";
+    control.setCustomValidity(said);
+    control.closest("label").nextElementSibling.textContent = said;
+    for (const each of control.closest("label").querySelectorAll("input"))
+      each.setAttribute("aria-invalid", Boolean(wrong));
+    if (wrong) return false;
     state[key] = v;
     showValue(control, one);
   }
   return true;
 }
-
-const rangeOf = ({low, high, has_low, has_high}) =>
-  `${has_low ? "[" : "("}${low ?? "−∞"}, ${high ?? "∞"}${has_high ? "]" : ")"}`;
 
 // Whether a button was one that takes a rule away; the last one stays.
 function takeAway({dataset: {list, remove}}) {

@@ -168,26 +168,38 @@ function online(problem, rules, steps) {
   return {runs, advance};
 }
 
-// One period without the box, from its spike on, after `before` of them: its slopes, what each of
-// them is divided by, the moves of x, and their running sum.
-function microscope(problem, [name, given], before) {
-  const next = slopesOf(problem), run = new Run(name, given, [0]);
-  const {p, g, metric} = run.arrays;
-  const seen = {slope: [], divisor: [], move: [], sum: []};
-  const first = before * problem.period + problem.spike;
+// One period without the box, from its spike on: what each of its slopes is divided by, the moves
+// of x, and their running sum, at a constant step size alpha and in units of it. Played to the end
+// of the first period after `settling` steps.
+function microscope(problem, [name, given], alpha, settling) {
+  const next = slopesOf(problem), run = new Run(name, {...given, lr: alpha}, [0]);
+  const {p, g, metric} = run.arrays, seen = {divisor: [], move: [], sum: []};
+  const first = Math.ceil(settling / problem.period) * problem.period + problem.spike;
   let start = 0;
   for (let t = 1; t < first + problem.period; t++) {
-    const x = p[0], slope = g[0] = next();
+    const x = p[0];
+    g[0] = next();
     if (t === first) start = x;
     run.step();
     if (t < first) continue;
-    seen.slope.push(slope);
-    seen.divisor.push(metric ? metric[0] : NaN);
-    seen.move.push(p[0] - x);
-    seen.sum.push(p[0] - start);
+    seen.divisor.push(metric ? metric[0] * alpha : NaN);
+    seen.move.push((p[0] - x) / alpha);
+    seen.sum.push((p[0] - start) / alpha);
   }
   return seen;
 }
+
+// The same of a period in the end, once the state repeats itself; for rules of which DATA has a rho.
+function settledPeriod(problem, beta1, beta2, rho) {
+  const set = {...problem, beta1, beta2, rho}, root = F.root(set), move = F.move(set);
+  const ages = [...Array(problem.period).keys()];
+  let sum = 0;
+  return {divisor: ages.map(root), move: ages.map(move), sum: ages.map(age => sum += move(age))};
+}
+
+// The slopes of a period, from its spike on.
+const slopesOfPeriod = problem =>
+  Array.from({length: problem.period}, (_, age) => F.periodic_slope(problem)(problem.spike + age));
 
 // How far x moves in a period in the end, in units of alpha; for rules of which DATA has a rho.
 function drift(problem, beta1, beta2, rho) {

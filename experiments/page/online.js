@@ -3,6 +3,11 @@
 const style = i => `k${i}`;
 const signed = toward => toward > 0 ? "+1" : "−1";
 
+// Which end of [-1, 1] is the best, as a sign; 0 where all points are as good.
+const best = () => -Math.sign(rounded(meanSlope(state), 9));
+const called = toward => !best() ? "" : best() === toward ? "the best point" : "the worst point";
+const pointed = toward => best() ? `${signed(toward)}, ${called(toward)}` : signed(toward);
+
 // The schedule of the step size, with alpha in the fields that stand for it; milestones in order.
 function schedule() {
   const {fields} = DATA.schedules[state.schedule], found = {schedule: state.schedule};
@@ -30,14 +35,22 @@ function rhoOf(name) {
   return typeof rho === "string" ? given(name)[rho] ?? place(name, rho).value : rho ?? undefined;
 }
 
+// [beta1, beta2, rho] of a rule's closed form on a problem; undefined where there is none.
+function closedForm(name, problem = state) {
+  const {"betas[0]": beta1, "betas[1]": beta2} = given(name), found = [beta1, beta2, rhoOf(name)];
+  const remembers = found[2] === 0 || problem.large >= problem.small;  // the spike, in v_max
+  const known = found.every(x => typeof x === "number") && state[`${name}.eps`] === undefined;
+  return problem.kind === "periodic" && known && remembers ? found : undefined;
+}
+
 // How far a period moves x in the end, in units of alpha; undefined where that is not known.
 function driftOf(name) {
-  const {"betas[0]": beta1, "betas[1]": beta2} = given(name), rho = rhoOf(name);
-  const numbers = [rho, beta1, beta2].every(x => typeof x === "number");
-  return state.kind === "periodic" && numbers ? drift(state, beta1, beta2, rho) : undefined;
+  const known = closedForm(name);
+  return known && drift(state, ...known);
 }
 
 let job = 0, latest = [];  // the play that is under way, and its runs
+let ended = false;  // whether it is at its end
 
 function playOnline() {
   const mine = ++job, began = performance.now();
@@ -45,6 +58,7 @@ function playOnline() {
   const played = online({...state}, rules, state.steps);
   let drawn = 0, busy = 0;
   latest = played.runs;
+  ended = false;
   const slice = () => {
     if (mine !== job) return;
     const start = performance.now();
@@ -56,7 +70,11 @@ function playOnline() {
       drawn = performance.now();
     }
     if (more) setTimeout(slice);
-    else tellSpeed(rules.length, busy, performance.now() - began);
+    else {
+      ended = true;
+      drawVerdict();
+      tellSpeed(rules.length, busy, performance.now() - began);
+    }
   };
   slice();
 }
@@ -70,7 +88,7 @@ function tellSpeed(rules, busy, all) {
 function drawOnline() {
   const runs = latest.filter(run => run.x.length).map(run =>
     ({...run, style: style(latest.indexOf(run)), toward: Math.sign(driftOf(run.name))}));
-  const x = {kind: "log", low: 1, high: state.steps, label: "t"};
+  const x = {kind: "log", low: 1, high: state.steps, label: "t, logarithmic"};
   const later = {...x, low: Math.min(state.steps / 10, 3 * state.period)};  // than the first spikes
   drawX(runs, x);
   drawRegret(runs, later);
@@ -86,11 +104,11 @@ function drawX(runs, x) {
   const going = run => `${run.name} has not settled: by the moves of a settled period it ends at ` +
     `${signed(run.toward)}, unless α<sub>t</sub> runs out before.`;
   figure("x", "Where x goes", {
-    x, y: {low: -1.1, high: 1.1},
+    x, y: {low: -1.25, high: 1.25},
     layers: [
-      limit(-1, "the best point"), limit(1, "the worst point"),
       ...runs.map(run => curve(run.style, run.times, run.x)),
     ],
+    limits: [[-1, called(-1), 1], [1, called(1)]],
     ends: runs.map(run => [run.style, name(run), run.x.at(-1)]),
     alt: runs.map(told).join("; "),
     caption: ["Time is logarithmic, so the first periods, before v has settled, take up half of it.",
@@ -100,17 +118,18 @@ function drawX(runs, x) {
 
 function drawRegret(runs, x) {
   const worst = 2 * meanSlope(state);  // a step at +1
-  const y = {low: Math.min(0, worst) - 0.05, high: Math.max(1, 3 * worst)};
+  const high = Math.max(1, 3 * worst), y = {low: Math.min(0, worst) - high / 12, high};
   figure("regret", "What it costs: the mean regret R<sub>t</sub>/t", {
     x, y,
     layers: [
-      limit(0, "no regret"), limit(worst, `${short(rounded(worst))}: staying at +1`),
       ...runs.map(run => curve(run.style, ...since(x.low, run.times, run.average), y)),
     ],
+    limits: [[0, "no regret", 1], [worst, `${short(rounded(worst))}: staying at +1`]],
     ends: runs.map(run => [run.style, run.name, within(run.average.at(-1), y)]),
     alt: runs.map(run => `${run.name}: ${short(rounded(run.average.at(-1)))}`).join("; "),
-    caption: `R<sub>t</sub> is the loss so far beyond that of staying at −1, the best point; it is
-      recorded at ends of periods. Who converges goes to 0 here.`,
+    caption: `R<sub>t</sub> is the loss so far beyond that of staying at ${pointed(-1)}; it is
+      recorded at ends of periods. Who converges to −1 goes to 0 here.${cutOff(runs.map(run =>
+      [run.name, since(x.low, run.times, run.average)[1]]), y)}`,
   });
 }
 
@@ -123,13 +142,26 @@ function drawGamma(runs, x) {
   };
   figure("gamma", "Γ<sub>t</sub>: does √v<sub>t</sub> / α<sub>t</sub> ever fall?", {
     x, y,
-    layers: [limit(0, "0"), ...runs.map(range)],
+    layers: runs.map(range), limits: [[0, "0"]],
     ends: runs.map(run => [run.style, run.name, within(run.low.at(-1), y)]),
     alt: runs.map(run => `${run.name}: ${falls(run)}`).join("; "),
     caption: `Γ<sub>t</sub> = √v<sub>t</sub>/α<sub>t</sub> − √v<sub>t−1</sub>/α<sub>t−1</sub>: the
       least of it between recorded steps, and pale its range. The proof of Adam's convergence takes
-      it never to be negative.`,
+      it never to be negative.${cutOff(runs.map(run =>
+      [run.name, since(x.low, run.times, run.low, run.high).slice(1).flat()]), y)}`,
   });
+}
+
+// What a caption says of values, [name, values] each, that are outside of an axis.
+function cutOff(curves, {low, high}) {
+  const parts = curves.flatMap(([name, values]) => {
+    const [least, most] = [Math.min(...values), Math.max(...values)].map(v => short(rounded(v)));
+    return [
+      ...values.some(v => v > high) ? [`${name} is up to ${most}`] : [],
+      ...values.some(v => v < low) ? [`${name} is down to ${least}`] : [],
+    ];
+  });
+  return parts.length ? ` Cut off at the edge: ${listed(parts)}.` : "";
 }
 
 // The columns of what was recorded, from a time on.
@@ -142,7 +174,7 @@ function since(from, times, ...columns) {
 function figure(id, title, {ends = [], caption, height = 260, ...spec}) {
   const width = Math.max($(id).clientWidth, 280);
   const longest = Math.max(...ends.map(([, name]) => name.length));
-  const right = ends.length ? Math.min(MARGIN.right + LETTER * longest, width / 3) : MARGIN.right;
+  const right = ends.length ? Math.min(MARGIN.right + LETTER * longest, width * 0.42) : MARGIN.right;
   const layers = [...spec.layers, names(ends, spec.x.high, height - MARGIN.bottom)];
   $(id).innerHTML = `<h3>${title}</h3>
     ${chart({...spec, width, height, right, layers})}

@@ -19,6 +19,12 @@ async function showFigure(place) {
   place.innerHTML ||= await unpacked(place.dataset.figure).text();
 }
 
+// Whether a figure has its own size, in which it is scrolled, or the width that there is.
+function fullSize(claim) {
+  const full = claim.querySelector("[data-figure]").classList.toggle("full");
+  claim.querySelector("[data-full]").setAttribute("aria-pressed", full);
+}
+
 function sortBy(header) {
   const table = header.closest("table"), column = header.cellIndex;
   const up = header.getAttribute("aria-sort") !== "ascending";
@@ -46,7 +52,17 @@ const root = document.documentElement;
 
 function setTheme(dark) {
   root.dataset.theme = dark ? "dark" : "light";
-  $("theme").setAttribute("aria-pressed", dark);
+  $("theme").textContent = dark ? "Light" : "Dark";  // what a click gives
+}
+
+// What was chosen in an earlier visit; a browser may keep nothing for a file.
+function kept(theme) {
+  try {
+    if (theme) localStorage.setItem("theme", theme);
+    return localStorage.getItem("theme");
+  } catch {
+    return theme;
+  }
 }
 
 // Start
@@ -73,9 +89,13 @@ function drawAll() {
 
 function start() {
   const dark = matchMedia("(prefers-color-scheme: dark)");
-  setTheme(dark.matches);
-  dark.addEventListener("change", () => setTheme(dark.matches));
-  $("theme").addEventListener("click", () => setTheme(root.dataset.theme === "light"));
+  const follow = () => setTheme(kept() ? kept() === "dark" : dark.matches);
+  follow();
+  dark.addEventListener("change", follow);
+  $("theme").addEventListener("click", () => {
+    setTheme(root.dataset.theme === "light");
+    kept(root.dataset.theme);
+  });
 
   $("lab").addEventListener("input", ({target}) => {
     if (!target.dataset.key || !setFrom(target)) return;
@@ -119,7 +139,10 @@ function start() {
   });
   for (const form of document.querySelectorAll("form"))
     form.addEventListener("submit", event => event.preventDefault());
-  $("claims").addEventListener("click", ({target}) => target.dataset.csv && saveCsv(target));
+  $("claims").addEventListener("click", ({target}) => {
+    if (target.dataset.csv) saveCsv(target);
+    if (target.closest("[data-full], [data-figure]")) fullSize(target.closest(".claim"));
+  });
   document.addEventListener("toggle", ({target}) => {
     const place = target.open && target.querySelector("[data-figure]");
     if (place) showFigure(place);

@@ -14,19 +14,62 @@ const WIDE = 30;  // what is so many times as large as the rest asks for a logar
 const focus = () => chosen().includes(state.focus) ? state.focus : chosen()[0];
 
 function drawVerdict() {
+  $("story").innerHTML = story().map(sentence => `<p>${sentence}</p>`).join("");
   $("verdict").textContent = verdict();
 }
 
+const others = n => n === 1 ? "the other" : `the ${n} others`;
+
+// The problem, what goes wrong, and what helps.
+function story() {
+  const {large, small, period, kind, probability} = state, mean = meanSlope(state);
+  const drawn = kind === "drawn", [down, up] = drawn
+    ? [probability * large, (1 - probability) * small].map(v => short(rounded(v)))
+    : [large, (period - 1) * small].map(v => short(rounded(v, 9)));
+  const end = mean > 0 ? "so −1 is the best point" : mean < 0 ? "so +1 is the best point"
+    : "so all points are as good";
+  $("problem").textContent = drawn
+    ? `A gradient of +${large}, with a chance of ${probability}, among others of −${small}`
+    : `One gradient of +${large} among ${period - 1} of −${small}`;
+  const problem = "After Reddi, Kale and Kumar, <cite>On the Convergence of Adam and Beyond</cite> " +
+    "(2018): x lives in [−1, 1]; " + (drawn
+    ? `each gradient is, with a chance of ${probability}, +${large} and pushes x down, and else
+      −${small} and pushes it up: in the mean ${down} against ${up}, ${end}.`
+    : `one gradient in ${period}, of +${large}, pushes it down, and ${others(period - 1)}, of
+      −${small}, ${period > 2 ? "push" : "pushes"} it up: ${down} against ${up}, ${end}.`);
+  if (mean <= 0 || large <= small) return [problem, "Adam's trouble begins where the large ones " +
+    "are rare and win by little: set a larger C."];
+  return [problem,
+    `Adam divides each by √v, where v is a fading memory of their squares: the large one by the
+    most, the small ones by less and less while v forgets it, until together they can win, and x
+    climbs.`,
+    `A larger β₂ lets v forget more slowly, so that all are divided by nearly the same number, and
+    the true sum wins; AMSGrad, which divides by the root of the largest v so far, never forgets.`];
+}
+
+// Where each rule goes: by the closed form where it has one, else as its run ended.
 function verdict() {
-  const going = sign => chosen().filter(name => Math.sign(driftOf(name)) === sign);
-  const told = (names, one, more, end) =>
-    names.length ? [`${listed(names)} ${names.length > 1 ? more : one} ${end}`] : [];
-  const parts = [
-    ...told(going(1), "climbs", "climb", "towards +1, the worst point"),
-    ...told(going(-1), "falls", "fall", "towards −1, the best"),
-  ];
-  if (!parts.length) return "Here there is no closed form; the curves say what the rules do.";
-  return `With β₂ = ${state.beta2} ${parts.join("; ")}. ${turning(focus())}`;
+  const groups = new Map();
+  for (const name of chosen()) {
+    const said = goes(name), key = said?.join(" ");
+    if (said) groups.set(key, {said, names: [...groups.get(key)?.names ?? [], name]});
+  }
+  const parts = [...groups.values()].map(({said: [one, more, end], names}) =>
+    `${listed(names)} ${names.length > 1 ? more : one} ${end}`);
+  return `With β₂ = ${state.beta2} ${parts.join("; ") || "…"}. ${turning(focus())}`;
+}
+
+// [verb of one rule, verb of several, where to].
+function goes(name) {
+  const by = Math.sign(driftOf(name));
+  if (by > 0) return ["climbs", "climb", `towards ${pointed(1)}`];
+  if (by < 0) return ["falls", "fall", `towards ${pointed(-1)}`];
+  const run = ended && latest.find(one => one.name === name);
+  if (!run) return undefined;
+  if (run.error) return ["stopped", "stopped", "before the end"];
+  const x = run.x.at(-1), after = `after ${state.steps.toLocaleString("en")} steps`;
+  if (Math.abs(x) < 1 - DATA.near) return ["is", "are", `at x = ${short(rounded(x, 2))} ${after}`];
+  return ["is", "are", `at ${pointed(Math.sign(x))}, ${after}`];
 }
 
 const listed = names => names.join(", ").replace(/, ([^,]*)$/, " and $1");
@@ -86,42 +129,58 @@ function drawMap() {
     ],
     alt: `${name} at beta = (${beta1}, ${beta2}) drifts by ${short(rounded(by))} alpha a period, ` +
       `to ${signed(by)}`,
-    caption: `${PATCH("worse")} to +1, the worst point, ${PATCH("better")} to −1, the best. The ring
+    caption: `${PATCH("worse")} to ${pointed(1)}, ${PATCH("better")} to ${pointed(-1)}. The ring
       is where you are; a click takes you elsewhere.`,
   });
 }
 
+// How many steps to play for a rule without a closed form, until its state repeats itself.
+const LONGEST = 1e5;
+const settling = () => Math.min(40 / (1 - Math.max(state.beta1, state.beta2)), LONGEST);
+
+// A period under a rule, in the end.
+function periodOf(name, problem) {
+  const known = closedForm(name, problem), set = given(name);
+  if (known) return settledPeriod(problem, ...known);
+  const alpha = typeof set.lr === "number" && set.lr || state.lr;
+  return {...microscope(problem, [name, set], alpha, settling()), played: true};
+}
+
 function drawMicroscope() {
-  const title = `One period, ${state.period} steps, under the microscope`;
-  if (state.kind !== "periodic")
-    return without("microscope", title, "Spikes at random have no period.");
-  const seen = chosen().map((name, i) =>
-    ({name, style: style(i), ...microscope(state, [name, given(name)], state.before)}));
-  const {name, slope, move} = seen.find(one => one.name === focus());
+  const drawn = state.kind === "drawn";
+  const period = drawn ? Math.max(2, Math.round(1 / state.probability)) : state.period;
+  const problem = {...state, kind: "periodic", period};
+  const title = drawn
+    ? `Were the spikes ${period} steps apart, as in the mean: one such period under the microscope`
+    : `One period, ${period} steps, under the microscope`;
+  const seen = chosen().map((name, i) => ({name, style: style(i), ...periodOf(name, problem)}));
+  const young = settling() < LONGEST ? [] : seen.filter(one => one.played).map(one => one.name);
+  const early = young.length ? ` Of ${listed(young)} that is after ${LONGEST} steps.` : "";
+  const {name, move} = seen.find(one => one.name === focus());
   const columns = $("microscope").clientWidth > 620 ? 2 : 1;
   const strips = [
-    barStrip("1. The gradients of a period", slope, g => g < 0),
-    lineStrip("2. What each is divided by: √v<sub>t</sub> / α<sub>t</sub>", seen, "divisor"),
-    barStrip(`3. So the moves of x under ${name} are`, move, step => step > 0),
+    barStrip("1. The gradients of a period", slopesOfPeriod(problem), g => g < 0),
+    lineStrip("2. What each is divided by: √v<sub>t</sub>", seen, "divisor"),
+    barStrip(`3. So the moves of x under ${name} are, in α`, move, step => step > 0),
     lineStrip("4. And their sum, since the spike, is", seen, "sum"),
   ].map(strip => strip($("microscope").clientWidth / columns - 8 * columns));
   $("microscope").innerHTML = `<h3>${title}</h3>
     <div class="strips" style="--columns: ${columns}">${strips.join("")}</div>
-    <figcaption>${PATCH("better")} pushes x down, to the best point, ${PATCH("worse")} up.
-    In the period after ${state.before}, if there were no limits at −1 and 1:
-    ${seen.map(moved).join("; ")}.</figcaption>`;
+    <figcaption>${PATCH("better")} pushes x down, to −1, ${PATCH("worse")} up, to +1. In the long
+    run, if there were no limits at −1 and 1, a period moves x, in units of α,
+    ${seen.map(moved).join("; ")}.${early}</figcaption>`;
 }
 
 function moved({name, move, sum}) {
   const part = sign => move.filter(step => step * sign > 0).reduce((a, b) => a + b, 0);
   const [down, up, all] = [-part(-1), part(1), sum.at(-1)].map(x => short(rounded(x)));
-  return `${name} ${down} down, ${up} up, in sum ${all}`;
+  return `under ${name} ${down} down and ${up} up, in sum ${all}`;
 }
 
-const strip = (title, spec) => width => `<div><h4>${title}</h4>${chart({
+const strip = (title, period, spec) => width => `<div><h4>${title}</h4>${chart({
   ...spec, width: Math.max(width, 280), height: STRIP,
-  x: {low: -0.5, high: state.period - 0.5,
-    marks: [[0, "spike"], [state.period - 1, `${state.period - 1} later`]]},
+  x: {low: -0.5, high: period - 0.5,
+    marks: [[0, "spike"], [period - 1, `${period - 1} later`]]},
 })}</div>`;
 
 // Bars; one that would make the others too small to be seen is cut off, and says so.
@@ -134,7 +193,7 @@ function barStrip(title, values, upward) {
   const note = (X, Y) => `<text class="faint" x="${X(at) + 8}"
     y="${Y(shown[at]) + (shown[at] > 0 ? 10 : -4)}">${told}</text>`;
   const alt = `${short(rounded(values[0]))} at the spike, then up to ${short(rounded(values.at(-1)))}`;
-  return strip(title, {y, layers: [bars(shown, 0, upward), note], alt});
+  return strip(title, values.length, {y, layers: [bars(shown, 0, upward), note], alt});
 }
 
 // A curve for each rule; those that divide by nothing are cut off where the others end.
@@ -145,15 +204,20 @@ function lineStrip(title, seen, what) {
   const y = least > 0 && most > WIDE * least ? {kind: "log", low: least, high: most}
     : {low: Math.min(0, least), high: Math.max(0, most, -0.2 * least)};
   const shown = seen.filter(one => Number.isFinite(one[what].at(-1)));
-  const end = one => within(one[what].at(-1), y);
-  return strip(title, {
+  const last = one => one[what].at(-1), end = one => within(last(one), y);
+  const named = one => last(one) > y.high ? `${one.name} ↑` : last(one) < y.low ? `${one.name} ↓`
+    : one.name;
+  const cut = cutOff(shown.map(one => [one.name, one[what]]), y);
+  const note = [y.kind === "log" ? "logarithmic" : "", cut.trim()].filter(Boolean).join(". ");
+  const period = shown[0]?.[what].length ?? 2;
+  return strip(note ? `${title} <span class="note">(${note})</span>` : title, period, {
     y,
-    right: Math.min(MARGIN.right + LETTER * Math.max(...shown.map(one => one.name.length), 0), 120),
+    right: Math.min(MARGIN.right + LETTER * Math.max(...shown.map(one => named(one).length), 0), 120),
     layers: [
-      ...what === "sum" ? [limit(0, "above 0 x climbs")] : [],
       ...shown.map(one => curve(one.style, [...one[what].keys()], one[what], y)),
-      names(shown.map(one => [one.style, one.name, end(one)]), state.period - 0.5, STRIP - MARGIN.bottom),
+      names(shown.map(one => [one.style, named(one), end(one)]), period - 0.5, STRIP - MARGIN.bottom),
     ],
+    limits: what === "sum" ? [[0, "above 0 x climbs"]] : [],
     alt: shown.map(one => `${one.name}: ${short(rounded(one[what][0]))} at the spike, ` +
       `${short(rounded(one[what].at(-1)))} at the end`).join("; "),
   });

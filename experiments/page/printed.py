@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from experiments.claims import landscapes
-from experiments.loops.ending import KEPT
+from experiments.loops.ending import KEPT, NEAR
 from experiments.page import schedules as offered
 from experiments.page.settings import Described, of_the_lab, places
 from experiments.problems import drift, linear
@@ -27,6 +27,7 @@ PROBLEMS = {  # functions, each with the arguments that stay as they are, and th
     linear.drawn_slope: (("large", "small", "probability"), ("draw",)),
     linear.mean_slope: (("large", "small", "probability"), ()),
     linear.regret: ((), ("slope", "x")),
+    drift.root: (("beta2", "rho", "large", "small", "period"), ("age",)),
     drift.move: (("beta1", "beta2", "rho", "large", "small", "period"), ("age",)),
 }
 RHO = {**KEPT, "LeakyAMSGrad": "rho"}  # of the drift's closed form, or the setting that it is
@@ -78,6 +79,7 @@ class Lab:
             "schedules": self.schedules,
             "landscapes": self.landscapes,
             "settings": self.settings,
+            "near": NEAR,
             "plane": ["landscape", "plane_rules", "from_x", "from_y", "path_steps"],
             "defaults": {
                 **{key: one["value"] for key, one in self.settings.items() if key != "rate"},

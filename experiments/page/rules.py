@@ -29,6 +29,7 @@ def html(lab: Lab) -> str:
 <p class="note">State is in values per parameter of an MLP 784-100-10. Each rule is compared step by
 step with the implementation in the column beside it, which is not ours, or with a transcription of
 its paper.</p>
+<p class="note sideways">The table goes on to the right: scroll it sideways.</p>
 <div class="scroll"><table id="rule-table">
 <thead><tr>{head}</tr></thead>
 <tbody>

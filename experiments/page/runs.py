@@ -19,8 +19,10 @@ from experiments.experiment import Finding
 from experiments.record.directory import COMPLETE, MANIFEST, RunDirectory
 from experiments.registry import EXPERIMENTS, PAPER
 from experiments.result import FINDINGS
+from optim.engine.formula import GREEK, SUBSCRIPTS
 
 LARGEST_TABLE = 300_000  # characters of the page, which is to stay under 8 MB
+LETTERS = {**GREEK, "Gamma": "Γ"}
 THUMBNAIL, COLORS = (480, 480), 32  # at most so many pixels, which are twice those that are seen
 
 
@@ -39,6 +41,14 @@ class Claim:
         found = json.loads((path / FINDINGS).read_text("utf-8"))
         self.verdict, self.caption = found["verdict"], found["caption"]
         self.findings = [Finding(**one) for one in found["findings"]]
+
+    @property
+    def introduction(self) -> str:
+        """The caption without the findings, which it may repeat."""
+        text = self.caption
+        for one in self.findings:
+            text = text.replace(one.text, "")
+        return " ".join(text.split())
 
     @property
     def figure(self) -> str:
@@ -104,18 +114,21 @@ def html(claims: list[Claim]) -> str:
 
 
 def _card(claim: Claim) -> str:
-    findings = "\n".join(f"<li>{escape(one.text)}{_stated(one)}</li>" for one in claim.findings)
+    findings = "\n".join(
+        f"<li>{mathematics(one.text)}{_stated(one)}</li>" for one in claim.findings
+    )
     return f"""<details class="claim" id="claim-{claim.name}">
 <summary><img src="{claim.thumbnail}" alt="{escape(claim.caption)}">
-<h4>{escape(claim.verdict)}</h4>
-<p class="note">{claim.name}: {escape(claim.experiment.summary)}</p></summary>
-<div data-figure="figure-{claim.name}"></div>
+<h4>{mathematics(claim.verdict)}</h4>
+<p class="note">{claim.name}: {mathematics(claim.experiment.summary)}</p></summary>
+<div class="scroll" data-figure="figure-{claim.name}"></div>
+<p class="sideways"><button type="button" data-full aria-pressed="false">Full size</button></p>
 {_packed(f"figure-{claim.name}", claim.figure.encode())}
-<p>{escape(claim.caption)}</p>
+<p>{mathematics(claim.introduction)}</p>
 <ul>
 {findings}
 </ul>
-<p><code>{escape(claim.command)}</code></p>
+{_without_numbers(claim)}<p><code>{escape(claim.command)}</code></p>
 {_download(claim)}
 </details>
 """
@@ -126,11 +139,30 @@ def _stated(finding: Finding) -> str:
     if not finding.stated:
         return ""
     rows = "\n".join(
-        f"<tr><td>{escape(name)}</td><td>{finding.numbers[name]:.5g}</td><td>{value:.5g}</td></tr>"
+        f"<tr><td>{mathematics(name)}</td><td>{finding.numbers[name]:.5g}</td><td>{value:.5g}</td></tr>"
         for name, value in finding.stated.items()
     )
     head = "".join(f'<th scope="col">{text}</th>' for text in ("", "ours", "the literature's"))
     return f'<div class="scroll"><table><tr>{head}</tr>\n{rows}</table></div>'
+
+
+def _without_numbers(claim: Claim) -> str:
+    """That the paper has no number to stand beside ours, where it has none."""
+    if claim.name not in PAPER or any(one.stated for one in claim.findings):
+        return ""
+    return '<p class="note">The paper gives no number to compare with.</p>\n'
+
+
+def mathematics(text: str) -> str:
+    """A sentence of an experiment as HTML, its letters and roots as the lab writes them."""
+    text = re.sub(rf"\b({'|'.join(LETTERS)})(\d?)(?=_|\b)", _letter, escape(text))
+    text = re.sub(r"\bsqrt\((\w+)\)", r"√\1", text).replace("sqrt(", "√(")
+    text = re.sub(r"(?<![\w.])([^\W\d_][^\W_]?)_(\w+)", r"\1<sub>\2</sub>", text)
+    return re.sub(r"\^(-?[\w.]*\w)", r"<sup>\1</sup>", text)
+
+
+def _letter(found: re.Match[str]) -> str:
+    return LETTERS[found[1]] + found[2].translate(SUBSCRIPTS)
 
 
 def _download(claim: Claim) -> str:

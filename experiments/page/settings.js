@@ -63,37 +63,48 @@ const WORDS = {  // the settings that are no numbers: what they may be
   kind: v => v === "periodic" || v === "drawn",
   schedule: v => ofAlpha.includes(v),
   landscape: v => v in DATA.landscapes,
-  rules: v => v.split(",").some(name => name in DATA.rules),
+  rules: v => v.split(",").every(name => name in DATA.rules),
   plane_rules: v => WORDS.rules(v),
   focus: v => v in DATA.rules,
 };
 
+const rangeOf = ({low, high, has_low, has_high}) =>
+  `${has_low ? "[" : "("}${low ?? "−∞"}, ${high ?? "∞"}${has_high ? "]" : ")"}`;
+
+// What a setting would be, or what is wrong with that: {v} or {wrong}.
 function valueOf(key, text) {
-  if (key in WORDS) return WORDS[key](text) ? text : undefined;
-  const one = described(key);
-  return one && text !== "" && allows(one, Number(text)) ? Number(text) : undefined;
+  const one = described(key), named = `${key} = ${text || "blank"}`;
+  if (key in WORDS ? WORDS[key](text) : one && text !== "" && allows(one, Number(text)))
+    return {v: key in WORDS ? text : Number(text)};
+  if (!one) return {wrong: key in WORDS ? `${named} is nothing known here` : `${key} is no setting`};
+  return {wrong: `${named} is not a ${one.whole ? "whole number" : "number"} in ${rangeOf(one)}`};
 }
 
-// Take the settings of a section from the address, and say whether it has any; those that it does
-// not name are the defaults.
+// Take the settings from the address, and say whether it has any; those of its section that it does
+// not name are the defaults, as are those that it has wrong, which it says.
 function readAddress() {
   const [section, query] = location.hash.slice(1).split("?");
-  const target = $(section);
+  const target = $(section), tell = text => $("address").textContent = text;
+  if (query !== undefined && !(section in SECTIONS)) tell(`The address names no section: ${section}.`);
   if (query !== undefined && section in SECTIONS) {
     for (const key of Object.keys(state).filter(SECTIONS[section])) delete state[key];
     for (const [key, v] of Object.entries(DATA.defaults)) state[key] ??= v;
+    const wrongs = [];
     for (const [key, text] of new URLSearchParams(query)) {
-      const v = valueOf(key, text);
-      if (v !== undefined) state[key] = v;
+      const {v, wrong} = valueOf(key, text);
+      if (wrong) wrongs.push(wrong);
+      else state[key] = v;
     }
+    tell(wrongs.length ? `In the address ${wrongs.join("; ")}: the default stays.` : "");
+    if (!wrongs.length) writeAddress(section);
   }
   if (target?.tagName === "DETAILS") target.open = true;
   target?.scrollIntoView();
   return query !== undefined;
 }
 
+// Of both sections, with the one to begin with.
 function writeAddress(section) {
-  const kept = Object.entries(state)
-    .filter(([key, v]) => SECTIONS[section](key) && v !== DATA.defaults[key]);
+  const kept = Object.entries(state).filter(([key, v]) => v !== DATA.defaults[key]);
   history.replaceState(null, "", `#${section}?${new URLSearchParams(kept)}`);
 }

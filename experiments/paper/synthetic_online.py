@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from experiments.experiment import Experiment, Finding
 from experiments.loops.compared import exceptions
-from experiments.loops.ending import Ending, grouped
+from experiments.loops.ending import FIGURE_1, IN_FIGURE_1, Ending, grouped
 from experiments.loops.online import PeriodicSettings, long_run, trials_of_rules
 from experiments.record.curves import looks
 from experiments.record.figure import Sheet
@@ -73,7 +73,7 @@ def caption(traces, s):
         f"positive; staying at +1 costs {worst * period:.4g}/{period} = {worst:.4g} a step, twice "
         "the mean slope. Right: x_t; -1 is the best point, +1 the worst. Both are read at the ends "
         f"of periods of {period} steps, x_t in the first period also between. "
-        + " ".join(ending.text for ending in endings(traces, s).values())
+        + " ".join(finding.text for finding in findings(traces, s))
     )
 
 
@@ -85,7 +85,8 @@ def findings(traces, s):
         numbers = {"x_T": ending.x, "R_T/T": average}
         if ending.drift is not None:
             numbers["drift"] = ending.drift
-        found.append(Finding(text, numbers))
+        paper = (s.c, s.betas) == FIGURE_1 and s.problem.period == s.c and label in IN_FIGURE_1
+        found.append(Finding(text, numbers, {"x_T": IN_FIGURE_1[label]} if paper else {}))
     return found
 
 

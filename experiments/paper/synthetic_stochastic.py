@@ -7,6 +7,7 @@ import numpy as np
 
 from experiments.experiment import Experiment, Finding
 from experiments.loops.compared import exceptions
+from experiments.loops.ending import FIGURE_1, IN_FIGURE_1
 from experiments.loops.online import OnlineSettings, check_slopes, long_run, trials_of_rules
 from experiments.problems.linear import Stochastic
 from experiments.record.curves import looks
@@ -135,7 +136,9 @@ def findings(traces, s):
             f"R_T/T = {regret:.4f}."
         )
         numbers = {"median x_T": float(median), "10 %": float(low), "90 %": float(high)}
-        found.append(Finding(text, numbers | {"median R_T/T": regret}))
+        paper = (s.c, s.betas) == FIGURE_1 and s.probability is None and label in IN_FIGURE_1
+        stated = {"median x_T": IN_FIGURE_1[label]} if paper else {}
+        found.append(Finding(text, numbers | {"median R_T/T": regret}, stated))
     return found
 
 

@@ -14,7 +14,7 @@ def move(
 
     This is for LeakyAMSGrad: rho = 0 is Adam (with bias correction or without), rho = 1 AMSGrad.
     """
-    return -_mean(beta1, -small, large, age, period) / _root(age, beta2, rho, large, small, period)
+    return -_mean(beta1, -small, large, age, period) / root(age, beta2, rho, large, small, period)
 
 
 def drift(problem: Periodic, betas: tuple[Any, Any], rho: float = 0.0) -> np.ndarray:
@@ -53,12 +53,12 @@ def adopt_pulls(problem: Periodic, beta2: Any) -> tuple[np.ndarray, np.ndarray]:
 def drifts(problem: Periodic, beta1: np.ndarray, beta2: np.ndarray, rho: float = 0.0) -> np.ndarray:
     """The drift of every beta2, which are the rows, with every beta1, as a product of matrices."""
     large, small, age = problem.large, problem.small, np.arange(problem.period)
-    root = _root(age, beta2[:, None], rho, large, small, problem.period)
-    return -1 / root @ _mean(beta1[:, None], -small, large, age, problem.period).T
+    roots = root(age, beta2[:, None], rho, large, small, problem.period)
+    return -1 / roots @ _mean(beta1[:, None], -small, large, age, problem.period).T
 
 
-def _root(age: Any, beta2: Any, rho: Any, large: Any, small: Any, period: Any) -> Any:
-    """sqrt(v_max)."""
+def root(age: Any, beta2: Any, rho: Any, large: Any, small: Any, period: Any) -> Any:
+    """What `move` divides by: sqrt(v), or of what the rule keeps of v's maximum."""
     v = _mean(beta2, small * small, large * large, age, period)
     first = _mean(beta2, small * small, large * large, 0, period)
     return np.sqrt(np.maximum(rho**age * first, v))

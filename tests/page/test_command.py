@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from experiments.cli import main
-from experiments.page.runs import LARGEST_TABLE, html, read
+from experiments.page.runs import LARGEST_TABLE, html, mathematics, read
 from experiments.record.directory import RunDirectory
 from optim import RULES
 from tests.driving import host_only
@@ -151,3 +151,33 @@ def test_refuses_what_is_no_rule(tmp_path, monkeypatch, capsys, given, message):
     monkeypatch.chdir(tmp_path)
     assert main(["page", "--rules", given]) == 2
     assert message in capsys.readouterr().err and not (tmp_path / "index.html").exists()
+
+
+def test_findings_are_said_once_and_in_the_letters_of_the_lab(runs):
+    (claim,) = read([runs])
+    text = html([claim])
+    shown = re.sub(r"<(img|script)[^>]*>[^<]*", "", text)
+    for finding in claim.findings:
+        assert shown.count(mathematics(finding.text)) == 1
+    assert "β₂ = 1/(1 + C<sup>2</sup>), α<sub>t</sub> = 0.5/√t, from x<sub>1</sub> = 1" in shown
+    assert not re.search(r"\b(alpha|beta\d?|sqrt)\b", shown)
+
+
+@pytest.mark.parametrize(
+    "text, expected",
+    [
+        ("beta1 = sqrt(beta2), alpha_t = 1/sqrt(t)", "β₁ = √β₂, α<sub>t</sub> = 1/√t"),
+        ("sqrt(1 - beta2^t) > v_max", "√(1 - β₂<sup>t</sup>) &gt; v_max"),
+        ("R_T/T of Gamma_t, alphabet, 1_000", "R<sub>T</sub>/T of Γ<sub>t</sub>, alphabet, 1_000"),
+    ],
+)
+def test_letters(text, expected):
+    assert mathematics(text) == expected.replace("v_max", "v<sub>max</sub>")
+
+
+def test_a_claim_of_the_paper_without_a_number_says_so(runs):
+    (claim,) = read([runs])
+    silent = copy(claim)
+    silent.findings = [type(one)(one.text, one.numbers) for one in claim.findings]
+    assert "The paper gives no number" in html([silent])
+    assert "The paper gives no number" not in html([claim])

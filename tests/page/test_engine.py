@@ -160,11 +160,25 @@ def test_records_the_ends_of_periods(evaluate):
 def test_a_microscope_shows_the_drift(evaluate):
     reddi = {"kind": "periodic", "large": 1010, "small": 10, "period": 101, "spike": 1}
     problem = json.dumps(reddi)
-    given = json.dumps({"lr": 1.0, "betas[0]": 0.9, "betas[1]": 0.99})
-    seen = evaluate(f"microscope({problem}, ['PaperAdam', {given}], 100)")
-    assert seen["slope"] == [1010] + [-10] * 100
-    assert sum(seen["move"]) == pytest.approx(float(drift(REDDI, (0.9, 0.99))), rel=1e-6)
-    assert seen["sum"][-1] == pytest.approx(sum(seen["move"]), rel=1e-9)
+    assert evaluate(f"slopesOfPeriod({problem})") == [1010] + [-10] * 100
+    given = json.dumps({"betas[0]": 0.9, "betas[1]": 0.99})
+    for rule, rho in (("Adam", 0), ("AMSGrad", 1)):
+        played = evaluate(f"microscope({problem}, ['{rule}', {given}], 0.5, 10000)")
+        settled = evaluate(f"settledPeriod({problem}, 0.9, 0.99, {rho})")
+        moved = float(drift(REDDI, (0.9, 0.99), rho))
+        assert sum(played["move"]) == pytest.approx(moved, rel=1e-6)
+        assert played.keys() == settled.keys()
+        for what, values in played.items():
+            np.testing.assert_allclose(settled[what], values, rtol=1e-6, atol=1e-9, err_msg=what)
+
+
+@pytest.mark.parametrize("beta2", (0.1, 0.99, 0.999968, 0.999999))
+def test_in_the_end_amsgrad_divides_by_the_largest_that_adam_divides_by(evaluate, beta2):
+    problem = json.dumps({"large": 1010, "small": 10, "period": 101, "spike": 1})
+    adam, amsgrad = (
+        evaluate(f"settledPeriod({problem}, 0, {beta2}, {rho})")["divisor"] for rho in (0, 1)
+    )
+    assert amsgrad == [max(adam)] * 101
 
 
 def test_a_schedule_that_leaves_its_range_stops_a_run(evaluate):
