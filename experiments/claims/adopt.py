@@ -128,11 +128,12 @@ def draw(traces, s):
         played.line(label, t, x, end=end, **style)
         star = {"color": style["color"], "marker": "*", "markersize": 9}
         at = turn(s, beta2)
-        close = any(at / 3 < turn(s, other) < at for other in s.beta2s)
+        close = sum(at / 3 < turn(s, other) < at for other in s.beta2s)
         played.points(f"turn at {label}", [at], [np.interp(at, t, x)], **star)
         moved.line(label, steps, drift(s, beta2, steps), end=end, **style)
         moved.points(f"turn at {label}", [at], [0.0], **star)
-        moved.tag(written(at), at, 0, (7 if close else -7, 4), ha="left" if close else "right")
+        offset = 7 if close else -7, 4 + 10 * max(close - 1, 0)
+        moved.tag(written(at), at, 0, offset, ha="left" if close else "right")
     for panel in sheet.panels:
         panel.axes.set(xscale="log", xlim=(1, last))
     played.axes.set_ylim(-1.08, 1.08)

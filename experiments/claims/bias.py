@@ -143,7 +143,7 @@ def draw(traces, s):
     path.axes.axhline(0, color="black", linewidth=0.6)
     by_beta2 = sheet.panel(0, 1, r"2. $|x_T|$ by $\beta_2$", r"$1 - \beta_2$", "")
     order = np.argsort(s.beta2s)[::-1]
-    gaps = 1 - np.array(s.beta2s)[order]
+    gaps = (1 - np.array(s.beta2s)[order]).round(15)  # an axis of one point needs a round number
     spots = {"linestyle": "none", "markevery": 1}
     for label, beta1, style in ((SWEEP, 0.0, "Adam"), (MOMENTUM, s.beta1, "PaperAdam")):
         end, look = rf"$\beta_1 = {beta1:g}$", looks([style])[style] | spots

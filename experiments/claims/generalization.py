@@ -146,7 +146,7 @@ def draw(traces, s):
         size=(4.6, 3.3),
     )
     styles = looks(traces)
-    train = sheet.panel(0, 0, "1. the training data are fitted", "step", "mean square")
+    train = sheet.panel(0, 0, "1. error on the training data", "step", "mean square")
     for rule, trace in traces.items():
         train.line(rule, trace["t"], np.maximum(trace["train"], LEAST), **styles[rule])
     train.axes.set(xscale="log", yscale="log")
@@ -159,12 +159,15 @@ def draw(traces, s):
     new.tag("all of -1", negative, len(traces) - 0.6, (-4, 0), ha="right")
     new.axes.margins(x=0.15)
     row = sheet.panel(0, 2, "3. what a new example is given in the end", "score", "")
+    given = np.array([scores(trace["shared"][-1]).mean(axis=0) for trace in traces.values()])
+    right = int(given[0, 1] > given[0, 0])  # which is named at its right, and not at its left
     for label, place, marker in (("+1", 0, "^"), ("-1", 1, "v")):
-        means = [scores(trace["shared"][-1]).mean(axis=0)[place] for trace in traces.values()]
+        means = given[:, place]
         style = {"color": "black", "marker": marker, "markersize": 8}
         style["markerfacecolor"] = "black" if place else "none"
         row.points(f"of {label}", means, np.arange(len(means)), **style)
-        row.tag(f"of {label}", means[0], 0, (0, 8), ha="center")
+        side, ha = (2, "left") if place == right else (-2, "right")
+        row.tag(f"of {label}", means[0], 0, (side, 8), ha=ha)
     row.axes.axvline(0, color="black", linewidth=0.6)
     row.axes.set_yticks(range(len(traces)), list(traces))
     row.axes.set_ylim(len(traces) - 0.5, -0.7)

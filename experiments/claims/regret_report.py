@@ -123,14 +123,14 @@ def draw(traces, s):
 
 
 def caption(traces, s):
-    scales = " to ".join(dict.fromkeys(f"{s.signs.scales[end]:g}" for end in (0, -1)))
+    low, high = (f"{s.signs.scales[end]:g}" for end in (0, -1))
+    scales = f"from {low} to {high}" if high != low else f"of {low}"
     return (
         "The regret R_T against the best point in hindsight, on logarithmic axes, under "
         f"{listed(by_kind(traces)[PERIODIC])} at alpha_t = {s.lr:g}/sqrt(t) from x_1 = "
         f"{s.start:g}, and dotted, with open markers, what theorems say that it is at most, from "
         f"each run's own numbers. 1: slopes +-s_i by the toss of a coin, in "
-        f"{counted(s.dimensions, 'coordinate')} of [-1, 1], with scales s_i "
-        f"{scales}; the "
+        f"{counted(s.dimensions, 'coordinate')} of [-1, 1], with scales s_i {scales}; the "
         f"mean of {counted(s.seeds, 'seed')}; dashed, what every player expects, sqrt(2T/pi) times "
         f"the sum of the scales. 2: the same plus s_i {s.curvature / 2:g} x_i^2. beta1_t = "
         f"{s.betas[0]:g}/t, as the theorems need, beta2 = {s.betas[1]:g}. 3: f_t(x) = {s.problem}, "

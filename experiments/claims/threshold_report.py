@@ -19,7 +19,7 @@ SUM_BETA2S = 1 - 10.0 ** -np.linspace(0.05, 2, 40)  # of those on the finite sum
 TOLD = 0, 19  # of these: 0.109 and 0.9
 GROUND = 1 - 10.0 ** -np.linspace(0, 4, 400)  # beta2s of the map
 NEAR = 0.1  # within which x is said to be at an end of [-1, 1]
-APART_TICKS = 0.05  # of the height of the axes, lest their labels overlap
+APART_TICKS, LINE = 0.05, 0.07  # of the height of axes: between ticks, and of a legend's line
 APART = 0.1  # by how much one x is farther off than another; what is nearer x* is drawn as this
 TO_BEST, TO_WORST, BETWEEN = "#0072B2", "#D55E00", "#000000"
 
@@ -144,7 +144,9 @@ def distances(panel, traces, s, column, beta1):
         for turn in chain.from_iterable(climbing(FiniteSum(n).linear, beta1)):
             panel.axes.axvline(turn, color=style["color"], linewidth=0.6)
     panel.axes.set_yscale("log")
-    panel.axes.set_ylim(0.8 * APART, 20 * panel.axes.get_ylim()[1])  # room for the legend
+    low, high = 0.8 * APART, panel.axes.get_ylim()[1]
+    legend = min(LINE * (1 + len(s.sizes)), 0.8)  # of the height
+    panel.axes.set_ylim(low, high * (high / low) ** (legend / (1 - legend)))
     keys = {"title": "in closed form x climbs without end", "loc": "upper right"}
     panel.axes.legend(fontsize=SMALL, title_fontsize=SMALL, frameon=False, **keys)
     panel.beta_axis("x", 1e-2)

@@ -492,8 +492,8 @@ def test_a_figure_that_cannot_be_written_is_a_failure_that_resume_mends(
 
 
 def test_resuming_is_not_offered_for_what_would_fail_again(tmp_path, capsys):
-    changes = ["--steps", "30", "--set", "rules=sgd", "--set", "lr=1.7e308"]
-    assert main(["run", "synthetic-online", *changes, "--out", str(tmp_path)]) == 1
+    changes = ["--steps", "30", "--set", "rules=sgd", "--set", "descent_lr=1e100"]
+    assert main(["run", "generalization", *changes, "--out", str(tmp_path)]) == 1
     printed = capsys.readouterr().out
     assert "failed: SGD: " in printed and "resume" not in printed
 
@@ -566,6 +566,19 @@ def test_a_finished_run_is_made_again_only_by_other_code_or_backend(quick, tmp_p
         (["run", "horizon", "--set", "horizons=5"], "horizons=(5,): give numbers of steps from 10"),
         (["run", "floor", "--set", "tilt=0.4"], "tilt=0.4: give a number between 0 and 0.385"),
         (["run", "floor", "--set", "rules=sgd,lbfgs"], "LBFGS asks for a closure"),
+        (["run", "bias", "--set", "steps=1"], "steps=1: give at least 10"),
+        (["run", "bias", "--set", "copies=1"], "copies=1: give at least 2, for a standard error"),
+        (["run", "bias", "--set", "beta2s=(0.9, 0.5, 0.9)"], "0.9 is there twice; give each once"),
+        (["run", "horizon", "--set", "horizons=(10, 1e1)"], "10 is there twice"),
+        (["run", "horizon", "--set", "start=1e300"], "give numbers of a size of 1e-100 to 1e+100"),
+        (["run", "stall", "--set", "noise=1e-300"], "noise=1e-300: give numbers of a size"),
+        (["run", "stall", "--set", "features=1"], "features=1: give 2 or more"),
+        (["run", "generalization", "--set", "steps=1"], "steps=1: give at least 2"),
+        (["run", "edge", "--set", "images=5000"], "images=5000: there are 1,497 to train on"),
+        (["run", "edge", "--set", "lrs=0"], "lrs=(0.0,): give positive numbers"),
+        (["run", "edge", "--set", "eps=1e-20"], "eps=1e-20: give 1e-12 or more"),
+        (["run", "edge", "--set", "beta1s=0.9999"], "give numbers from 0 to 0.999"),
+        (["run", "edge", "--set", "condition=1e9"], "condition=1000000000.0: give 10"),
         (["run", "floor", "--set", "rare=0"], "rare=0.0: give a probability"),
         (["run", "mlp", "--set", "data=5"], "data=5: give str | None"),
         (["run", "mlp", "--data", "digits", "--set", "note=mine"], "has a setting 'note'"),
