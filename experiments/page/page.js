@@ -151,7 +151,10 @@ function start() {
   for (const header of document.querySelectorAll("#rule-table th"))
     header.addEventListener("click", () => sortBy(header));
   $("search").addEventListener("input", ({target}) => search(target.value));
-  addEventListener("hashchange", () => readAddress() && drawAll());
+  addEventListener("hashchange", () => {
+    if (readAddress()) drawAll();
+    showNamed();
+  });
   let width = innerWidth;
   addEventListener("resize", () => {
     if (innerWidth === width) return;
@@ -160,6 +163,7 @@ function start() {
   });
   readAddress();
   drawAll();
+  showNamed();
 }
 
 start();

@@ -9,6 +9,7 @@ const [MAP_X, MAP_Y] = [["β₁", 1e-4], ["β₂", 1e-6]].map(([label, lowest]) 
 const EDGE = Array.from({length: 75}, (_, i) => 1 - 10 ** (-i / 20));
 const PATCH = style => `<span class="patch ${style}"></span>`;
 const STRIP = 160;  // the height of a part of the microscope
+const DWARFS = 5;  // what is so many times as large as another
 const WIDE = 30;  // what is so many times as large as the rest asks for a logarithmic axis
 
 const focus = () => chosen().includes(state.focus) ? state.focus : chosen()[0];
@@ -134,16 +135,14 @@ function drawMap() {
   });
 }
 
-// How many steps to play for a rule without a closed form, until its state repeats itself.
-const LONGEST = 1e5;
-const settling = () => Math.min(40 / (1 - Math.max(state.beta1, state.beta2)), LONGEST);
+const BEFORE = 1e5;  // steps before the period of a rule that has no closed form
 
 // A period under a rule, in the end.
 function periodOf(name, problem) {
   const known = closedForm(name, problem), set = given(name);
   if (known) return settledPeriod(problem, ...known);
   const alpha = typeof set.lr === "number" && set.lr || state.lr;
-  return {...microscope(problem, [name, set], alpha, settling()), played: true};
+  return {...microscope(problem, [name, set], alpha, BEFORE), played: true};
 }
 
 function drawMicroscope() {
@@ -154,8 +153,9 @@ function drawMicroscope() {
     ? `Were the spikes ${period} steps apart, as in the mean: one such period under the microscope`
     : `One period, ${period} steps, under the microscope`;
   const seen = chosen().map((name, i) => ({name, style: style(i), ...periodOf(name, problem)}));
-  const young = settling() < LONGEST ? [] : seen.filter(one => one.played).map(one => one.name);
-  const early = young.length ? ` Of ${listed(young)} that is after ${LONGEST} steps.` : "";
+  const played = seen.filter(one => one.played).map(one => one.name);
+  const early = played.length
+    ? ` Of ${listed(played)} that is after ${BEFORE.toLocaleString("en")} steps.` : "";
   const {name, move} = seen.find(one => one.name === focus());
   const columns = $("microscope").clientWidth > 620 ? 2 : 1;
   const strips = [
@@ -190,15 +190,17 @@ function barStrip(title, values, upward) {
   const cut = most > 2 * room, shown = cut ? values.with(at, Math.sign(values[at]) * room) : values;
   const y = {low: Math.min(0, ...shown), high: Math.max(0, ...shown)};
   const told = `${short(rounded(values[at]))}${cut ? ", cut off here" : ""}`;
-  const note = (X, Y) => `<text class="faint" x="${X(at) + 8}"
+  const note = (X, Y) => `<text class="faint" x="${X(at + 0.5) + 6}"
     y="${Y(shown[at]) + (shown[at] > 0 ? 10 : -4)}">${told}</text>`;
   const alt = `${short(rounded(values[0]))} at the spike, then up to ${short(rounded(values.at(-1)))}`;
   return strip(title, values.length, {y, layers: [bars(shown, 0, upward), note], alt});
 }
 
-// A curve for each rule; those that divide by nothing are cut off where the others end.
+// A curve for each rule; sums that dwarf that of the rule in focus are cut off where the others end.
 function lineStrip(title, seen, what) {
-  const whole = seen.filter(one => one.name === focus() || Number.isFinite(one.divisor[0]));
+  const size = one => Math.max(...one[what].map(Math.abs));
+  const largest = DWARFS * size(seen.find(one => one.name === focus()));
+  const whole = seen.filter(one => what !== "sum" || size(one) <= largest);
   const values = whole.flatMap(one => one[what]).filter(Number.isFinite);
   const [least, most] = [Math.min(...values), Math.max(...values)];
   const y = least > 0 && most > WIDE * least ? {kind: "log", low: least, high: most}

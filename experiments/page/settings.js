@@ -84,7 +84,7 @@ function valueOf(key, text) {
 // not name are the defaults, as are those that it has wrong, which it says.
 function readAddress() {
   const [section, query] = location.hash.slice(1).split("?");
-  const target = $(section), tell = text => $("address").textContent = text;
+  const tell = text => $("address").textContent = text;
   if (query !== undefined && !(section in SECTIONS)) tell(`The address names no section: ${section}.`);
   if (query !== undefined && section in SECTIONS) {
     for (const key of Object.keys(state).filter(SECTIONS[section])) delete state[key];
@@ -98,9 +98,14 @@ function readAddress() {
     tell(wrongs.length ? `In the address ${wrongs.join("; ")}: the default stays.` : "");
     if (!wrongs.length) writeAddress(section);
   }
-  if (target?.tagName === "DETAILS") target.open = true;
-  target?.scrollIntoView();
   return query !== undefined;
+}
+
+// Show what the address names, which is at its place once all is drawn.
+function showNamed() {
+  const named = $(location.hash.slice(1).split("?")[0]);
+  if (named?.tagName === "DETAILS") named.open = true;
+  requestAnimationFrame(() => named?.scrollIntoView());
 }
 
 // Of both sections, with the one to begin with.

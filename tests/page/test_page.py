@@ -264,6 +264,26 @@ def test_spikes_at_random_and_constant_steps(opened):
     assert "10.1 against 9.9, so −1 is the best point" in page.locator("#story").inner_text()
 
 
+def test_a_section_is_shown_from_its_beginning(opened):
+    page = opened("#lab?beta2=0.9999&steps=2000", height=700)
+    settled(page)
+    assert 0 <= page.locator("#problem").bounding_box()["y"] < 150
+    claim = opened("#claim-theorem-1", height=700)
+    claim.locator("#claim-theorem-1 svg").wait_for()
+    settled(claim)
+    assert 0 <= claim.locator("#claim-theorem-1").bounding_box()["y"] < 150
+
+
+def test_the_microscope_says_after_how_long_where_there_is_no_closed_form(opened):
+    page = opened("#lab?rules=Adam,ADOPT&focus=ADOPT&steps=1000000")
+    settled(page)
+    said = page.locator("#microscope figcaption").inner_text()
+    assert "Of ADOPT that is after 100,000 steps." in said
+    total = re.search(r"under ADOPT .*? in sum (\S+?)\.? Of", said)[1]
+    assert total.startswith("−")  # as the run ends
+    assert "ADOPT is at −1" in page.locator("#verdict").inner_text()
+
+
 def test_every_chosen_rule_is_in_the_verdict(opened):
     page = opened("#lab?rules=Adam,AMSGrad,LeakyAMSGrad,AdamNC,ADOPT,Yogi&steps=20000")
     settled(page)
@@ -293,9 +313,10 @@ def test_at_a_long_memory_amsgrad_divides_by_no_less_than_adam(opened):
 
 
 def test_what_is_cut_off_is_said(opened):
-    page = opened("#lab?rules=ADOPT,Adam&focus=Adam&steps=20000")
+    page = opened("#lab?rules=SGD,Adam&focus=Adam&steps=20000")
     settled(page)
-    assert "Cut off at the edge: ADOPT is" in page.locator("#microscope").inner_text()
+    assert "Cut off at the edge: SGD is down to −1010" in page.locator("#microscope").inner_text()
+    assert page.locator("#microscope svg").nth(3).get_by_text("SGD ↓").count() == 1
     later = "latest[1].average.filter((_, i) => latest[1].times[i] >= 303)"
     said = "Adam is up to" in page.locator("#regret figcaption").inner_text()
     assert said == (page.evaluate(f"Math.max(...{later})") > 1)
