@@ -6,7 +6,7 @@ Parameters are (rates, seeds, ...), and what is measured of them (rates, seeds).
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -121,7 +121,7 @@ def _quadratic(largest: float, noise: float, seeds: int, seed: int) -> Entry:
 
 def _classifier(model: Any, seeds: int, seed: int, data: str | None) -> Entry:
     """A network on images, tuned on the last of those to train on, reported on those to test on."""
-    images = _images(data)
+    images = images_of(data)
     x, y = images.train_x[:-VALIDATION], images.train_y[:-VALIDATION]
     held = {
         "tuned": (images.train_x[-VALIDATION:], images.train_y[-VALIDATION:]),
@@ -148,7 +148,8 @@ def _classifier(model: Any, seeds: int, seed: int, data: str | None) -> Entry:
 
 
 @cache
-def _images(data: str | None) -> Any:
+def images_of(data: str | None) -> Any:
+    """The data that `load` finds there, once in a process."""
     return load(data)
 
 
