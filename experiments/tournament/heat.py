@@ -1,6 +1,6 @@
 """One rule on one problem at some rates, with every seed: all runs at once."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from typing import Any
 
@@ -82,6 +82,7 @@ class Heat:
                 except FloatingPointError:  # of some run, and only it is to fail
                     self._begin(apart=True)
                     return
+            self._hold()
             self.t += 1
             self._look()
 
@@ -97,10 +98,15 @@ class Heat:
                 within &= largest < LARGEST  # NaN is not
         self.failed[~within & (self.failed == 0)] = self.t + 1
         if self.failed.any():
+            for one in self.params:
+                one.grad[xp.asarray(self.failed > 0)] = 0
+
+    def _hold(self) -> None:
+        """Runs that have failed are back at their start, lest what they remember moves them on."""
+        if self.failed.any():
             failed = xp.asarray(self.failed > 0)
             for one, first in zip(self.params, self.first, strict=True):
                 one.data[failed] = xp.asarray(first)[failed]
-                one.grad[failed] = 0
 
     def _step_apart(self) -> None:
         for place, own, opt in zip(np.ndindex(self.runs), self.alone, self.opts, strict=True):
@@ -141,9 +147,9 @@ class Heat:
         return {
             "t": self.t,
             "apart": self.apart,
-            "params": [to_host(one.data) for one in self.params],
-            "alone": [[to_host(one.data) for one in own] for own in self.alone],
-            "opts": [opt.state_dict() for opt in self.opts],
+            "params": _numbered(to_host(one.data) for one in self.params),
+            "alone": _numbered(_numbered(to_host(one.data) for one in own) for own in self.alone),
+            "opts": _numbered(opt.state_dict() for opt in self.opts),
             "failed": self.failed,
             "recorded": self.recorded,
         }
@@ -152,9 +158,14 @@ class Heat:
         """Continue from there."""
         self._begin(state["apart"])
         self.t, self.failed, self.recorded = state["t"], state["failed"], state["recorded"]
-        pairs = [(self.params, state["params"]), *zip(self.alone, state["alone"], strict=True)]
-        for tensors, values in pairs:
-            for one, value in zip(tensors, values, strict=True):
+        values = [state["params"], *state["alone"].values()]
+        for tensors, of in zip([self.params, *self.alone], values, strict=True):
+            for one, value in zip(tensors, of.values(), strict=True):
                 one.data = value
-        for opt, value in zip(self.opts, state["opts"], strict=True):
-            opt.load_state_dict(value)
+        for opt, of in zip(self.opts, state["opts"].values(), strict=True):
+            opt.load_state_dict(of)
+
+
+def _numbered(values: Iterable[Any]) -> dict[str, Any]:
+    """As a checkpoint holds a list: in order, by place."""
+    return {str(place): value for place, value in enumerate(values)}

@@ -18,6 +18,7 @@ from experiments.tournament.search import NEAR
 
 SHOWN = 8  # rules of which curves are drawn
 TAUS = np.linspace(1, TAU, 61)
+MOST_NAMED = 4  # rules that tie
 REACH = 4  # half decades on either side of the best rate
 
 
@@ -120,21 +121,22 @@ def verdict(traces: Any, s: Any) -> str:
     standing = Standing(traces, s)
     first, *_ = standing.order
     tied = [standing.rules[k] for k in standing.order if standing.tied[k] and k != first]
-    ends = f"{standing.rules[first]} scores highest, {standing.score[first]:.2f} of 1"
     if not standing.score[first]:
         return f"None of {len(standing.rules)} rules reaches a target on {_problems(s)}"
-    more = f", and {listed(tied) if len(tied) <= 4 else f'{len(tied)} others'} tie with it"
-    if len(tied) == 1:
-        more = f", and {tied[0]} ties with it"
-    return f"Of {len(standing.rules)} rules on {_problems(s)} {ends}" + (more if tied else "")
+    said = f"Of {len(standing.rules)} rules on {_problems(s)} {standing.rules[first]} scores "
+    said += f"highest, {standing.score[first]:.2f} of 1"
+    if tied:
+        others = listed(tied) if len(tied) <= MOST_NAMED else f"{len(tied)} others"
+        said += f", and {others} {'ties' if len(tied) == 1 else 'tie'} with it"
+    return said
 
 
 def draw(traces: Any, s: Any) -> Sheet:
     standing = Standing(traces, s)
     sheet = Sheet(
         verdict(traces, s),
-        r"score $= \frac{1}{3}\int_1^4 \rho(\tau)\,d\tau$;   $\rho(\tau)$: share of the problems "
-        r"solved in $\tau$ times the steps of the fastest rule",
+        r"score: the mean of $\rho(\tau)$ for $1 \leq \tau \leq 4$;   $\rho(\tau)$: share of the "
+        r"problems solved in $\tau$ times the steps of the fastest",
         f"{s.steps:,} steps, {counted(s.seeds, 'seed')}; {s.rates} rates for each rule and "
         f"problem, half a decade apart, and {s.rates // 2} more where the best is at an edge; "
         f"targets: the best of {listed(s.references)} at {SHARE:.0%} of the steps",

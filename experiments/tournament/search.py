@@ -112,13 +112,16 @@ class Search:
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that continuing needs."""
-        heat = self.heat.state_dict() if self.heat else None
-        state = {"rates": self.rates, "over": self.over, "widened": self.widened}
-        return state | {"done": self.done, "heat": heat}
+        state: dict[str, Any] = {"over": self.over, "widened": self.widened, "done": self.done}
+        if self.rates is not None:
+            state["rates"] = self.rates
+        if self.heat:
+            state["heat"] = self.heat.state_dict()
+        return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from there."""
-        self.rates, self.over = state["rates"], state["over"]
+        self.rates, self.over = state.get("rates"), state["over"]
         self.widened, self.done, self.heat = state["widened"], state["done"], None
-        if state["heat"]:
+        if "heat" in state:
             self._current().load_state_dict(state["heat"])
