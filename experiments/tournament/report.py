@@ -107,13 +107,14 @@ class Standing:
 
     def share_by_rate(self, rule: str) -> tuple[np.ndarray, np.ndarray]:
         """The share of the problems on which the median seed reaches the target at rates of so
-        many half decades from the best, among those on which that rate was tried."""
+        many half decades from the best, where that rate was tried on at least half of them."""
         reached: dict[int, list[bool]] = {}
         for name, steps in self.arrivals[rule].items():
             best = self.played[rule][name].best
             for place, median in enumerate(scores.median(steps)):
                 reached.setdefault(place - best, []).append(bool(np.isfinite(median)))
-        off = sorted(k for k in reached if abs(k) <= REACH)
+        enough = len(self.settings.problems) / 2
+        off = sorted(k for k in reached if abs(k) <= REACH and len(reached[k]) >= enough)
         return 10.0 ** (np.array(off) / 2), np.array([np.mean(reached[k]) for k in off])
 
 
@@ -206,8 +207,8 @@ def caption(traces: Any, s: Any) -> str:
         f"where 95 % of {s.resamples:,} resamples of problems and seeds are; a tie: 0 is in that "
         "interval of the difference from the highest; failed: runs at the best rate that left all "
         f"bounds. 2: the profiles of the first {min(SHOWN, len(standing.rules))}. 3: the share of "
-        "the targets that the median seed reaches at other rates, among the problems on which "
-        f"they were tried. 4: the median seed at each rate.{of_names(s)}"
+        "the targets that the median seed reaches at other rates, where at least half of them "
+        f"were tried. 4: the median seed at each rate.{of_names(s)}"
     )
 
 
