@@ -130,10 +130,12 @@ def test_lanes_of_one_arena_are_runs_apart(rule, name):
         np.testing.assert_array_equal(values, apart.recorded[key])
 
 
-def test_a_run_that_fails_stands_still_and_leaves_the_others_alone():
-    rates = np.array([1e-4, 1e3])
+@pytest.mark.parametrize("wild", [1e3, 1e150])  # the second to a gradient that is not finite
+def test_a_run_that_fails_stands_still_and_leaves_the_others_alone(wild):
+    rates = np.array([1e-4, wild])
     both = played(heat("rosenbrock", optim.Momentum, rates))
     alone = played(heat("rosenbrock", optim.Momentum, rates[:1]))
+    assert not both.apart
     assert (both.failed[0] == 0).all() and (both.failed[1] > 1).all()
     np.testing.assert_array_equal(both.recorded["reported"][:, :1], alone.recorded["reported"])
     assert np.isfinite(both.recorded["reported"][0]).all()
