@@ -1,5 +1,5 @@
-"""python -m experiments list | run NAME... | all | gallery | plot DIR | resume DIR | table DIR... |
-diff DIR DIR | page | report RULE | hunt RULE | doctor.
+"""python -m experiments list | run NAME... | all | gallery | tournament | plot DIR | resume DIR |
+table DIR... | diff DIR DIR | page | report RULE | hunt RULE | doctor.
 
 Exit status: 0 on success, 1 on a run that failed or was interrupted, 2 on bad arguments.
 """
@@ -19,7 +19,8 @@ from experiments.interactive import load
 from experiments.options import add_rules, integer, positive
 from experiments.problems import images
 from experiments.record.directory import RunDirectory
-from experiments.registry import EXPERIMENTS, PAPER
+from experiments.record.settings import parts
+from experiments.registry import EXPERIMENTS, GALLERY, PAPER
 from experiments.workers import Run, submitted
 from minigrad.backend import Backend, current, make, temporarily
 from minigrad.checkpoint import atomic_write
@@ -154,11 +155,15 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("names", nargs="+", metavar="NAME")
     every = command("all", _run, "run the experiments of the paper")
     every.set_defaults(names=PAPER)
-    gallery = command("gallery", _run, "run all experiments")
-    gallery.set_defaults(names=EXPERIMENTS)
+    gallery = command("gallery", _run, "run all experiments but the tournament")
+    gallery.set_defaults(names=GALLERY)
+    tournament = command("tournament", _run, "run the tournament: many rules on many problems")
+    tournament.set_defaults(names=["tournament"])
+    help_ = "the problems, of those in `list`; default: all"
+    tournament.add_argument("--problems", type=parts, metavar="PROBLEM,...", help=help_)
     setting = "a setting of the experiment, by its name in `list`; may be repeated"
     resume = command("resume", _resume, "continue an interrupted run, to the same numbers")
-    for one in (run, every, gallery):
+    for one in (run, every, gallery, tournament):
         one.add_argument("--seed", type=integer, help="of every random draw")
         one.add_argument("--seeds", type=integer, help="how many seeds to repeat over")
         one.add_argument("--steps", type=integer, help="length of the online problems")
@@ -172,7 +177,7 @@ def _parser() -> argparse.ArgumentParser:
     card.add_argument("rule", metavar="RULE", help="as adam, mine.py:Mine or mine.py:Mine(lr=1e-2)")
     card.add_argument("--out", type=Path, default=Path("reports"), help="default: %(default)s")
     card.add_argument("--force", action="store_true", help="replace an earlier report")
-    for one in (run, every, gallery, resume, card):
+    for one in (run, every, gallery, tournament, resume, card):
         help_ = "numpy, numba or cupy; default: MINIGRAD_BACKEND, or numpy"
         one.add_argument("--backend", help=help_)
         help_ = f"processes; default: as many as cores, on a device {WORKERS_ON_DEVICE}"

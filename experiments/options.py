@@ -17,6 +17,8 @@ def changed(options: argparse.Namespace, experiments: list[Experiment]) -> dict[
     changes: dict[str, Any] = {name: v for name, v in given.items() if v is not None}
     if options.rules:
         changes["rules"] = options.rules
+    if problems := getattr(options, "problems", None):
+        changes["problems"] = problems
     for pair in options.set:
         key, equals, text = pair.partition("=")
         if not equals:

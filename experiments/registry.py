@@ -29,6 +29,7 @@ from experiments.paper import (
     synthetic_stochastic,
     theorem_1,
 )
+from experiments.tournament import declaration as tournament
 from minigrad.errors import nearest
 
 _PAPER = (
@@ -61,7 +62,9 @@ _CLAIMS = (
 )
 
 PAPER: dict[str, Experiment] = {m.EXPERIMENT.name: m.EXPERIMENT for m in _PAPER}
-EXPERIMENTS = PAPER | {m.EXPERIMENT.name: m.EXPERIMENT for m in _CLAIMS}
+GALLERY = PAPER | {m.EXPERIMENT.name: m.EXPERIMENT for m in _CLAIMS}
+# A tournament of all rules takes as long as the others together
+EXPERIMENTS = GALLERY | {tournament.EXPERIMENT.name: tournament.EXPERIMENT}
 
 
 def find(name: str) -> Experiment:

@@ -1,6 +1,7 @@
 """Runs experiments in parallel processes, so that each can be interrupted and resumed."""
 
 import shlex
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -33,6 +34,7 @@ def execute(
     """
     jobs = [(run, label) for run in runs for label in run.experiment.trials(run.settings)]
     jobs.sort(key=lambda job: -getattr(job[0].settings, "steps", 0))  # the long ones first
+    due = Counter(run.experiment.name for run, _ in jobs)
     ended: dict[str, dict[str, Future[float]]] = {run.experiment.name: {} for run in runs}
     for run in runs:
         run.directory.write_manifest(**environment(backend))
@@ -45,7 +47,7 @@ def execute(
             run, label = futures[future]
             trials = ended[run.experiment.name]
             trials[label] = future
-            if len(trials) == len(run.experiment.trials(run.settings)):
+            if len(trials) == due[run.experiment.name]:
                 with bar.external_write_mode():
                     whole &= conclude(run, trials)
                 run.directory.unlock()

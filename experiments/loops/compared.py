@@ -1,6 +1,6 @@
 """Rules by name, and the settings under which they are compared."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,10 +89,19 @@ def of_sums(rule: NamedRule) -> bool:
     return rule.rule.__name__ in OF_SUMS
 
 
+def takes_each(rule: Callable[..., Optimizer]) -> bool:
+    """Whether a rule takes coordinates one by one, so that they may be of runs of their own."""
+    return _separate(rule([Tensor(np.zeros(1), requires_grad=True)]))
+
+
+def _separate(opt: Optimizer) -> bool:
+    return not (opt.writes_state or opt.per_tensor)
+
+
 def check_separate(opt: Optimizer) -> None:
     """Raise ValueError for a rule that does not take coordinates one by one: they are of runs that
     have nothing to do with each other."""
-    if opt.writes_state or opt.per_tensor:
+    if not _separate(opt):
         raise ValueError(
             f"rules: {type(opt).__name__} looks at all coordinates at once, but here they are of "
             "runs of their own; leave it out."

@@ -726,6 +726,7 @@ def test_every_experiment_is_tried_here():
     claims = {"why", "memory", "ways", "landscapes", "cycles", "edge", "rare", "generalization"}
     claims |= {"regret", "stall", "projection", "threshold", "adopt"}
     claims |= {"bias", "horizon", "floor"}  # in test_noise.py
+    claims |= {"tournament"}  # in test_tournament.py
     assert tried | claims | {"logistic", "mlp", "cifarnet"} == set(EXPERIMENTS)
 
 

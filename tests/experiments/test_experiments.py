@@ -31,7 +31,7 @@ from experiments.problems.images import DataError
 from experiments.record.directory import RunDirectory, RunDirectoryError
 from experiments.record.figure import Sheet
 from experiments.record.wording import listed
-from experiments.registry import EXPERIMENTS, PAPER
+from experiments.registry import EXPERIMENTS, GALLERY, PAPER
 from minigrad.backend import current
 from minigrad.checkpoint import atomic_write
 from tests.driving import host_only
@@ -697,10 +697,11 @@ def test_settings_are_taken_as_one_writes_them(tmp_path):
     assert settings["rules"] == ["adam", "amsgrad"] and settings["start"] == -0.5
 
 
-def test_all_are_those_of_the_paper_and_the_gallery_has_every_experiment():
+def test_all_are_those_of_the_paper_and_the_gallery_has_every_experiment_but_the_tournament():
     assert [*_parser().parse_args(["all"]).names] == [*PAPER]
-    assert [*_parser().parse_args(["gallery"]).names] == [*EXPERIMENTS]
-    assert PAPER.items() < EXPERIMENTS.items()
+    assert [*_parser().parse_args(["gallery"]).names] == [*GALLERY]
+    assert PAPER.items() < GALLERY.items() < EXPERIMENTS.items()
+    assert {*EXPERIMENTS} - {*GALLERY} == {"tournament"}
 
 
 STOREYS = (
@@ -708,7 +709,10 @@ STOREYS = (
     ("data", "loops"),
     ("experiment",),
     ("paper", "options"),
-    ("claims",),
+    (
+        "claims",
+        "tournament",
+    ),
     ("result", "hunt"),
     ("registry",),
     ("interactive", "workers", "page", "comparing"),

@@ -1,0 +1,1 @@
+"""Rules against each other on many problems, by one protocol."""

@@ -1,0 +1,101 @@
+"""A tournament of rules: many problems, one protocol, rates tuned for each rule and problem."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+
+from experiments.experiment import Experiment
+from experiments.loops.compared import Compared
+from experiments.tournament import entries, report
+from experiments.tournament.search import Search
+from minigrad.errors import nearest
+from optim import RULES
+from optim.named import NamedRule, named
+
+ALL = "all"
+REFERENCES = "Momentum", "Nesterov", "AdamW", "NAdamW"  # AlgoPerf's, of which the targets are
+LOOKS = 60  # at a run
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tournament(Compared):
+    # "all": every rule of optim but those that ask for several gradients a step
+    rules: tuple[str, ...] = ("SGD", *REFERENCES, "AdaGrad", "RMSProp", "Adam", "AMSGrad", "Lion")
+    problems: tuple[str, ...] = tuple(entries.names())
+    data: str = "digits"  # a directory of MNIST, or "digits"
+    rates: int = 9  # of each grid, half a decade apart; half as many more at an edge
+    steps: int = 1000
+    seeds: int = 5
+    seed: int = 0
+    resamples: int = 1000  # for intervals
+
+    def __post_init__(self) -> None:
+        every = [n for n, one in RULES.items() if one.__module__.startswith("optim.")]
+        every = [name for name in every if not RULES[name].needs_closure]
+        lists = [every if name == ALL else [name] for name in self.rules]
+        given = dict.fromkeys(name for names in lists for name in names)
+        object.__setattr__(self, "rules", tuple(given))
+        super().__post_init__()
+        for name in self.problems:
+            if name not in entries.names():
+                raise ValueError(f"problem {name!r} is unknown; {nearest(name, entries.names())}")
+        if len(set(self.problems)) < len(self.problems):
+            raise ValueError("problems: one is there twice; leave it out.")
+        if not 3 <= self.rates <= 21:
+            raise ValueError(f"rates={self.rates}: give 3 to 21.")
+
+    @property
+    def references(self) -> dict[str, NamedRule]:
+        """The rules that set the targets, by their labels."""
+        return {name: named(name) for name in REFERENCES}
+
+    @property
+    def entrants(self) -> dict[str, NamedRule]:
+        """All rules that take part, by their labels."""
+        return self.compared | self.references
+
+    @property
+    def times(self) -> np.ndarray:
+        """The steps before which runs are looked at."""
+        return np.unique(np.geomspace(1, self.steps + 1, LOOKS).round().astype(int))
+
+
+def trials(s: Tournament) -> Mapping[str, partial[Search]]:
+    common = {"points": s.rates, "seeds": range(s.seed, s.seed + s.seeds), "times": s.times}
+    return {
+        report.key(label, name): partial(
+            Search, partial(entries.entry, name, s.seeds, s.seed, s.data), rule, **common
+        )
+        for label, rule in s.entrants.items()
+        for name in s.problems
+    }
+
+
+def prepare(s: Tournament) -> Tournament:
+    """Find the data, once for all processes."""
+    if not set(s.problems) & set(entries.NETWORKS):
+        return s
+    return replace(s, data=entries.images_of(s.data).source)
+
+
+EXPERIMENT = Experiment(
+    name="tournament",
+    summary="rules against each other on many problems, each with its best rate",
+    settings=Tournament(),
+    quick={
+        "rules": ("SGD", *REFERENCES, "Adam"),
+        "problems": ("quadratic", "rosenbrock", "wood", "softmax"),
+        "rates": 5,
+        "steps": 100,
+        "seeds": 2,
+        "resamples": 100,
+    },
+    trials=trials,
+    draw=report.draw,
+    verdict=report.verdict,
+    caption=report.caption,
+    findings=report.findings,
+    prepare=prepare,
+)
