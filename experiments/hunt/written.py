@@ -41,9 +41,8 @@ Settings are the defaults where none are given; penalties of the weights are 0, 
 another problem. At a constant alpha the regret of most rules has a floor of the order of alpha, so
 alpha_t is that of the rule's own theorem, or alpha / sqrt(t).
 
-| rule | alpha_t | verdict | on f_t(x) = | drift of a period |
-|---|---|---|---|---|
 """
+COLUMNS = "rule", "alpha_t", "verdict", "on f_t(x) =", "drift of a period"
 
 CLAIMS = """
 ## Published claims
@@ -71,8 +70,11 @@ assumptions contradicts its title, but not its theorem.
 
 def page(known: dict[str, Any], missing: Iterable[str] = ()) -> str:
     """The whole page, of rows by name, and the names of those that are not there yet."""
-    rows = [_row(name, row) for name, row in known.items()]
-    parts = [HEAD + "\n".join(rows) + "\n"]
+    rows = [COLUMNS, ("---",) * len(COLUMNS)]
+    for name, row in known.items():
+        rule, *others = cells(name, row)
+        rows.append((f"`{rule}`", *others))
+    parts = [HEAD, *(f"| {' | '.join(row)} |\n" for row in rows)]
     parts.append("\n## What each row rests on\n")
     for name, row in known.items():
         parts.append(f"\n`{name}`, alpha_t = {row['schedule']} ({row['source']})\n\n")
@@ -110,18 +112,19 @@ def _period(finding: Finding) -> int:
     return int(found[1]) if found else 0
 
 
-def _row(name: str, row: dict[str, Any]) -> str:
+def cells(name: str, row: dict[str, Any]) -> tuple[str, ...]:
+    """A row of the table, under COLUMNS."""
     finding = shown(row)
     if finding is None:
         many = row["tried"]["periodic"]["problems"]
-        return f"| `{name}` | {row['schedule']} | {verdicts.NOTHING} | {many:,} problems | |"
+        return name, row["schedule"], verdicts.NOTHING, f"{many:,} problems", ""
     numbers = finding.numbers
     drift = ", ".join(_drift(numbers["drift"])) if "drift" in numbers else ""
     turn = f" = {numbers['t*']:,}" if "t*" in numbers else ""
     verdict = finding.verdict.replace("t*", f"t*{turn}")
     if finding.verdict == verdicts.FROM and "x" not in numbers:
         verdict += ", by its drift alone"
-    return f"| `{name}` | {row['schedule']} | {verdict} | {finding.problem} | {drift} |"
+    return name, row["schedule"], verdict, finding.problem, drift
 
 
 def _drift(found: dict[str, float]) -> list[str]:

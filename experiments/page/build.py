@@ -6,7 +6,7 @@ from importlib.resources import files
 from pathlib import Path
 from string import Template
 
-from experiments.page import rules, runs, schedules
+from experiments.page import hunts, rules, runs, schedules
 from experiments.page.printed import Lab
 from optim.named import NamedRule
 
@@ -17,7 +17,7 @@ SCRIPTS = (
 
 
 def build(folders: list[Path], given: Iterable[NamedRule] = ()) -> str:
-    """The page as HTML: the whole runs of these folders, and a lab that begins with these rules.
+    """The page as HTML: the runs and the hunts of these folders, and a lab with these rules.
 
     Raises ValueError for rules that fix hyperparameters.
     """
@@ -25,6 +25,7 @@ def build(folders: list[Path], given: Iterable[NamedRule] = ()) -> str:
     return Template(_part("page.html")).substitute(
         style=_part("page.css"),
         claims=runs.html(runs.read(folders)),
+        hunts=hunts.html(folders),
         rules=rules.html(lab),
         printed=in_script(printed(lab)),
         script=in_script("\n".join(map(_part, SCRIPTS))),

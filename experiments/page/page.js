@@ -148,7 +148,7 @@ function start() {
     if (place) showFigure(place);
     if (target.id === "deeper") drawOnline();
   }, true);  // it does not bubble
-  for (const header of document.querySelectorAll("#rule-table th"))
+  for (const header of document.querySelectorAll("table.sortable th"))
     header.addEventListener("click", () => sortBy(header));
   $("search").addEventListener("input", ({target}) => search(target.value));
   addEventListener("hashchange", () => {

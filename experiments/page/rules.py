@@ -30,7 +30,7 @@ def html(lab: Lab) -> str:
 step with the implementation in the column beside it, which is not ours, or with a transcription of
 its paper.</p>
 <p class="note sideways">The table goes on to the right: scroll it sideways.</p>
-<div class="scroll"><table id="rule-table">
+<div class="scroll"><table id="rule-table" class="sortable">
 <thead><tr>{head}</tr></thead>
 <tbody>
 {rows}

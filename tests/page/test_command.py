@@ -3,12 +3,14 @@
 import re
 import shutil
 from copy import copy
-from html import escape
+from html import escape, unescape
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from experiments.cli import main
+from experiments.page import hunts
 from experiments.page.runs import LARGEST_TABLE, html, mathematics, read
 from experiments.record.directory import RunDirectory
 from optim import RULES
@@ -181,3 +183,15 @@ def test_a_claim_of_the_paper_without_a_number_says_so(runs):
     silent.findings = [type(one)(one.text, one.numbers) for one in claim.findings]
     assert "The paper gives no number" in html([silent])
     assert "The paper gives no number" not in html([claim])
+
+
+def test_a_folder_with_hunts_is_shown_as_the_table_of_the_docs(tmp_path):
+    docs = Path(__file__).parents[2] / "docs"
+    text = hunts.html([tmp_path, docs])
+    rows = re.findall(r"<tr><td>(.*?)</td></tr>", text)
+    found = [unescape(row).split("</td><td>") for row in rows]
+    written = re.findall(
+        r"^\| `(.*)` \| (.*) \| (.*) \| (.*) \| (.*) \|$", (docs / "hunt.md").read_text(), re.M
+    )
+    assert [tuple(row) for row in found] == written and len(written) > 40
+    assert hunts.html([tmp_path]) == ""
