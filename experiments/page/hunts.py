@@ -1,11 +1,11 @@
 """The table of hunts, as `python -m experiments hunt` leaves it in a folder."""
 
 import json
-from html import escape
 from pathlib import Path
 
 from experiments.hunt.table import JSON
 from experiments.hunt.written import COLUMNS, cells
+from experiments.page.runs import mathematics
 
 NOTE = """For every rule the simplest problem that was found on which its average regret does not
 vanish, or how many were tried in vain, which is no proof. What the words mean, and what each row
@@ -18,10 +18,11 @@ def html(folders: list[Path]) -> str:
     if not paths:
         return ""
     head = "".join(
-        f'<th scope="col"><button type="button">{column}</button></th>' for column in COLUMNS
+        f'<th scope="col"><button type="button">{mathematics(column)}</button></th>'
+        for column in COLUMNS
     )
     rows = "\n".join(
-        f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in cells(name, row))}</tr>"
+        f"<tr>{''.join(f'<td>{mathematics(cell)}</td>' for cell in cells(name, row))}</tr>"
         for name, row in json.loads(paths[-1].read_text("utf-8")).items()
     )
     return f"""<h3>The hunt</h3>
