@@ -10,7 +10,7 @@ from minigrad import backend
 from tests.device import strict
 from tests.trials import finished
 
-SMALLER = {"steps": 300, "epochs": 2, "rates": 2, "tuning_seeds": 1, "seeds": 2, "data": "digits"}
+SMALLER = {"steps": 404, "epochs": 2, "rates": 3, "tuning_seeds": 1, "seeds": 2, "data": "digits"}
 SMALLER |= {"train_images": 200, "read": 300}
 
 

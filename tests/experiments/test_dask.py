@@ -37,6 +37,7 @@ def started(*arguments, **options):
         [sys.executable, "-m", *map(str, arguments)],
         cwd=ROOT,
         start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored after `&`
         stderr=subprocess.STDOUT,
         text=True,
         **options,

@@ -426,6 +426,7 @@ def started(out):
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored after `&`
     )
     partial = out / "synthetic-stochastic.partial"
     while not (partial / "manifest.json").exists():
