@@ -124,11 +124,11 @@ function drawRegret(runs, x) {
     layers: [
       ...runs.map(run => curve(run.style, ...since(x.low, run.times, run.average), y)),
     ],
-    limits: [[0, "no regret", 1], [worst, `${short(rounded(worst))}: staying at +1`]],
+    limits: [[0, best() < 0 ? "no regret" : "staying at −1", 1], [worst, `${short(rounded(worst))}: staying at +1`]],
     ends: runs.map(run => [run.style, run.name, within(run.average.at(-1), y)]),
     alt: runs.map(run => `${run.name}: ${short(rounded(run.average.at(-1)))}`).join("; "),
     caption: `R<sub>t</sub> is the loss so far beyond that of staying at ${pointed(-1)}; it is
-      recorded at ends of periods. Who converges to −1 goes to 0 here.${cutOff(runs.map(run =>
+      recorded at ends of periods.${cutOff(runs.map(run =>
       [run.name, since(x.low, run.times, run.average)[1]]), y)}`,
   });
 }

@@ -97,6 +97,8 @@ function readAddress() {
     }
     tell(wrongs.length ? `In the address ${wrongs.join("; ")}: the default stays.` : "");
     if (!wrongs.length) writeAddress(section);
+  } else if (section in SECTIONS && changed().length) {
+    writeAddress(section);  // a link to a section says nothing of settings, which stay
   }
   return query !== undefined;
 }
@@ -108,8 +110,9 @@ function showNamed() {
   requestAnimationFrame(() => named?.scrollIntoView());
 }
 
+const changed = () => Object.entries(state).filter(([key, v]) => v !== DATA.defaults[key]);
+
 // Of both sections, with the one to begin with.
 function writeAddress(section) {
-  const kept = Object.entries(state).filter(([key, v]) => v !== DATA.defaults[key]);
-  history.replaceState(null, "", `#${section}?${new URLSearchParams(kept)}`);
+  history.replaceState(null, "", `#${section}?${new URLSearchParams(changed())}`);
 }

@@ -486,6 +486,13 @@ def test_the_address_holds_both_sections(opened):
     assert again.evaluate("state.landscape") == "beale" and "beale" in fragment(again)
 
 
+def test_a_link_to_a_section_keeps_the_settings(opened):
+    page = opened("#lab?beta2=0.5")
+    page.get_by_role("link", name="Landscapes", exact=True).click()
+    page.wait_for_function("location.hash.startsWith('#landscapes?')")
+    assert "beta2=0.5" in fragment(page)
+
+
 def test_a_figure_opens_at_its_full_size_on_a_phone(opened):
     page = opened("#claim-theorem-1", width=375)
     place = page.locator("#claim-theorem-1 [data-figure]")
