@@ -6,10 +6,11 @@ from typing import Any, Self
 import numpy as np
 
 from minigrad import ops
-from minigrad.arena import Parameters, copy_values, load_values
+from minigrad.arena import Parameters
 from minigrad.backend import xp
 from minigrad.convert import plain
 from minigrad.tensor import Tensor
+from minigrad.values import copy_values, load_values
 
 
 class Module:

@@ -18,7 +18,8 @@ from minigrad.backend import Array, xp
 from minigrad.convert import REAL
 from minigrad.finite import check_value, checked
 from minigrad.recording import is_looking, is_recording
-from minigrad.tensor import Borrowed, Input, Pullback, Tensor, raw
+from minigrad.tensor import Input, Pullback, Tensor, raw
+from minigrad.walk import Borrowed
 
 OPS: dict[str, Callable[..., Tensor]] = {}  # every op by name, filled by @op
 

@@ -59,13 +59,10 @@ def of_the_lab() -> dict[str, Described]:
     drawn: Any
     microscope: Any = why.EXPERIMENT.settings
     online, drawn = synthetic_online.EXPERIMENT.settings, synthetic_stochastic.EXPERIMENT.settings
-    adam = kinds(PaperAdam)
-    # the kind of a tuple is a tuple, which the type of `kinds` does not tell by name
-    beta1, beta2 = adam["betas"]  # type: ignore[misc]
-    rate, whole = adam["lr"], Kind(low=1, whole=True)
+    adam: Any = kinds(PaperAdam)
+    (beta1, beta2), rate, whole = adam["betas"], adam["lr"], Kind(low=1, whole=True)
     positive, interval = Kind(low=0, has_low=False), Kind(low=-1, high=1, has_high=True)
     chance = Kind(low=0, high=1, has_low=False)
-    assert isinstance(rate, Kind)
 
     def one(kind: Kind, value: Any, text: str, meaning: str, **slider: Any) -> Described:
         return {**described(kind, "", value, text), "meaning": meaning, "slider": slider}

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from minigrad.arena import Parameters, check_like
+from minigrad.arena import Parameters
 from minigrad.backend import Array, to_host, xp
+from minigrad.values import check_like
 from optim.engine.on_disk import Writes, held, restored, stateful
 from optim.engine.state import State
 from optim.engine.stepping import Stepping

@@ -11,7 +11,7 @@ import pytest
 
 from minigrad import Tensor, no_grad, ops, to_host, xp
 from minigrad.convert import plain
-from minigrad.tensor import Borrowed
+from minigrad.walk import Borrowed
 from models import MLP
 from tests.driving import host_only
 
