@@ -226,7 +226,7 @@ MISTAKES = [
     ),
     Mistake(
         "weights on the device in a state",
-        "minigrad/arena.py",
+        "minigrad/values.py",
         "t.numpy().copy() for",
         "t.data.copy() for",
     ),
