@@ -207,6 +207,7 @@ def test_all_are_the_rules_of_one_gradient_a_step():
         {},
         {"rules": "lion,sgd(lr=1e6)", "problems": "mlp,beale,rosenbrock", "seeds": 3},
         {"problems": "noisy_quadratic", "rates": 3, "seeds": 1, "steps": 30},
+        {"problems": "rosenbrock,beale", "rules": "sgd,adam,adadelta"},  # some tie at 0
     ],
 )
 def test_what_is_said_is_read_off_the_traces(changes):
@@ -248,6 +249,10 @@ def test_what_is_said_is_read_off_the_traces(changes):
         finding = found[rules.index(rule)]
         assert finding.numbers["score"] == pytest.approx(score)
         assert 0 <= finding.numbers["low"] <= finding.numbers["high"] <= 1
+    marked = [text.get_text() for text in result.figure.axes[0].texts]
+    tied = [text for text in marked if text.startswith("tie")]
+    said = ["a tie with the first" in finding.text for finding in found]
+    assert len(tied) == sum(said) + 1  # the first ties with itself
     if "sgd(lr=1e6)" in s.rules:
         wild = found[rules.index("SGD(lr=1000000.0)")]
         assert "failed at its best rate on " in wild.text and wild.numbers["failed"] >= 3
