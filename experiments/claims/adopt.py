@@ -35,11 +35,9 @@ class Adopt(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not all(0 <= beta < 1 for beta in (self.beta1, *self.beta2s)):
-            raise ValueError(f"beta1={self.beta1}, beta2s={self.beta2s}: give numbers in [0, 1).")
-        if not 3 <= self.c <= 1000:
-            raise ValueError(f"c={self.c}: give a number from 3 to 1000.")
-        self.check_positive("lr")
+        self.check("[0, 1)", "beta1", "beta2s")
+        self.check("[3, 1000]", "c")
+        self.check("(0, inf)", "lr")
         check_start(self.start)
 
     @property

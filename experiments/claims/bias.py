@@ -41,18 +41,11 @@ class Bias(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.steps < 10:
-            raise ValueError(f"steps={self.steps}: give at least 10.")
-        if self.copies < 2:
-            raise ValueError(f"copies={self.copies}: give at least 2, for a standard error.")
-        for name in ("p", "beta1", "beta2"):
-            if not 0 < (value := getattr(self, name)) < 1:
-                raise ValueError(f"{name}={value}: give a number between 0 and 1.")
-        if not all(0 < beta2 < 1 for beta2 in self.beta2s):
-            raise ValueError(f"beta2s={self.beta2s}: give numbers between 0 and 1.")
-        if not all(1 <= batch <= 10_000 for batch in self.batches):
-            raise ValueError(f"batches={self.batches}: give numbers from 1 to 10,000.")
-        self.check_positive("lr", "decay")
+        self.check("[10, inf)", "steps")
+        self.check("[2, inf)", "copies", why="for a standard error")
+        self.check("(0, 1)", "p", "beta1", "beta2", "beta2s")
+        self.check("[1, 10000]", "batches")
+        self.check("(0, inf)", "lr", "decay")
 
 
 def trials(s):

@@ -44,9 +44,8 @@ class Cycles(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.check_positive("lr", "spike_lr", "nudge")
-        if not all(0 < beta2 < 1 for beta2 in (self.beta2, *self.beta2s)):
-            raise ValueError(f"beta2={self.beta2}, beta2s={self.beta2s}: give numbers in (0, 1).")
+        self.check("(0, inf)", "lr", "spike_lr", "nudge")
+        self.check("(0, 1)", "beta2", "beta2s")
         if not all(k > 2 and k % 2 == 0 for k in self.powers):
             raise ValueError(f"powers={self.powers}: give even ones above 2, as x^2 is not flat.")
         if self.read > self.steps:

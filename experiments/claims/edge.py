@@ -49,16 +49,12 @@ class Edge(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 10 <= self.condition <= 1e8:
-            raise ValueError(f"condition={self.condition}: give 10 (below, x is soon 0) to 10^8.")
-        if not self.eps >= LEAST_EPS:
-            raise ValueError(f"eps={self.eps}: give {LEAST_EPS:g} or more, for pixels that are 0.")
-        if not all(lr > 0 for lr in self.lrs):
-            raise ValueError(f"lrs={self.lrs}: give positive numbers.")
+        self.check("[10, 1e8]", "condition", why="since x is soon 0 below")
+        self.check(f"[{LEAST_EPS:g}, inf)", "eps", why="for pixels that are 0")
+        self.check("(0, inf)", "lrs")
         if self.steps < 2 * self.every:
             raise ValueError(f"steps={self.steps}: give at least 2 of every={self.every}.")
-        if not all(0 <= beta1 <= 0.999 for beta1 in self.beta1s):
-            raise ValueError(f"beta1s={self.beta1s}: give numbers from 0 to 0.999.")
+        self.check("[0, 0.999]", "beta1s")
 
     @property
     def limits(self) -> tuple[float, float]:

@@ -49,12 +49,9 @@ class Floor(Compared):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.check_varies("lr")
-        if self.steps < 10:
-            raise ValueError(f"steps={self.steps}: give at least 10.")
-        if not 0 < self.tilt < noisy.STEEPEST:
-            raise ValueError(f"tilt={self.tilt}: give a number between 0 and {noisy.STEEPEST:.3f}.")
-        if not 0.01 <= self.rare <= 1:
-            raise ValueError(f"rare={self.rare}: give a probability from 0.01 to 1.")
+        self.check("[10, inf)", "steps")
+        self.check(f"(0, {noisy.STEEPEST:.3f})", "tilt")
+        self.check("[0.01, 1]", "rare")
 
     @property
     def rms(self) -> float:

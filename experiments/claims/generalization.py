@@ -39,11 +39,9 @@ class Generalization(Compared):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.steps < 2:
-            raise ValueError(f"steps={self.steps}: give at least 2; before the first all is 0.")
-        self.check_positive("lr", "descent_lr")
-        if not 0.5 < self.p < 1:
-            raise ValueError(f"p={self.p}: give one in (0.5, 1), so that +1 is the majority.")
+        self.check("[2, inf)", "steps", why="since all is 0 before the first")
+        self.check("(0, inf)", "lr", "descent_lr")
+        self.check("(0.5, 1)", "p", why="so that +1 is the majority")
 
     @property
     def labels(self) -> np.ndarray:

@@ -7,7 +7,6 @@ Section 2, and Laing and Orvieto, arXiv:2511.20516, for the schedule.
 
 from dataclasses import dataclass
 from functools import partial
-from math import inf
 
 import numpy as np
 
@@ -39,12 +38,10 @@ class Horizon(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not all(10 <= n <= 10**8 for n in self.horizons):
-            raise ValueError(f"horizons={self.horizons}: give numbers of steps from 10 to 10^8.")
-        if not all(0 < beta < 1 for beta in (self.beta2, *self.betas)):
-            raise ValueError(f"beta2={self.beta2}, betas={self.betas}: give numbers in (0, 1).")
-        if not 0 < self.lr < inf or not -inf < self.start < inf:
-            raise ValueError(f"lr={self.lr}, start={self.start}: give finite ones, lr above 0.")
+        self.check("[10, 1e8]", "horizons")
+        self.check("(0, 1)", "beta2", "betas")
+        self.check("(0, inf)", "lr")
+        self.check("(-inf, inf)", "start")
 
     @property
     def longest(self) -> int:

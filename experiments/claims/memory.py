@@ -48,13 +48,9 @@ class Memory(PeriodicSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 1 < self.outlier < inf:
-            raise ValueError(f"outlier={self.outlier}: give a number above 1.")
-        if not all(0 < rho <= 1 for rho in (self.rho, *self.rhos)):
-            raise ValueError(f"rho={self.rho}, rhos={self.rhos}: give numbers above 0, to 1.")
-        for label, one in self.compared.items():
-            if one.rule.diagonal is None:
-                raise ValueError(f"rules: {label} has no diagonal, so no rate; leave it out.")
+        self.check("(1, inf)", "outlier")
+        self.check("(0, 1]", "rho", "rhos")
+        self.check_diagonal("rate")
 
 
 def trials(s):

@@ -36,7 +36,7 @@ class Projections(Settings):
         keep_files(self, [self.rule])
         if self.named.rule.diagonal is None:
             raise ValueError(f"rule={self.rule} has no metric to project in; give another.")
-        self.check_positive("lr")
+        self.check("(0, inf)", "lr")
         for name, shape in SHAPES.items():
             slope, start = self.slope(name), self.start(name)
             if 0 in slope:

@@ -38,17 +38,11 @@ class Rare(Compared):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.check_varies("lr")
-        self.check_positive("lr", "sign_lr")
-        if self.classes < 3:
-            raise ValueError(f"classes={self.classes}: give at least 3.")
-        if not 1 < self.early <= self.tail_steps:
-            raise ValueError(
-                f"early={self.early}: give one of the {self.tail_steps} steps, from 2."
-            )
-        if self.digit > 9:
-            raise ValueError(f"digit={self.digit}: give one of 1 to 9.")
-        if not 0.001 <= self.share <= 0.09:
-            raise ValueError(f"share={self.share}: give one from 0.001, an image, to 0.09.")
+        self.check("(0, inf)", "lr", "sign_lr")
+        self.check("[3, inf)", "classes")
+        self.check(f"[2, {self.tail_steps}]", "early", why="a step of the long tail's, from 2")
+        self.check("[1, 9]", "digit")
+        self.check("[0.001, 0.09]", "share", why="an image at least")
 
     @property
     def rarity(self) -> str:

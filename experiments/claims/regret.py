@@ -7,7 +7,6 @@ promises grows as T^1.5. For a constant one Alacaoglu et al. 2020 (arXiv:2003.09
 
 from dataclasses import dataclass
 from functools import partial
-from math import inf
 
 import numpy as np
 
@@ -51,17 +50,11 @@ class Regret(OnlineSettings):
         super().__post_init__()
         if not (0 <= self.betas[0] < 1 and self.betas[0] ** 2 < self.betas[1] < 1):
             raise ValueError(f"betas={self.betas}: the theorems need beta1 < sqrt(beta2) < 1.")
-        if not 0 < self.curvature < 1:
-            raise ValueError(f"curvature={self.curvature}: give a number in (0, 1).")
-        if not 1 <= self.spread < inf:
-            raise ValueError(f"spread={self.spread}: give a number from 1 on.")
-        if not 2 < self.c < inf:
-            raise ValueError(f"c={self.c}: give a number above 2, for which -1 is the best point.")
-        if self.steps < PERIOD * LATE:
-            raise ValueError(f"steps={self.steps}: give {PERIOD * LATE} or more.")
-        for label, one in self.compared.items():
-            if one.rule.diagonal is None:
-                raise ValueError(f"rules: {label} has no diagonal, so no bound; leave it out.")
+        self.check("(0, 1)", "curvature")
+        self.check("[1, inf)", "spread")
+        self.check("(2, inf)", "c", why="for which -1 is the best point")
+        self.check(f"[{PERIOD * LATE}, inf)", "steps")
+        self.check_diagonal("bound")
 
     @property
     def problem(self) -> Periodic:

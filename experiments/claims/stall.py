@@ -8,7 +8,6 @@ moves it is too small to follow. AMSGrad's never rises, so one outlier keeps it 
 
 from dataclasses import dataclass
 from functools import partial
-from math import inf
 
 import numpy as np
 
@@ -37,19 +36,13 @@ class Stall(Compared):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.steps < 100:
-            raise ValueError(f"steps={self.steps}: give 100 or more.")
-        if self.features < 2:
-            raise ValueError(f"features={self.features}: give 2 or more, to be seen unequally.")
-        if not 1 < self.outlier < inf:
-            raise ValueError(f"outlier={self.outlier}: give a number above 1.")
-        self.check_positive("noise")
-        if self.at >= self.shift:
-            raise ValueError(f"at={self.at}: give a step before {self.shift:,}.")
+        self.check("[100, inf)", "steps")
+        self.check("[2, inf)", "features", why="to be seen unequally")
+        self.check("(1, inf)", "outlier")
+        self.check("(0, inf)", "noise")
+        self.check(f"[1, {self.shift})", "at")
         self.check_varies("lr")
-        for label, one in self.compared.items():
-            if one.rule.diagonal is None:
-                raise ValueError(f"rules: {label} has no diagonal, so no rates; leave it out.")
+        self.check_diagonal("rates")
 
     @property
     def shift(self) -> int:

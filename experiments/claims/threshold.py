@@ -7,7 +7,6 @@ C and beta2; Zhang et al., arXiv:2208.09632, for the finite sum and the phase tr
 
 from dataclasses import dataclass
 from functools import partial
-from math import inf
 
 import numpy as np
 
@@ -41,18 +40,13 @@ class Threshold(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("cs", "sizes"):
-            if not all(3 <= value <= 1000 for value in getattr(self, name)):
-                raise ValueError(f"{name}={getattr(self, name)}: give numbers from 3 to 1000.")
-        self.check_positive("lr", "sum_lr")
-        if not 0 < self.beta1 < 1:
-            raise ValueError(f"beta1={self.beta1}: give a number in (0, 1); 0 is compared with it.")
+        self.check("[3, 1000]", "cs", "sizes")
+        self.check("(0, inf)", "lr", "sum_lr")
+        self.check("(0, 1)", "beta1", why="since 0 is compared with it")
         check_start(self.start)
-        if not -1 < self.sum_start < inf:
-            raise ValueError(f"sum_start={self.sum_start}: give one above -1, where it is linear.")
-        for name, least in (("steps", 4 * max(self.cs)), ("sum_steps", 2 * max(self.sizes))):
-            if (steps := getattr(self, name)) < least:
-                raise ValueError(f"{name}={steps}: give at least {least}.")
+        self.check("(-1, inf)", "sum_start", why="where it is linear")
+        self.check(f"[{4 * max(self.cs)}, inf)", "steps")
+        self.check(f"[{2 * max(self.sizes)}, inf)", "sum_steps")
 
 
 def late_times(steps, period):

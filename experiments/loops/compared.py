@@ -63,6 +63,12 @@ class Compared(Settings):
                         "rule out."
                     )
 
+    def check_diagonal(self, what: str) -> None:
+        """Raise ValueError for a rule that has no diagonal to divide by, and so no `what`."""
+        for label, one in self.compared.items():
+            if one.rule.diagonal is None:
+                raise ValueError(f"rules: {label} has no diagonal, so no {what}; leave it out.")
+
 
 def keep_files(s: Settings, names: Iterable[str]) -> None:
     """Put the texts of the files that these rules are from into the settings, which are frozen."""

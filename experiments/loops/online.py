@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from math import ceil, inf
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -31,7 +31,7 @@ class OnlineSettings(Compared):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.check_positive("lr", "scale")
+        self.check("(0, inf)", "lr", "scale")
         check_start(self.start)
 
 
@@ -46,8 +46,7 @@ class PeriodicSettings(OnlineSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 1 < self.c < inf:
-            raise ValueError(f"c={self.c}: give a number above 1.")
+        self.check("(1, inf)", "c")
         check_slopes(self.problem)
         period = self.problem.period
         if self.spike > period:

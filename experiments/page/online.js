@@ -43,10 +43,12 @@ function closedForm(name, problem = state) {
   return problem.kind === "periodic" && known && remembers ? found : undefined;
 }
 
+const TIE = 1e-9;  // in units of alpha: a drift below it is one of rounding
+
 // How far a period moves x in the end, in units of alpha; undefined where that is not known.
 function driftOf(name) {
-  const known = closedForm(name);
-  return known && drift(state, ...known);
+  const known = closedForm(name), by = known && drift(state, ...known);
+  return Math.abs(by) < TIE ? 0 : by;
 }
 
 let job = 0, latest = [];  // the play that is under way, and its runs
@@ -96,7 +98,7 @@ function drawOnline() {
 }
 
 function drawX(runs, x) {
-  const unsettled = runs.filter(run => Math.abs(run.x.at(-1) - run.toward) > 0.05);
+  const unsettled = runs.filter(run => run.toward && Math.abs(run.x.at(-1) - run.toward) > 0.05);
   const name = run => run.error ? `${run.name}: stopped`
     : unsettled.includes(run) ? `${run.name} → ${signed(run.toward)}` : run.name;
   const told = run => `${run.name} is at x = ${short(rounded(run.x.at(-1)))} ` +
@@ -111,7 +113,7 @@ function drawX(runs, x) {
     limits: [[-1, called(-1), 1], [1, called(1)]],
     ends: runs.map(run => [run.style, name(run), run.x.at(-1)]),
     alt: runs.map(told).join("; "),
-    caption: ["Time is logarithmic, so the first periods, before v has settled, take up half of it.",
+    caption: ["Time is logarithmic: the first periods, before v has settled, take up much of it.",
       ...unsettled.map(going), ...latest.map(run => run.error ?? "")].join(" "),
   });
 }
@@ -128,10 +130,15 @@ function drawRegret(runs, x) {
     ends: runs.map(run => [run.style, run.name, within(run.average.at(-1), y)]),
     alt: runs.map(run => `${run.name}: ${short(rounded(run.average.at(-1)))}`).join("; "),
     caption: `R<sub>t</sub> is the loss so far beyond that of staying at ${pointed(-1)}; it is
-      recorded at ends of periods.${cutOff(runs.map(run =>
+      recorded at ends of periods.${floorOf()}${cutOff(runs.map(run =>
       [run.name, since(x.low, run.times, run.average)[1]]), y)}`,
   });
 }
+
+// Why the mean regret does not vanish under the best of rules.
+const floorOf = () => schedule().schedule !== "Constant" ? "" : " With a constant α every period " +
+  "throws x about by as much as the one before, for ever, so that what is left of it is of the " +
+  "order of α even where x falls to the best point: theorems take α<sub>t</sub> = α/√t.";
 
 function drawGamma(runs, x) {
   const y = {kind: "symlog", low: -3000, high: 3000};

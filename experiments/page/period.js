@@ -57,7 +57,7 @@ function verdict() {
   }
   const parts = [...groups.values()].map(({said: [one, more, end], names}) =>
     `${listed(names)} ${names.length > 1 ? more : one} ${end}`);
-  return `With β₂ = ${state.beta2} ${parts.join("; ") || "…"}. ${turning(focus())}`;
+  return `With β₁ = ${state.beta1} and β₂ = ${state.beta2} ${parts.join("; ") || "…"}. ${turning(focus())}`;
 }
 
 // [verb of one rule, verb of several, where to].

@@ -37,11 +37,8 @@ class Gamma(PeriodicSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.steps < 2:
-            raise ValueError(f"steps={self.steps}: give at least 2, since Gamma_t is a change.")
-        for label, one in self.compared.items():
-            if one.rule.diagonal is None:
-                raise ValueError(f"rules: {label} has no diagonal, so no Gamma_t; leave it out.")
+        self.check("[2, inf)", "steps", why="since Gamma_t is a change")
+        self.check_diagonal("Gamma_t")
 
 
 def trials(s):

@@ -41,10 +41,8 @@ class Phase(PeriodicSettings):
         for label, rule in self.compared.items():
             if not all(isinstance(beta, float) for beta in rule.hyperparameters()["betas"]):
                 raise ValueError(f"rules: {label} has a beta that changes with t; leave it out.")
-        if not all(3 <= period <= 1000 for period in self.periods):
-            raise ValueError(f"periods={self.periods}: give numbers from 3 to 1000.")
-        if not all(0 <= beta < 1 for beta in self.betas):
-            raise ValueError(f"betas={self.betas}: give numbers in [0, 1).")
+        self.check("[3, 1000]", "periods")
+        self.check("[0, 1)", "betas")
         if self.steps <= 2 * self.problem.period:
             raise ValueError(f"steps={self.steps}: give more than two periods.")
 

@@ -33,7 +33,7 @@ class Random(OnlineSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.check_positive("c")
+        self.check("(0, inf)", "c")
         if not self.problem.probability <= 1 or self.problem.mean <= 0:
             raise ValueError(
                 f"probability={self.problem.probability:g}: give one above "

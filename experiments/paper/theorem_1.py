@@ -6,7 +6,6 @@ Its proof starts from x_1 = 1 and shows that x is there again at the end of ever
 
 from dataclasses import dataclass
 from functools import partial
-from math import inf
 
 import numpy as np
 
@@ -38,8 +37,7 @@ class Theorem1(OnlineSettings):
                 raise ValueError(
                     f"rules: {label} fixes betas, which depend on C here; leave it out."
                 )
-        if not all(2 < c < inf for c in self.c):
-            raise ValueError(f"c={self.c}: give numbers above 2, for which -1 is the best point.")
+        self.check("(2, inf)", "c", why="for which -1 is the best point")
         check_slopes(self.problem)
 
     @property

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from math import inf
 from types import UnionType
 from typing import Any, Self, get_args, get_origin
 
@@ -39,11 +38,17 @@ class Settings:
                 if get_args(f.type)[-1:] == (...,) and written.count(word) > 1:
                     raise ValueError(f"{f.name}={value}: {word} is there twice; give each once.")
 
-    def check_positive(self, *names: str) -> None:
-        """Raise ValueError for one of these settings that is not a positive number."""
+    def check(self, within: str, *names: str, why: str = "") -> None:
+        """Raise ValueError for one of these settings, a number or several, that is not within a
+        range as mathematics writes it, "(0, 1]"."""
+        low, high = map(float, within[1:-1].split(","))
         for name in names:
-            if not 0 < (value := getattr(self, name)) < inf:
-                raise ValueError(f"{name}={value}: give a positive number.")
+            value = getattr(self, name)
+            for one in value if isinstance(value, tuple) else (value,):
+                ends = (within[0] == "[" and one == low) or (within[-1] == "]" and one == high)
+                if not (low < one < high or ends):
+                    because = f", {why}" if why else ""
+                    raise ValueError(f"{name}={value} is outside {within}; choose inside{because}.")
 
     @property
     def may_download(self) -> bool:

@@ -100,7 +100,7 @@ def test_the_nearest_points_satisfy_the_conditions_of_optimality(name):
         ({"start_simplex": (0.5, 0.6, 0.1)}, "give a point of the simplex"),
         ({"start_ball": (1, 1)}, "give a point of the ball"),
         ({"rule": "lion"}, "has no metric"),
-        ({"lr": 0}, "give a positive number"),
+        ({"lr": 0}, r"lr=0.0 is outside \(0, inf\)"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(changes, says):

@@ -152,10 +152,10 @@ def test_rules_that_look_at_all_coordinates_at_once_are_refused():
     ("changes", "says"),
     [
         ({"betas": (0.9, 0.8)}, "the theorems need beta1 < sqrt"),
-        ({"curvature": 1}, "give a number in \\(0, 1\\)"),
-        ({"spread": 0.5}, "give a number from 1 on"),
-        ({"c": 2}, "give a number above 2"),
-        ({"steps": 200}, "give 300 or more"),
+        ({"curvature": 1}, r"is outside \(0, 1\)"),
+        ({"spread": 0.5}, r"is outside \[1, inf\)"),
+        ({"c": 2}, r"is outside \(2, inf\)"),
+        ({"steps": 200}, r"outside \[300, inf\)"),
         ({"rules": "lion"}, "Lion has no diagonal, so no bound"),
     ],
 )

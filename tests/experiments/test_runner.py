@@ -293,7 +293,7 @@ def test_all_that_is_wrong_is_said_at_once(tmp_path, monkeypatch, capsys):
     said = capsys.readouterr().err
     assert "o/gamma exists; give another --out" in said
     assert "o/theorem-1.partial is an unfinished run" in said
-    assert said.count("lr=-1.0: give a positive number") == 1
+    assert said.count("lr=-1.0 is outside (0, inf)") == 1
     assert all(line.startswith("experiments: ") for line in said.splitlines())
     assert main(["run", "gamma", "--set", "betas=(0.9, 1.0)", "--out", "o"]) == 2
     said = capsys.readouterr().err

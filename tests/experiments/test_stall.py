@@ -83,10 +83,10 @@ def test_a_rate_that_is_too_large_is_held_in_the_box():
     [
         ({"rules": "lion"}, "Lion has no diagonal, so no rates"),
         ({"rules": "adagradnorm"}, "AdaGradNorm looks at all coordinates at once"),
-        ({"outlier": 1}, "give a number above 1"),
-        ({"noise": 0.0}, "give a positive number"),
-        ({"at": 6001}, "give a step before 6,001"),
-        ({"steps": 20}, "give 100 or more"),
+        ({"outlier": 1}, r"is outside \(1, inf\)"),
+        ({"noise": 0.0}, r"is outside \(0, inf\)"),
+        ({"at": 6001}, r"outside \[1, 6001\)"),
+        ({"steps": 20}, r"outside \[100, inf\)"),
     ],
 )
 @host_only

@@ -207,6 +207,21 @@ def test_an_unsettled_curve_says_where_it_ends(opened):
     assert "by the moves of a settled period it ends at +1" in caption
 
 
+def test_a_tie_has_no_verdict_by_rounding(opened):
+    page = opened("#lab?large=100&small=1&period=101&steps=5000&rules=AMSGrad")
+    settled(page)
+    assert abs(page.evaluate("drift(state, ...closedForm('AMSGrad'))")) < 1e-9
+    assert "AMSGrad is at x = " in page.locator("#verdict").inner_text()
+    assert "→" not in page.locator("#x svg").text_content()
+
+
+def test_a_constant_alpha_is_said_to_leave_a_floor(opened):
+    for address, there in (("#lab?schedule=Constant&lr=0.01", True), ("#lab?", False)):
+        page = opened(address)
+        settled(page)
+        assert ("of the order of α" in page.locator("#regret figcaption").inner_text()) == there
+
+
 def test_the_map_has_a_ring_that_follows_and_takes_clicks(opened):
     page = opened(QUICK)
     before = page.locator("#map .here").get_attribute("cy")
