@@ -84,7 +84,8 @@ def keeps_the_dtype(rule: Rule, dtype: str = "float32", **settings: Any) -> Outc
         wanted = "float64" if name in numbers else dtype
         if (found := str(to_host(array).dtype)) != wanted:
             return Outcome(False, f"{name} is {found} beside parameters of {dtype}")
-    return Outcome(True, f"all arrays are {dtype}, and {len(numbers)} numbers float64")
+    of_numbers = f", and its {len(numbers)} numbers float64" if numbers else ""
+    return Outcome(True, f"all arrays are {dtype}{of_numbers}")
 
 
 def still_at_zero(rule: Rule, dtype: str = "float32", **settings: Any) -> Outcome:
@@ -127,7 +128,7 @@ def takes_or_reports_a_huge_gradient(
     try:
         opt.step()
     except FloatingPointError as error:
-        return Outcome(True, f"a gradient of {HUGE:g} is refused: {error}")
+        return Outcome(True, f"a gradient of {HUGE:g} is refused: {str(error).rstrip('.')}")
     if bad := _not_finite(opt):
         return Outcome(
             False, f"a gradient of {HUGE:g} leaves {bad[0]} not finite, and none says so"

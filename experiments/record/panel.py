@@ -155,7 +155,8 @@ class Panel:
         if not ends:
             return
         height = self.axes.bbox.height / self.axes.figure.dpi * 72
-        places = spread(np.array([y for _, _, (_, y) in ends]) * height, 1.25 * SMALL, height)
+        apart = 1.25 * SMALL * max(text.count("\n") + 1 for text, *_ in ends)
+        places = spread(np.array([y for _, _, (_, y) in ends]) * height, apart, height)
         for (text, curve, point), place in zip(ends, places / height, strict=True):
             color = curve.get_color()
             self.axes.annotate(

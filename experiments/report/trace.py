@@ -23,7 +23,7 @@ def sentences(rule: NamedRule) -> list[str]:
         said.append("An update of its own does more than these passes.")
     state = ", ".join(opt.state) or "none"
     size = sum(array.size for array in opt.state.values()) / SIZE
-    said.append(f"State: {state}; {size:.3g} values for each parameter of an MLP 784-100-10.")
+    said.append(f"State: {state}; {size:.3g} for each parameter of an MLP 784-100-10.")
     said += [_compiled(flat, len(opt._passes)), _whole(opt), _cuda(flat), _javascript(rule)]
     return said
 

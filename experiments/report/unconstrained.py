@@ -23,7 +23,8 @@ def descents(rules: Mapping[str, NamedRule]) -> dict[str, Ends]:
     it takes no others, there is one."""
     (first, *_), found = rules.values(), {}
     for betas in BETAS if takes_betas(first) else BETAS[1:]:
-        text = f"beta = {betas}" if takes_betas(first) else f"its own settings, others {betas}"
+        own = "its own settings, with the others at "
+        text = f"{'' if takes_betas(first) else own}beta = {betas}"
         found[text] = {label: _descent(rule, betas) for label, rule in rules.items()}
     return found
 

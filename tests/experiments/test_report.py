@@ -104,7 +104,7 @@ def test_what_a_name_fixes_is_not_said_to_be_otherwise(reported):
     sentences = [line for line in own.splitlines() if line.startswith("- ")]
     assert "- 101,000 steps: Adam(lr=1.0, betas=(0.9, 0.95)) is" in own
     assert not any("and beta = " in sentence for sentence in sentences)
-    assert "- At its own settings, others (0.9, 0.99): x = " in own
+    assert "- At its own settings, with the others at beta = (0.9, 0.99): x = " in own
     assert "and beta = (0.9, 0.99): Mine is" in texts(reported, "Mine")[0]
 
 
@@ -112,7 +112,7 @@ def test_the_trace_is_told(reported):
     markdown, _ = texts(reported, "Mine")
     for said in (
         "The pass kernel is 11 calls of NumPy on a block, and 2 operations among numbers once",
-        "State: m, v; 2 values for each parameter",
+        "State: m, v; 2 for each parameter",
         "numba compiles each pass to one loop",
         "is one compiled loop over time",
         "It prints as CUDA: kernel.",
