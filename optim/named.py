@@ -3,16 +3,12 @@ mine.py:Mine(lr=1e-2), with the class of a file and hyperparameters that are lit
 """
 
 import ast
-import linecache
 import re
-import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass
 from functools import cache
-from hashlib import sha256
-from pathlib import Path
-from types import ModuleType
+from traceback import extract_tb
 from typing import Any
 
 import numpy as np
@@ -20,6 +16,7 @@ import numpy as np
 from minigrad.backend import Backend, temporarily
 from minigrad.errors import nearest, one_line
 from minigrad.tensor import Tensor
+from optim import files
 from optim.engine.meant import cure
 from optim.engine.optimizer import Optimizer
 from optim.engine.registry import RULES
@@ -81,13 +78,17 @@ def _parts(text: str) -> dict[str, Any]:
 
 
 def _read(text: str, file: str) -> str:
+    with _about(text):
+        return files.read(file)
+
+
+@contextmanager
+def _about(text: str) -> Iterator[None]:
+    """Inside, what is wrong with a rule is said of the one that the text names."""
     try:
-        return Path(file).read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        why = getattr(error, "strerror", None) or error
-        raise ValueError(
-            f"rule {text!r}: {file} cannot be read ({why}); give the path of a file of Python."
-        ) from error
+        yield
+    except ValueError as error:
+        raise ValueError(f"rule {text!r}: {error}") from error
 
 
 @cache
@@ -95,33 +96,48 @@ def _named(text: str, source: str | None) -> NamedRule:
     parts = _parts(text)
     file, name = parts["file"], parts["rule"]
     fixed = _literals(text, parts["fixed"] or "()")
-    rule: Any
-    if source is None:
-        if name.lower() not in RULES:
-            raise ValueError(f"rule {name!r} is unknown; {nearest(name, RULES)}")
+    if source is not None:
+        with _about(text):
+            rule = _of_file(file, source, name)
+    elif name.lower() in RULES:
         rule = RULES[name.lower()]
     else:
-        try:
-            module = _module(file, source)
-        except (Exception, SystemExit) as error:  # whatever is wrong in it
-            raise ValueError(
-                f"rule {text!r}: {file} does not run ({one_line(error)}); mend it."
-            ) from error
-        rule = getattr(module, name, None)
-        if not (isinstance(rule, type) and issubclass(rule, Optimizer)):
-            raise ValueError(
-                f"rule {text!r}: {file} has no rule {name}; name a class of optim.Optimizer in it."
-            )
+        raise ValueError(f"rule {name!r} is unknown; {nearest(name, RULES)}")
     for setting in fixed:
         if setting not in rule.hyperparameters():
             raise ValueError(f"rule {text!r} has no {setting!r}; {cure(rule, setting)}")
     found = NamedRule(rule, fixed, file)
+    if open_ := [one for one, value in found.hyperparameters().items() if value is MISSING]:
+        raise ValueError(
+            f"rule {text!r} has no default for {open_[0]}; declare one, as in {open_[0]}: "
+            "optim.Rate = 1e-3."
+        )
     try:
         with temporarily(Backend()):
             found([Tensor(np.ones(shape), requires_grad=True) for shape in ((2, 2), (2,))])
     except Exception as error:
-        raise ValueError(f"rule {text!r} cannot be built: {error}") from error
+        place = files.place(file, source) if file and source else ""
+        where = files.at_line(error, place)
+        own = extract_tb(error.__traceback__)[-1].filename == place
+        said: Any = one_line(error) if own else error  # ours are sentences
+        if rule.__init__ is not Optimizer.__init__:
+            said = f"{said}; declare its hyperparameters as fields, in place of an __init__."
+        raise ValueError(f"rule {text!r} cannot be built{where}: {said}") from error
     return found
+
+
+def _of_file(file: str, source: str, name: str) -> type[Optimizer]:
+    """The rule of that name in a file of this text; raises ValueError where it has none."""
+    made = files.module(file, source)
+    rule = vars(made).get(name)
+    if isinstance(rule, type) and issubclass(rule, Optimizer):
+        return rule
+    if isinstance(rule, type):
+        raise ValueError(f"{name} of {file} is no rule; derive it from optim.Optimizer.")
+    own = [one for one in vars(made).values() if getattr(one, "__module__", "") == made.__name__]
+    known = [one.__name__ for one in own if isinstance(one, type) and issubclass(one, Optimizer)]
+    cure = nearest(name, known) if known else "write a class of optim.Optimizer in it."
+    raise ValueError(f"{file} has no rule {name}; {cure}")
 
 
 def _literals(text: str, call: str) -> dict[str, Any]:
@@ -136,38 +152,3 @@ def _literals(text: str, call: str) -> dict[str, Any]:
         f"rule {text!r}: {call} is not made of names and literals; write hyperparameters as in "
         "(lr=1e-2, betas=(0.9, 0.99))."
     )
-
-
-@cache
-def _module(file: str, source: str) -> ModuleType:
-    """What the file is once it has run, from its text alone, and once in a process."""
-    digest = sha256(source.encode()).hexdigest()[:16]
-    module = ModuleType(f"{Path(file).stem}_{digest}")
-    module.__file__ = f"{file} {digest}"  # no file there is, lest inspect read what it has become
-    linecache.cache[module.__file__] = len(source), None, source.splitlines(True), module.__file__
-    sys.modules[module.__name__] = module  # where types and inspect look for its names
-    try:
-        with _own_names():
-            exec(compile(source, module.__file__, "exec"), vars(module))
-    except BaseException:
-        del sys.modules[module.__name__]
-        raise
-    return module
-
-
-@contextmanager
-def _own_names() -> Iterator[None]:
-    """Inside, a rule may have any name but one of optim's; afterwards RULES is as before.
-
-    So files that name their rules alike, or one file in two states, do not get into each other's
-    way.
-    """
-    before = dict(RULES)
-    for name, rule in before.items():
-        if not rule.__module__.startswith("optim."):
-            del RULES[name]
-    try:
-        yield
-    finally:
-        RULES.clear()
-        RULES.update(before)

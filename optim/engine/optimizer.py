@@ -49,6 +49,11 @@ class Optimizer(Rule, SavedRule):
     waiting: ClassVar[int] = 0
 
     def __post_init__(self) -> None:
+        if not hasattr(self, "kernel"):
+            raise TypeError(
+                f"{type(self).__name__} has no kernel, which is what moves p; write one, under "
+                "@optim.inplace."
+            )
         self.params = owned = Parameters.of(self.params)
         self._owned = owned
         self._gradients = [span.grad for span in owned.spans]

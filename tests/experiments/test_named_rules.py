@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -14,7 +15,8 @@ from experiments.record.curves import STYLES
 from experiments.record.directory import RunDirectory
 from experiments.record.settings import parts
 from experiments.registry import EXPERIMENTS
-from optim import RULES, SGD, Adam
+from minigrad import Tensor
+from optim import RULES, SGD, Adam, Optimizer
 from optim.named import named
 from tests.driving import host_only
 
@@ -162,7 +164,8 @@ def test_rules_and_set_rules_are_one_setting(mine):
         (".py:Mine", "rule '.py:Mine'"),
         ("mine.py", "rule 'mine.py' is no name of a rule; give one as adam, adam(eps=1e-6)"),
         ("mine:Mine", "is no name of a rule"),
-        ("mine.py:Other", "mine.py has no rule Other; name a class of optim.Optimizer in it"),
+        ("mine.py:Drift", "mine.py has no rule Drift; did you mean 'Drifting'?"),
+        ("functions.py:f", "functions.py has no rule f; write a class of optim.Optimizer in it"),
         ("mine.py:Rate", "mine.py has no rule Rate"),
         ("mine.py:xp", "mine.py has no rule xp"),
         ("mine.py:Mine(lrr=1)", "rule 'mine.py:Mine(lrr=1)' has no 'lrr'; did you mean 'lr'?"),
@@ -172,9 +175,9 @@ def test_rules_and_set_rules_are_one_setting(mine):
         ("mine.py:Mine(**{})", "is not made of names and literals"),
         ("mine.py:Mine(lr=open('x'))", "is not made of names and literals"),
         ("mine.py:Mine(projection=None)", "has no 'projection'"),
-        ("raises.py:Mine", "raises.py does not run (ZeroDivisionError: division by zero); mend it"),
-        ("leaves.py:Mine", "leaves.py does not run (SystemExit: 3)"),
-        ("wrong.py:Mine", "wrong.py does not run (SyntaxError"),
+        ("divides.py:Mine", "divides.py does not run at line 2 (ZeroDivisionError: division by "),
+        ("leaves.py:Mine", "leaves.py does not run at line 2 (SystemExit: 3)"),
+        ("wrong.py:Mine", "wrong.py does not run at line 2 (SyntaxError: "),
         ("bytes.py:Mine", "bytes.py cannot be read ('utf-8' codec"),
         ("taken.py:Adam", "Adam is a rule of optim.rules.adam already"),
         ("rolls.py:Rolls", "rule 'rolls.py:Rolls' cannot be built"),
@@ -186,9 +189,10 @@ def test_rules_and_set_rules_are_one_setting(mine):
     ],
 )
 def test_refuses_what_names_no_rule(rules, says, mine, capsys):
-    Path("raises.py").write_text("1 / 0")
+    Path("functions.py").write_text("def f(): pass")
+    Path("divides.py").write_text("x = 1\nx / 0")
     Path("leaves.py").write_text("import sys\nsys.exit(3)")
-    Path("wrong.py").write_text("class Mine(:")
+    Path("wrong.py").write_text("\nclass Mine(:")
     Path("bytes.py").write_bytes(b"\xff")
     Path("copy.py").write_text(FILE.read_text() + "\n")
     Path("taken.py").write_text("import optim\nclass Adam(optim.SGD): pass")
@@ -216,3 +220,72 @@ def test_files_leave_the_names_of_rules_as_they_were(mine):
     second = named("mine.py:Mine").rule
     assert RULES == before and first is not second
     assert named("adam").rule is Adam and named("SGD").rule is SGD
+
+
+RULE = """{first}
+import optim
+class Mine(optim.{base}):
+    {field}
+    @optim.inplace
+    def kernel(p, g, *, lr):
+        p -= {step}
+"""
+RIGHT = {"first": "", "base": "Optimizer", "field": "lr: optim.Rate = 0.1", "step": "lr * g"}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"step": "lr * h"}, "cannot be built at line 7: NameError: name 'h' is not defined"),
+        ({"step": "lr * g.foo"}, "cannot be built at line 7: an array in a kernel has no foo"),
+        ({"field": "lr: optim.Rate"}, "has no default for lr; declare one, as in lr: optim.Rate"),
+        (
+            {"field": "def __init__(self, params, lr): super().__init__(params, lr=lr)"},
+            "'lr'; declare its hyperparameters as fields, in place of an __init__.",
+        ),
+        ({"base": "rules.__class__"}, "Mine of wrong.py is no rule; derive it from optim.Opt"),
+    ],
+)
+def test_a_mistake_in_a_rule_is_said_with_its_line(wrong, says, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("right.py").write_text(RULE.format(**RIGHT))
+    assert named("right.py:Mine").label == "Mine"
+    Path("wrong.py").write_text(RULE.format(**RIGHT | wrong))
+    with pytest.raises(ValueError, match=re.escape(says)):
+        named("wrong.py:Mine")
+
+
+def test_a_rule_without_a_kernel_says_so():
+    class Kernelless(Optimizer):
+        lr: float = 0.1
+
+    with pytest.raises(TypeError, match="Kernelless has no kernel, which is what moves p; write"):
+        Kernelless([Tensor(np.zeros(1), requires_grad=True)])
+
+
+@pytest.mark.parametrize("given", ["rules", "sys.path"])
+@pytest.mark.parametrize("first", ["from helpers import f", "import packed.inner", "from . import"])
+def test_a_file_that_needs_its_neighbours_is_refused(first, given, tmp_path, monkeypatch, capsys):
+    """Since the run would not have them; also those that Python does find, as in `python -m`."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "here" / "packed").mkdir(parents=True)
+    for name in ("helpers.py", "packed/__init__.py", "packed/inner.py"):
+        (tmp_path / "here" / name).write_text("def f(x): return x")
+    first = first.replace("from . import", "from . import helpers")
+    (tmp_path / "here" / "mine.py").write_text(RULE.format(**RIGHT | {"first": first}))
+    if given == "sys.path":
+        monkeypatch.syspath_prepend(tmp_path / "here")
+    assert main(["run", "why", "--rules", "here/mine.py:Mine"]) == 2
+    assert "is not installed but lies near it, where whoever resumes" in capsys.readouterr().err
+    assert not Path("runs").exists()
+
+
+def test_a_file_may_import_what_is_installed(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path / "installed")
+    (tmp_path / "installed").mkdir()
+    (tmp_path / "installed" / "minehelp.py").write_text("def f(x): return x")
+    first = "import math, numpy, scipy.linalg, experiments.data, tqdm, minehelp"
+    Path("mine.py").write_text(RULE.format(**RIGHT | {"first": first}))
+    (tmp_path / "scipy").mkdir()  # no module
+    assert named("mine.py:Mine").label == "Mine"

@@ -144,7 +144,7 @@ def test_a_run_of_another_version_is_named(runs, tmp_path, capsys):
 @pytest.mark.parametrize(
     "given, message",
     [
-        ("mine.py:Other", "has no rule Other; name a class of optim.Optimizer"),
+        ("mine.py:Other", "has no rule Other; known are Yours"),
         ("mine.py:Yours(lr=0.1)", "Yours(lr=0.1) fixes what the page lets change"),
     ],
 )
