@@ -1,4 +1,4 @@
-"""Files of rules: their texts, which is all that a run keeps, and what they are once they have run."""
+"""Files of rules: the text, which is all that a run keeps, and what it is once it has run."""
 
 import ast
 import linecache
