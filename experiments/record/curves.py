@@ -53,7 +53,7 @@ def thinned(low: np.ndarray, high: np.ndarray) -> np.ndarray:
         return np.arange(len(low))
     gaps = np.isnan(low)
     low, high = np.where(gaps, np.inf, low), np.where(gaps, -np.inf, high)
-    pieces = np.array_split(np.arange(len(low)), (MOST - gaps.sum()) // 2)
+    pieces = np.array_split(np.arange(len(low)), max(1, (MOST - gaps.sum()) // 2))
     ends = [(piece[low[piece].argmin()], piece[high[piece].argmax()]) for piece in pieces]
     return np.union1d(ends, np.flatnonzero(gaps))
 

@@ -41,7 +41,10 @@ class Panel:
         low, high = (low, high) if band else (y, y)
         kept = thinned(low, high)
         x, y, low, high = x[kept], y[kept], low[kept], high[kept]
-        options = {"linewidth": 1.4, "markersize": 4, "markevery": 0.12} | options
+        # matplotlib places no markers along a curve that has no points
+        seen = (np.isfinite(x) & np.isfinite(y)).any()
+        every = {"markevery": 0.12} if seen else {}
+        options = {"linewidth": 1.4, "markersize": 4} | every | options
         (curve,) = self.axes.plot(x, y, **options)
         color = curve.get_color()
         if band:
@@ -136,12 +139,15 @@ class Panel:
         self.axes.minorticks_off()
 
     def thin_ticks(self) -> None:
-        """Label a logarithmic axis that is short at a few numbers, written out."""
+        """Label a logarithmic axis that is short at a few numbers, written out, and let one without
+        a number, for which matplotlib has no ticks, go from 1 to 10."""
         from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
         for axis in (self.axes.xaxis, self.axes.yaxis):
             low, high = sorted(axis.get_view_interval())
             if axis.get_scale() == "log":
+                if low <= 0 or not np.isfinite(high):
+                    low, high = getattr(self.axes, f"set_{axis.axis_name}lim")(1, 10)
                 axis.set_minor_formatter(NullFormatter())
                 if high < 50 * low:
                     few = MaxNLocator(5) if high < 4 * low else LogLocator(subs=(1, 2, 5))

@@ -142,3 +142,23 @@ def test_a_line_and_its_band_are_outlined():
     assert (-1, 0, 1) in edges and (1, 2, 3) in edges
     rows = [["a", 0, 0, -1, 1], ["a", 1, 1, 0, 2], ["a", 2, 2, 1, 3]]
     assert [row[1:] for row in panel.rows] == rows
+
+
+@pytest.mark.parametrize("scale", ["linear", "log"])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("size", [0, 5, 3 * MOST])
+def test_a_panel_without_a_point_is_drawn(scale, value, size):
+    x, y = np.arange(1.0, size + 1), np.full(size, value)
+    look = {"color": "black", "marker": "o"}
+    for what in ("line", "band", "points", "ranges"):
+        sheet = Sheet("title", "", "settings", rows=1, columns=1)
+        panel = sheet.panel(0, 0, "panel", "x", "y")
+        if what == "ranges" and size:
+            panel.ranges({"a": y}, {"a": look})
+        elif what == "points":
+            panel.points("a", x, y, end="a", **look)
+        else:
+            panel.line("a", x, y, *([y, y] if what == "band" else []), **look)
+        panel.axes.set(xscale=scale, yscale="linear" if what == "ranges" else scale)
+        sheet.finish().draw_without_rendering()
+        assert panel.rows or not size

@@ -21,6 +21,17 @@ pytestmark = host_only
 
 INF = np.inf
 STEPS = np.array([[10, 20, INF], [20, 20, 30], [40, 80, 30]])  # rules, problems
+WILD = """
+import optim
+from optim import inplace
+
+class Wild(optim.Optimizer):
+    lr: float = 1e12
+
+    @inplace
+    def kernel(p, g, *, lr):
+        p -= lr * g
+"""
 ROOTED = """
 from minigrad import xp
 import optim
@@ -257,6 +268,16 @@ def test_what_is_said_is_read_off_the_traces(changes):
         wild = found[rules.index("SGD(lr=1000000.0)")]
         assert "failed at its best rate on " in wild.text and wild.numbers["failed"] >= 3
         assert "rosenbrock (3 of 3)" in wild.text and "beale (3 of 3)" in wild.text
+
+
+def test_a_rule_that_diverges_at_once_at_every_rate_is_drawn_as_failed(tmp_path):
+    (tmp_path / "wild.py").write_text(WILD)
+    wild = f"{tmp_path}/wild.py:Wild"
+    result = experiments.run("tournament", quick=True, rules=wild, problems="beale,rosenbrock")
+    result.save(tmp_path)
+    (found,) = [one for one in result.findings if ". Wild: " in one.text]
+    assert "failed at its best rate on beale (2 of 2) and rosenbrock (2 of 2)" in found.text
+    assert (result.traces["Wild on rosenbrock"]["reported"][-1] == INF).all()
 
 
 def test_the_command_and_its_problems(tmp_path, capsys):
