@@ -163,11 +163,12 @@ def _parser() -> argparse.ArgumentParser:
     tournament.add_argument("--problems", type=parts, metavar="PROBLEM,...", help=help_)
     setting = "a setting of the experiment, by its name in `list`; may be repeated"
     resume = command("resume", _resume, "continue an interrupted run, to the same numbers")
+    data = "directory of MNIST's, Fashion-MNIST's and CIFAR-10's files, 'fashion-mnist' or 'digits'"
     for one in (run, every, gallery, tournament):
         one.add_argument("--seed", type=integer, help="of every random draw")
         one.add_argument("--seeds", type=integer, help="how many seeds to repeat over")
         one.add_argument("--steps", type=integer, help="length of the online problems")
-        one.add_argument("--data", help="directory of MNIST's and CIFAR-10's files, or 'digits'")
+        one.add_argument("--data", help=data)
         add_rules(one, "the rules to compare")
         one.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help=setting)
         one.add_argument("--quick", action="store_true", help="in seconds, on the digits")

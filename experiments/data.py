@@ -1,5 +1,6 @@
 """The images that the experiments train on, for scripts: `data.load("digits").train_x`."""
 
-from experiments.problems.images import DIGITS, SHA256, DataError, Dataset, load
+from experiments.problems.images import DIGITS, FASHION, DataError, Dataset, load
+from experiments.problems.mnist import SHA256
 
-__all__ = ["DIGITS", "SHA256", "DataError", "Dataset", "load"]
+__all__ = ["DIGITS", "FASHION", "SHA256", "DataError", "Dataset", "load"]

@@ -75,7 +75,7 @@ def prepare(s: Cifarnet) -> Cifarnet:
     settled = {name: getattr(s, name) or value for name, value in SUITABLE[found.name].items()}
     there = len(found.train_x) - VALIDATION[found.name]
     settled["train_images"] = min(settled["train_images"], there)
-    return replace(s, data=found.source, note=found.note, **settled)
+    return replace(s, data=found.source, found=found.name, note=found.note, **settled)
 
 
 def trials(s: Cifarnet) -> dict[str, Callable[[], RateSearch]]:

@@ -22,8 +22,8 @@ from models import Classifier
 from optim.named import NamedRule
 
 # images of the training set
-VALIDATION = {images.MNIST: 5_000, images.CIFAR10: 5_000, images.DIGITS: 300}
-EPOCHS = {images.MNIST: 10, images.DIGITS: 30}
+VALIDATION = dict.fromkeys(images.TITLES, 5_000) | {images.DIGITS: 300}
+EPOCHS = {images.MNIST: 10, images.FASHION: 10, images.DIGITS: 30}
 BETA2S = (0.99, 0.999)
 WIDEST_GRID = 21  # rates
 _loaded: dict[tuple[str, str | None], Dataset] = {}  # by the source asked for, and the one found
@@ -32,7 +32,8 @@ _loaded: dict[tuple[str, str | None], Dataset] = {}  # by the source asked for, 
 @dataclass(frozen=True, kw_only=True)
 class Classification(Compared):
     rules: tuple[str, ...] = ("SGD", "AdaGrad", "Adam", "AMSGrad")
-    data: str | None = None  # a directory of MNIST, or "digits"; None: wherever MNIST is to be had
+    data: str | None = None  # a directory, or "digits"; None: wherever MNIST is to be had
+    found: str = field(default=images.MNIST, repr=False)  # which data are there
     note: str = field(default="", repr=False)  # why the data are not those asked for, if so
     epochs: int | None = None  # None: as many as suit the data
     batch: int = 128
@@ -51,18 +52,21 @@ class Classification(Compared):
 
     @property
     def may_download(self) -> bool:
-        return self.data is None
+        return self.data in (None, images.FASHION)
 
     @property
     def images(self) -> str:
         """What the data are called in text, once they are found."""
-        return "8x8 digits in place of MNIST" if self.data == images.DIGITS else "MNIST"
+        if self.data == images.DIGITS:
+            return "8x8 digits in place of MNIST"
+        return images.TITLES[self.found]
 
 
 def prepare(s: Classification) -> Classification:
     """Find the data, once for all processes and for resuming."""
     found = load(s.data)
-    return replace(s, data=found.source, note=found.note, epochs=s.epochs or EPOCHS[found.name])
+    epochs = s.epochs or EPOCHS[found.name]
+    return replace(s, data=found.source, found=found.name, note=found.note, epochs=epochs)
 
 
 def experiment(

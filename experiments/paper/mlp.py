@@ -6,7 +6,7 @@ from models import MLP
 
 EXPERIMENT = classification.experiment(
     name="mlp",
-    summary="a network with 100 hidden ReLU on MNIST or the digits, constant alpha (Figure 2)",
+    summary="100 hidden ReLU on MNIST, Fashion-MNIST or the digits, constant alpha (Figure 2)",
     title="one hidden layer of 100 ReLU, constant alpha",
     model=lambda n_in, n_classes, seed: MLP([n_in, 100, n_classes], rng=seed),
     lowest={"SGD": -3.0, "AdaGrad": -3.5, "Adam": -5.0, "AMSGrad": -5.0},

@@ -1,13 +1,14 @@
 """A tournament of rules: many problems, one protocol, rates tuned for each rule and problem."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
 
 from experiments.experiment import Experiment
 from experiments.loops.compared import Compared
+from experiments.problems import images
 from experiments.tournament import entries, report
 from experiments.tournament.search import Search
 from minigrad.errors import nearest
@@ -24,7 +25,8 @@ class Tournament(Compared):
     # "all": every rule of optim but those that ask for several gradients a step
     rules: tuple[str, ...] = ("SGD", *REFERENCES, "AdaGrad", "RMSProp", "Adam", "AMSGrad", "Lion")
     problems: tuple[str, ...] = tuple(entries.names())
-    data: str = "digits"  # a directory of MNIST, or "digits"
+    data: str = images.DIGITS  # or a directory of MNIST or Fashion-MNIST
+    found: str = field(default=images.DIGITS, repr=False)  # which data are there
     rates: int = 9  # of each grid, half a decade apart; half as many more at an edge
     steps: int = 1000
     seeds: int = 5
@@ -45,6 +47,10 @@ class Tournament(Compared):
             raise ValueError("problems: one is there twice; leave it out.")
         if not 3 <= self.rates <= 21:
             raise ValueError(f"rates={self.rates}: give 3 to 21.")
+
+    @property
+    def may_download(self) -> bool:
+        return self.data == images.FASHION
 
     @property
     def references(self) -> dict[str, NamedRule]:
@@ -77,7 +83,8 @@ def prepare(s: Tournament) -> Tournament:
     """Find the data, once for all processes."""
     if not set(s.problems) & set(entries.NETWORKS):
         return s
-    return replace(s, data=entries.images_of(s.data).source)
+    found = entries.images_of(s.data)
+    return replace(s, data=found.source, found=found.name)
 
 
 EXPERIMENT = Experiment(

@@ -8,6 +8,7 @@ import numpy as np
 
 from experiments.experiment import Finding
 from experiments.loops.compared import of_names
+from experiments.problems import images
 from experiments.record.curves import looks
 from experiments.record.figure import Sheet
 from experiments.record.wording import counted, listed
@@ -191,8 +192,8 @@ def draw(traces: Any, s: Any) -> Sheet:
 
 def caption(traces: Any, s: Any) -> str:
     standing = Standing(traces, s)
-    data = " The images are the 8x8 digits." if s.data == "digits" else ""
-    data = data if set(s.problems) & set(NETWORKS) else ""
+    networks = set(s.problems) & set(NETWORKS)
+    data = f" The images are those of {images.TITLES[s.found]}." if networks else ""
     return (
         f"{counted(len(standing.rules), 'rule')} on {_problems(s)}: "
         f"{listed(_title(name) for name in s.problems)}. Each rule has, on each problem, {s.rates} "

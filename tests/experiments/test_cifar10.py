@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from experiments.problems import cifar10, images
+from experiments.problems import cifar10, images, mnist
 from experiments.problems.batches import Batches, Crops
 from experiments.problems.cifar10 import ARCHIVE, FILES, FOLDER, load_cifar10
 from experiments.problems.dataset import DataError
@@ -211,7 +211,7 @@ def test_a_directory_with_other_data_gives_the_digits_and_says_so(
     got = images.load(str(tmp_path), images.MNIST)
     assert (got.name, got.source) == ("digits", "digits")
     assert got.note == f"The 8x8 digits stand in for MNIST: {tmp_path} has none of its files."
-    other = write(tmp_path / "mnist", {f"{name}.gz": b"" for name in images.SHA256})
+    other = write(tmp_path / "mnist", {f"{name}.gz": b"" for name in mnist.FILES})
     assert "stand in for CIFAR-10" in images.load(str(other), images.CIFAR10).note
     with pytest.raises(DataError):
         images.load(str(other), images.MNIST)  # it has files of that name, which are broken

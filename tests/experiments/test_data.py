@@ -2,6 +2,7 @@ import dataclasses
 import gzip
 import hashlib
 import os
+import re
 import struct
 import subprocess
 import sys
@@ -15,12 +16,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+import experiments
 from experiments.paper import classification
-from experiments.problems import images
-from experiments.problems.images import DataError, Dataset, load, load_digits, load_mnist
+from experiments.problems import mnist
+from experiments.problems.images import DataError, Dataset, load, load_digits
+from experiments.problems.mnist import load_mnist
 
 ROOT = Path(__file__).parents[2]
-TRAIN_X, TRAIN_Y, TEST_X, TEST_Y = images.SHA256
+TRAIN_X, TRAIN_Y, TEST_X, TEST_Y = mnist.FILES
 Files = dict[str, bytes]
 Damage = Callable[[bytes], bytes]
 
@@ -47,7 +50,7 @@ def files(monkeypatch: pytest.MonkeyPatch) -> Files:
     """The IDX files of SMALL, which the loader then takes for MNIST's."""
     contents = {name: idx(array) for name, array in SMALL.items()}
     for name, content in contents.items():
-        monkeypatch.setitem(images.SHA256, name, hashlib.sha256(content).hexdigest())
+        monkeypatch.setitem(mnist.OF_MNIST, name, hashlib.sha256(content).hexdigest())
     monkeypatch.delenv("MINIGRAD_DATA", raising=False)
     return contents
 
@@ -170,6 +173,64 @@ def test_the_real_mnist() -> None:
     assert mnist.train_x.mean(dtype=float) == pytest.approx(0.1306604, abs=1e-6)
 
 
+def test_the_real_fashion_mnist() -> None:
+    """Debian's package dataset-fashion-mnist has it; mean and deviation are those of PyTorch's
+    transforms."""
+    directory = Path(os.environ.get("FASHION_MNIST") or "/usr/share/datasets/fashion-mnist")
+    if not directory.is_dir():
+        pytest.skip("no Fashion-MNIST here: set FASHION_MNIST to the directory that holds it")
+    fashion = load(str(directory))
+    assert (fashion.name, fashion.note) == ("fashion-mnist", "")
+    assert fashion.train_x.shape == (60000, 784) and fashion.test_x.shape == (10000, 784)
+    assert fashion.train_y[:10].tolist() == [9, 0, 0, 3, 0, 2, 7, 2, 5, 5]
+    assert fashion.test_y[:5].tolist() == [9, 2, 1, 1, 6]
+    for y in (fashion.train_y, fashion.test_y):
+        assert (np.bincount(y) == len(y) / 10).all()
+    assert fashion.train_x.mean(dtype=float) == pytest.approx(0.2860, abs=5e-5)
+    assert fashion.train_x.std(dtype=float) == pytest.approx(0.3530, abs=5e-5)
+
+
+@pytest.fixture
+def fashion(files: Files, monkeypatch: pytest.MonkeyPatch) -> Files:
+    """Others of the same names, which the loader then takes for Fashion-MNIST's."""
+    x = np.random.default_rng(0).integers(0, 256, (400, 4, 3), np.uint8)
+    y = (np.arange(400) % 10).astype(np.uint8)
+    contents = dict(zip(SMALL, map(idx, (x, y, x[:50], y[:50])), strict=True))
+    for name, content in contents.items():
+        monkeypatch.setitem(mnist.OF_FASHION, name, hashlib.sha256(content).hexdigest())
+    return contents
+
+
+def test_fashion_mnist_is_known_by_what_is_in_its_files(
+    files: Files, fashion: Files, tmp_path: Path
+) -> None:
+    write(tmp_path, {f"{name}.gz": gzip.compress(content) for name, content in fashion.items()})
+    got = load(str(tmp_path))
+    assert (got.name, got.note, got.source) == ("fashion-mnist", "", str(tmp_path))
+    assert got.train_x.shape == (400, 12) and got.test_y.tolist() == [*range(10)] * 5
+    settings = classification.prepare(classification.Classification(data=str(tmp_path)))
+    assert (settings.images, settings.epochs) == ("Fashion-MNIST", 10)
+    assert settings.data == str(tmp_path)
+    assert load(str(tmp_path), "cifar10").note.startswith("The 8x8 digits stand in for CIFAR-10")
+
+
+def test_files_of_both_are_an_error(files: Files, fashion: Files, tmp_path: Path) -> None:
+    write(tmp_path, files | {TEST_Y: fashion[TEST_Y]})
+    with pytest.raises(DataError, match=f"{TEST_Y} .* where MNIST's is .{{64}}: pass"):
+        load(str(tmp_path))
+    write(tmp_path, fashion | {TEST_X: files[TEST_X]})
+    with pytest.raises(DataError, match=f"{TEST_X} .* where Fashion-MNIST's is .{{64}}: pass"):
+        load(str(tmp_path))
+
+
+def test_what_is_said_of_fashion_mnist_names_it(fashion: Files, tmp_path: Path) -> None:
+    write(tmp_path, fashion)
+    result = experiments.run("tournament", quick=True, problems="softmax", data=str(tmp_path))
+    said = [result.verdict, result.caption, *(one.text for one in result.findings)]
+    assert "The images are those of Fashion-MNIST." in result.caption
+    assert not any(re.search("(?<!Fashion-)MNIST|digits", text) for text in said)
+
+
 @pytest.mark.parametrize("gzipped", [False, True])
 def test_a_directory_is_read(gzipped: bool, files: Files, tmp_path: Path) -> None:
     if gzipped:
@@ -191,7 +252,9 @@ def test_a_missing_file_or_directory_is_an_error(
         load(source)
     said = str(raised.value)
     assert said.startswith(f"{source} has no file {name} or {name}.gz or ")
-    assert said.endswith(": pass the directory of the four MNIST files, or 'digits'.")
+    assert said.endswith(
+        ": pass the directory of the four files of MNIST or Fashion-MNIST, or 'digits'."
+    )
 
 
 BROKEN = r"its gzip stream is broken \(.+\)"
@@ -210,7 +273,8 @@ BROKEN = r"its gzip stream is broken \(.+\)"
         (TRAIN_X, lambda c: b"", "its magic number is 0x00000000 where IDX has 0x00000803"),
         (TEST_Y, lambda c: b"<html>", "its magic number is 0x3c68746d where IDX has 0x00000801"),
         (TEST_X, lambda c: flip(c, 2), "its magic number is 0x00000903 where IDX has 0x00000803"),
-        (TRAIN_Y, lambda c: flip(c, -1), "its SHA-256 is [0-9a-f]{64} where MNIST's is"),
+        (TRAIN_Y, lambda c: flip(c, -1), "its SHA-256 is [0-9a-f]{64} where MNIST's is .{64}"),
+        (TRAIN_X, lambda c: flip(c, -1), "its SHA-256 is .{64} where MNIST's is .{64} and Fash"),
         (TEST_X, lambda c: gzip.compress(flip(c, 16)), "its SHA-256 is"),
     ],
 )
@@ -259,7 +323,7 @@ def test_labels_for_fewer_images_are_an_error(
     files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     files[TRAIN_Y] = idx(SMALL[TRAIN_Y][:-1])
-    monkeypatch.setitem(images.SHA256, TRAIN_Y, hashlib.sha256(files[TRAIN_Y]).hexdigest())
+    monkeypatch.setitem(mnist.OF_MNIST, TRAIN_Y, hashlib.sha256(files[TRAIN_Y]).hexdigest())
     write(tmp_path, files)
     with pytest.raises(DataError, match=r"train_y is int64 of shape \(19,\) for 20 images"):
         load(str(tmp_path))
@@ -344,7 +408,9 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def mirrors(files: Files, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mirrors]:
     mirrors = Mirrors(files)
-    monkeypatch.setattr(images, "MIRRORS", [f"http://{mirrors.host}/{m}/" for m in "ab"])
+    for name, places in {"mnist": "ab", "fashion-mnist": "f"}.items():
+        served = [f"http://{mirrors.host}/{place}/" for place in places]
+        monkeypatch.setitem(mnist.MIRRORS, name, served)
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     yield mirrors
     mirrors.close()
@@ -405,6 +471,26 @@ def test_without_a_whole_copy_the_digits_come_with_a_note(
     assert names(cache) == {f"{TRAIN_X}.gz", f"{TRAIN_Y}.gz"}
     with pytest.raises(DataError, match=f"no mirror gave {TEST_X}"):
         load_mnist()
+
+
+def test_fashion_mnist_is_fetched_by_its_name(
+    fashion: Files, mirrors: Mirrors, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    mirrors.served |= {f"f/{name}.gz": gzip.compress(c) for name, c in fashion.items()}
+    got = load("fashion-mnist")
+    assert (got.name, len(got.train_x)) == ("fashion-mnist", 400)
+    assert mirrors.asked == [f"f/{name}.gz" for name in SMALL]
+    assert got.source == str(cache.with_name("fashion-mnist"))
+    assert load(got.source).name == "fashion-mnist" and names(cache) == set()
+    mirrors.close()
+    assert load("fashion-mnist").name == "fashion-mnist"  # from the cache
+    (cache.with_name("fashion-mnist") / f"{TEST_Y}.gz").unlink()
+    with pytest.raises(DataError, match=f"no mirror gave {TEST_Y}"):
+        load("fashion-mnist")  # what was named has no stand-in
+    Path("fashion-mnist").mkdir()
+    write(Path("fashion-mnist"), fashion)
+    assert load("fashion-mnist").source == str(tmp_path / "fashion-mnist")
 
 
 def test_a_transfer_that_breaks_off_leaves_nothing_behind(mirrors: Mirrors, cache: Path) -> None:

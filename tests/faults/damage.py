@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import minigrad
-from experiments.problems import images
+from experiments.problems import mnist
 from experiments.record.directory import MANIFEST, RunDirectory
 from experiments.record.environment import environment
 from experiments.registry import EXPERIMENTS
@@ -97,12 +97,12 @@ def _limit(seconds: int) -> Iterator[None]:
 @contextmanager
 def _small_mnist(place: Path) -> Iterator[None]:
     """Inside, small files are MNIST's; two of the four are gzipped."""
-    real, rng = dict(images.SHA256), np.random.default_rng(0)
-    for name in images.SHA256:
+    real, rng = dict(mnist.OF_MNIST), np.random.default_rng(0)
+    for name in mnist.OF_MNIST:
         shape = (60, 5, 5) if "images" in name else (60,)
         values = rng.integers(0, 10, shape, np.uint8)
         content = struct.pack(f">{1 + len(shape)}I", 0x800 + len(shape), *shape) + values.tobytes()
-        images.SHA256[name] = hashlib.sha256(content).hexdigest()
+        mnist.OF_MNIST[name] = hashlib.sha256(content).hexdigest()
         packed = name.startswith("train")
         (place / f"{name}{'.gz' * packed}").write_bytes(
             gzip.compress(content) if packed else content
@@ -110,7 +110,7 @@ def _small_mnist(place: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        images.SHA256.update(real)
+        mnist.OF_MNIST.update(real)
 
 
 def _samples(place: Path, rng: np.random.Generator) -> Iterator[Sample]:
@@ -124,12 +124,12 @@ def _samples(place: Path, rng: np.random.Generator) -> Iterator[Sample]:
     training.save(large)
     yield Sample("checkpoint", large, lambda: minigrad.load(large))
 
-    def mnist() -> Any:
-        return dict(vars(images.load_mnist(place)))
+    def small() -> Any:
+        return dict(vars(mnist.load_mnist(place)))
 
-    for name in images.SHA256:
+    for name in mnist.OF_MNIST:
         packed = place / f"{name}.gz"
-        yield Sample("images", packed if packed.exists() else place / name, mnist)
+        yield Sample("images", packed if packed.exists() else place / name, small)
 
     experiment = EXPERIMENTS["synthetic-online"]
     directory = RunDirectory.create(place, experiment.name, experiment.configured({"steps": 300}))
