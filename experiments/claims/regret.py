@@ -54,7 +54,6 @@ class Regret(OnlineSettings):
         self.check("[1, inf)", "spread")
         self.check("(2, inf)", "c", why="for which -1 is the best point")
         self.check(f"[{PERIOD * LATE}, inf)", "steps")
-        self.check_diagonal("bound")
 
     @property
     def problem(self) -> Periodic:

@@ -42,7 +42,6 @@ class Stall(Compared):
         self.check("(0, inf)", "noise")
         self.check(f"[1, {self.shift})", "at")
         self.check_varies("lr")
-        self.check_diagonal("rates")
 
     @property
     def shift(self) -> int:

@@ -59,16 +59,20 @@ def took(traces, kind, name, s):
 
 def shrunk(traces, name, s):
     """By what factor the outlier makes the rate of its weight smaller than it was without: just
-    after it, and before the move."""
+    after it, and before the move; None for a rule without a diagonal."""
     without, trace = traces[f"dense {name}"], traces[f"outlier {name}"]
+    if "metric" not in trace:
+        return None
     chosen, n = best(without, s), len(trace["t"])
     factor = trace["metric"][:, chosen, 0] / without["metric"][:n, chosen, 0]
     return float(factor[trace["t"] >= s.at][0]), float(factor[-1])
 
 
 def rated(s):
-    """The rules whose rates are drawn: one that falls and one that does not, or else the first."""
-    return [name for name in s.names if name in ("AdaGrad", "Adam")] or s.names[:1]
+    """The rules whose rates are drawn, one that falls and one that does not, or else the first; none
+    where no rule has a diagonal."""
+    having = [label for label, one in s.compared.items() if one.rule.diagonal is not None]
+    return [name for name in having if name in ("AdaGrad", "Adam")] or having[:1]
 
 
 def verdict(traces, s):
@@ -129,6 +133,8 @@ def draw(traces, s):
             look = styles[name] | {"linestyle": ":" if kind == "dense" else "-"}
             look["markerfacecolor"] = "none" if which else look["color"]
             rates.line(text, trace["t"][early], rate, **look)
+    if not rated(s):
+        rates.note("no rule here has a diagonal", 0.5, 0.5, ha="center")
     title = rf"dense, and one gradient $\times{s.outlier:g}$ at $t = {s.at}$"
     outlier = sheet.panel(1, 2, title, "$t$", "how far its weight is off")
     for name in s.names:
@@ -142,6 +148,9 @@ def draw(traces, s):
 
 
 def caption(traces, s):
+    rates = "nothing, since no rule here has a diagonal"
+    if rated(s):
+        rates = f"rates under {listed(rated(s))}, of the first weight and of the last"
     return (
         f"Least absolute deviations with {s.features} features, one example a step, under "
         f"{listed(s.names)}, each at that constant alpha of {RATES[0]:.2g} to {RATES[-1]:.2g} "
@@ -151,8 +160,8 @@ def caption(traces, s):
         "x_i is normal, on sparse features with probability 1/i and else 0, on dense ones always; "
         f"after {s.shift - 1:,} steps all signs change. Left and middle: the error, half of the "
         f"mean square by which predictions are off without the noise, and {LEARNED:g} of what it "
-        "is at w = 0, below which a rule is said to have learned. Top right: rates under "
-        f"{listed(rated(s))}, of the first weight and of the last. Bottom right: how far the first "
+        "is at w = 0, below which a rule is said to have learned. Top right: "
+        f"{rates}. Bottom right: how far the first "
         f"weight is off on dense features, where its gradient of step {s.at} is {s.outlier:g} "
         "times too large. " + " ".join(f.text for f in findings(traces, s))
     )
@@ -172,7 +181,10 @@ def findings(traces, s):
     if "AdaGrad" in s.names:
         found += of_adagrad(traces, s)
     for name in s.names:
-        once, last = shrunk(traces, name, s)
+        if (factors := shrunk(traces, name, s)) is None:
+            found.append(Finding(f"outlier {name}: it has no diagonal, so a weight has no rate."))
+            continue
+        once, last = factors
         text = (
             f"outlier {name}: the rate of its weight is {once:.3g} times smaller at once, "
             f"{last:.3g} times after {s.shift - 1 - s.at:,} steps."

@@ -21,7 +21,7 @@ class Hindsight(Continuing):
     Of each run it records at `times`, (times, runs), all of them sums over coordinates: the
     `regret` R_t, the `metric` sqrt(V_t)/alpha_t after the step, the `weighted` sum of beta1_t
     times it over the steps so far, the `norm` of the gradients so far, and the `energy`, the sum of
-    their squares over the metric.
+    their squares over the metric. A rule without a diagonal has only the regret and the norm.
     """
 
     def __init__(
@@ -46,9 +46,11 @@ class Hindsight(Continuing):
             check_separate(self.opt)
         self.beta1 = hyperparameters.get("betas", (0.0,))[0]
         self.stretch = max(1, min(STRETCH, VALUES // copies))
-        names = "loss", "slope", "squares", "weighted", "energy"
+        self.measured = self.opt.diagonal is not None
+        of_metric = ("weighted", "energy") if self.measured else ()
+        names = ["loss", "slope", "squares", *of_metric]
         self.totals = {name: np.zeros(copies) for name in names}
-        names = "regret", "metric", "weighted", "norm", "energy"
+        names = ["regret", "norm", *(("metric",) if self.measured else ()), *of_metric]
         self.recorded = {name: np.full((len(times), runs), np.nan) for name in names} | {"t": times}
 
     def advance(self) -> None:
@@ -57,14 +59,15 @@ class Hindsight(Continuing):
         slopes = self.problem.slopes(t[0], t[-1] + 1)
         x, metrics = self._played(slopes) if np.all(self.curvature == 0) else self._stepped(slopes)
         gradients = slopes + self.curvature * x
-        beta1 = np.array([self.beta1(one) for one in t]) if callable(self.beta1) else self.beta1
         terms = {
             "loss": (self.curvature * x / 2 + slopes) * x,
             "slope": slopes,
             "squares": gradients**2,
-            "weighted": np.reshape(beta1, (-1, 1)) * metrics,
-            "energy": gradients**2 / metrics,
         }
+        if self.measured:
+            beta1 = np.array([self.beta1(one) for one in t]) if callable(self.beta1) else self.beta1
+            terms["weighted"] = np.reshape(beta1, (-1, 1)) * metrics
+            terms["energy"] = gradients**2 / metrics
         places = np.flatnonzero((t[0] <= self.times) & (self.times <= t[-1]))
         rows = self.times[places] - t[0]
         sums = {}
@@ -72,19 +75,18 @@ class Hindsight(Continuing):
             running = np.cumsum(np.vstack([self.totals[name], values]), axis=0)[1:]
             self.totals[name], sums[name] = running[-1], running[rows]
         loss = best_loss(self.times[places, None], sums["slope"], self.curvature)
-        found = {
-            "regret": sums["loss"] - loss,
-            "metric": metrics[rows],
-            "weighted": sums["weighted"],
-            "norm": np.sqrt(sums["squares"]),
-            "energy": sums["energy"],
-        }
+        found = {"regret": sums["loss"] - loss, "norm": np.sqrt(sums["squares"])}
+        if self.measured:
+            of_metric = {name: sums[name] for name in ("weighted", "energy")}
+            found |= {"metric": metrics[rows]} | of_metric
         for name, values in found.items():
             self.recorded[name][places] = values.reshape(-1, *self.shape).sum(axis=-1)
 
     def _played(self, slopes: np.ndarray) -> Any:
-        """The points before each step and the metric after it, where gradients are slopes."""
-        return map(to_host, self.opt.play(xp.asarray(slopes), metric=True))
+        """The points before each step and the metric after it, if there is one, where gradients are
+        slopes."""
+        played = self.opt.play(xp.asarray(slopes), metric=self.measured)
+        return map(to_host, played) if self.measured else (to_host(played), None)
 
     def _stepped(self, slopes: np.ndarray) -> Any:
         """The same where gradients depend on the point."""
@@ -94,7 +96,8 @@ class Hindsight(Continuing):
             x[k] = to_host(self.x.data)
             self.x.grad[...] = slope + curvature * self.x.data
             self.opt.step()
-            metrics[k] = to_host(self.opt.metric())
+            if self.measured:
+                metrics[k] = to_host(self.opt.metric())
         return x, metrics
 
     def state_dict(self) -> dict[str, Any]:

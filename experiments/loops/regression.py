@@ -20,8 +20,8 @@ class Regression(Continuing):
 
     At the step `at` the gradient of the first weight is `outlier` times too large. Records at
     `times`, before the step, means over the runs: the `error` of predictions, (times, rates), and
-    of the first weight and the last, (times, rates, 2), how far they are `off` and the `metric` of
-    the step.
+    of the first weight and the last, (times, rates, 2), how far they are `off` and, of a rule that
+    has a diagonal, the `metric` of the step.
     """
 
     def __init__(
@@ -52,8 +52,9 @@ class Regression(Continuing):
             "t": times,
             "error": np.full(pair[:2], np.nan),
             "off": np.full(pair, np.nan),
-            "metric": np.full(pair, np.nan),
         }
+        if self.opt.diagonal is not None:
+            self.recorded["metric"] = np.full(pair, np.nan)
 
     def advance(self) -> None:
         """Take a stretch of steps."""
@@ -71,7 +72,7 @@ class Regression(Continuing):
             if t == self.at:
                 self.w.grad[..., 0] *= self.outlier
             self.opt.step()
-            if records:
+            if records and "metric" in self.recorded:
                 metric = to_host(self.opt.metric()).reshape(self.shape)
                 self.recorded["metric"][place] = metric[..., [0, -1]].mean(axis=1)
 

@@ -11,6 +11,7 @@ from experiments.loops.hindsight import Hindsight
 from experiments.problems.convex import Signs, best_loss
 from experiments.problems.linear import Periodic
 from optim.schedules import Inverse, InverseSqrt, OneMinusInverse
+from tests.driving import host_only
 from tests.trials import finished
 
 BETAS = 0.9, 0.99
@@ -143,6 +144,27 @@ def test_what_is_stepped_is_what_is_played():
         np.testing.assert_array_equal(values, bent[name])
 
 
+@pytest.mark.parametrize("curvature", [0.0, 0.5])
+def test_a_rule_without_a_diagonal_has_its_regret_alone(curvature):
+    class Plain(optim.SGD):
+        diagonal = optim.engine.optimizer.NO_DIAGONAL
+
+    optim.RULES.pop("plain")
+    known, plain = (
+        finished(curved(rule, lr=0.1, curvature=curvature)) for rule in (optim.SGD, Plain)
+    )
+    assert plain.keys() == {"t", "regret", "norm"}
+    for name, values in plain.items():
+        np.testing.assert_array_equal(values, known[name])
+
+
+@host_only
+def test_the_figure_takes_rules_without_a_diagonal():
+    result = experiments.run("regret", rules=("lion", "sgd"), quick=True)
+    assert "Lion's grows as" in result.verdict and "With a theorem" in result.verdict
+    assert not any("bound" in f.text for f in result.findings if "Lion" in f.text)
+
+
 def test_rules_that_look_at_all_coordinates_at_once_are_refused():
     with pytest.raises(ValueError, match="LARS looks at all coordinates at once"):
         Hindsight(Signs((1.0,), 2, 0), optim.LARS, times=np.array([9]), x1=0.0, runs=2, lr=0.1)
@@ -156,7 +178,6 @@ def test_rules_that_look_at_all_coordinates_at_once_are_refused():
         ({"spread": 0.5}, r"is outside \[1, inf\)"),
         ({"c": 2}, r"is outside \(2, inf\)"),
         ({"steps": 200}, r"outside \[300, inf\)"),
-        ({"rules": "lion"}, "Lion has no diagonal, so no bound"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(changes, says):

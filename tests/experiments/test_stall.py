@@ -81,7 +81,6 @@ def test_a_rate_that_is_too_large_is_held_in_the_box():
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"rules": "lion"}, "Lion has no diagonal, so no rates"),
         ({"rules": "adagradnorm"}, "AdaGradNorm looks at all coordinates at once"),
         ({"outlier": 1}, r"is outside \(1, inf\)"),
         ({"noise": 0.0}, r"is outside \(0, inf\)"),
@@ -93,3 +92,17 @@ def test_a_rate_that_is_too_large_is_held_in_the_box():
 def test_settings_that_cannot_be_are_refused(changes, says):
     with pytest.raises(ValueError, match=says):
         experiments.run("stall", **changes)
+
+
+@host_only
+@pytest.mark.parametrize("rules", ["lion", "lion,amsgrad"])
+def test_of_a_rule_without_a_diagonal_all_but_the_rates_is_shown(rules):
+    result = experiments.run("stall", rules=rules, steps=200, seeds=1)
+    (last,) = (f for f in result.findings if f.text.startswith("outlier Lion"))
+    assert last.text == "outlier Lion: it has no diagonal, so a weight has no rate."
+    alone = rules == "lion"
+    assert ("Top right: nothing, since no rule here has a diagonal" in result.caption) is alone
+    assert ("rates under AMSGrad" in result.caption) is not alone
+    panels = {axes.get_title(loc="left"): axes for axes in result.figure.axes}
+    (rates,) = (axes for title, axes in panels.items() if title.startswith("rates"))
+    assert len(rates.lines) == (0 if alone else 3)
