@@ -69,8 +69,8 @@ def shrunk(traces, name, s):
 
 
 def rated(s):
-    """The rules whose rates are drawn, one that falls and one that does not, or else the first; none
-    where no rule has a diagonal."""
+    """The rules whose rates are drawn: one that falls and one that does not, or else the first with
+    a diagonal; none where no rule has one."""
     having = [label for label, one in s.compared.items() if one.rule.diagonal is not None]
     return [name for name in having if name in ("AdaGrad", "Adam")] or having[:1]
 
