@@ -6,6 +6,7 @@ Exit status: 0 on success, 1 on a run that failed or was interrupted, 2 on bad a
 
 import argparse
 import os
+import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import fields
@@ -93,7 +94,8 @@ def _plot(options: argparse.Namespace) -> int:
 
 def _table(options: argparse.Namespace) -> int:
     table = comparing.rows(options.directories, options.sort)
-    print(comparing.as_csv(table) if options.csv else comparing.as_text(table))
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    print(comparing.as_csv(table) if options.csv else comparing.as_text(table, width))
     return 0
 
 

@@ -15,6 +15,7 @@ from experiments.registry import EXPERIMENTS
 from experiments.result import FINDINGS
 
 COLUMNS = "run", "experiment", "status", "backend", "seconds", "settings", "verdict"
+GAP, SHORTEST = "  ", 12  # between columns, and what is left of one that is cut, in letters
 TEXTS = "files"  # a setting that is files, of which the SHA-256 is enough
 SURROUNDINGS = (
     "files_sha256",
@@ -67,12 +68,23 @@ def _row(path: Path) -> Row:
     }
 
 
-def as_text(table: list[Row]) -> str:
-    """The rows in aligned columns, under their names."""
+def as_text(table: list[Row], width: int | None = None) -> str:
+    """The rows in aligned columns, under their names; the longest are cut where they are wider in
+    all than that many letters."""
     lines = [COLUMNS, *(tuple(str(row[column]) for column in COLUMNS) for row in table)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    padded = ("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)
-    return "\n".join(padded)
+    longest = max(widths)
+    while width and sum(widths) + len(GAP) * (len(widths) - 1) > width and longest > SHORTEST:
+        longest -= 1
+        widths = [min(one, longest) for one in widths]
+    cut = ([_cut(*cell) for cell in zip(COLUMNS, line, widths, strict=True)] for line in lines)
+    return "\n".join(GAP.join(map(str.ljust, line, widths)).rstrip() for line in cut)
+
+
+def _cut(column: str, text: str, width: int) -> str:
+    if len(text) <= width:
+        return text
+    return f"…{text[1 - width :]}" if column == "run" else f"{text[: width - 1]}…"
 
 
 def as_csv(table: list[Row]) -> str:
@@ -108,14 +120,8 @@ def _sentences(path: Path) -> list[str]:
 
 
 def _findings(path: Path) -> dict[str, Any]:
-    file = path / FINDINGS
-    try:
-        found = json.loads(file.read_text("utf-8")) if file.exists() else {}
-        return dict(found)
-    except ValueError as error:
-        raise RunDirectoryError(
-            f"{file} cannot be read ({error}); `plot {path}` writes it anew."
-        ) from error
+    there = (path / FINDINGS).exists()
+    return RunDirectory(path).read(FINDINGS, lambda text: dict(json.loads(text))) if there else {}
 
 
 def _plain(value: Any) -> Any:

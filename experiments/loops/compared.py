@@ -32,10 +32,6 @@ class Compared(Settings):
     def __post_init__(self) -> None:
         super().__post_init__()
         keep_files(self, self.rules)
-        if len(self.compared) < len(self.rules):
-            labels = [self.rule(name).label for name in self.rules]
-            twice = next(label for label in labels if labels.count(label) > 1)
-            raise ValueError(f"rules: {twice} is there twice; leave one out, or rename its class.")
         for label, one in self.compared.items():
             if one.rule.needs_closure:
                 raise ValueError(f"rules: {label} asks for a closure, so it cannot be played.")
@@ -47,7 +43,7 @@ class Compared(Settings):
     @property
     def compared(self) -> dict[str, NamedRule]:
         """The rules by their labels."""
-        return {rule.label: rule for rule in map(self.rule, self.rules)}
+        return by_label(map(self.rule, self.rules))
 
     def check_varies(self, *names: str) -> None:
         """Raise ValueError for a rule that fixes, or has not, what the experiment varies."""
@@ -68,6 +64,17 @@ class Compared(Settings):
         for label, one in self.compared.items():
             if one.rule.diagonal is None:
                 raise ValueError(f"rules: {label} has no diagonal, so no {what}; leave it out.")
+
+
+def by_label(rules: Iterable[NamedRule]) -> dict[str, NamedRule]:
+    """The rules by their labels; raises ValueError where two have the same."""
+    found: dict[str, NamedRule] = {}
+    for rule in rules:
+        if found.setdefault(rule.label, rule) is not rule:
+            raise ValueError(
+                f"rules: {rule.label} is there twice; leave one out, or rename its class."
+            )
+    return found
 
 
 def keep_files(s: Settings, names: Iterable[str]) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from experiments.claims import landscapes
+from experiments.loops.compared import by_label
 from experiments.loops.ending import KEPT, NEAR
 from experiments.page import schedules as offered
 from experiments.page.settings import Described, of_the_lab, places
@@ -37,7 +38,7 @@ class Lab:
     """The rules, schedules and landscapes that have JavaScript, as text and as a description."""
 
     def __init__(self, given: Iterable[NamedRule] = ()):
-        self.given = {one.label: one for one in given}
+        self.given = by_label(given)
         for label, one in self.given.items():
             if one.fixed:
                 raise ValueError(f"rules: {label} fixes what the page lets change; name it alone.")

@@ -9,6 +9,7 @@ import io
 import json
 import re
 import shlex
+import sys
 from dataclasses import fields
 from html import escape
 from pathlib import Path
@@ -38,7 +39,7 @@ class Claim:
             self.settings = self.experiment.configured(self.manifest["settings"])
         except ValueError as error:
             raise ValueError(f"{path} is of another version: {error} Run it again.") from None
-        found = json.loads((path / FINDINGS).read_text("utf-8"))
+        found = self.directory.read(FINDINGS, json.loads)
         self.verdict, self.caption = found["verdict"], found["caption"]
         self.findings = [Finding(**one) for one in found["findings"]]
 
@@ -53,7 +54,7 @@ class Claim:
     @property
     def figure(self) -> str:
         """Its SVG, to stand in HTML, whose names are its own."""
-        text = (self.directory.path / "figure.svg").read_text("utf-8")
+        text = self.directory.read("figure.svg", bytes.decode)
         text = text[text.index("<svg") :]
         for before in ('id="', 'href="#', "url(#"):
             text = text.replace(before, f"{before}{self.name}-")
@@ -63,16 +64,13 @@ class Claim:
     @property
     def thumbnail(self) -> str:
         """Its PNG, small, as an address; black on white."""
-        small = io.BytesIO()
-        with Image.open(self.directory.path / "figure.png") as image:
-            image.thumbnail(THUMBNAIL)
-            image.convert("RGB").quantize(COLORS).save(small, "png", optimize=True)
-        return f"data:image/png;base64,{base64.b64encode(small.getvalue()).decode()}"
+        small = self.directory.read("figure.png", _small)
+        return f"data:image/png;base64,{base64.b64encode(small).decode()}"
 
     @property
     def table(self) -> bytes:
         """The numbers of the figure, as CSV."""
-        return (self.directory.path / "figure.csv").read_bytes()
+        return self.directory.read("figure.csv", bytes)
 
     @property
     def command(self) -> str:
@@ -87,11 +85,21 @@ class Claim:
         return f"python -m experiments run {self.name}{options}"
 
 
+def _small(png: bytes) -> bytes:
+    small = io.BytesIO()
+    with Image.open(io.BytesIO(png)) as image:
+        image.thumbnail(THUMBNAIL)
+        image.convert("RGB").quantize(COLORS).save(small, "png", optimize=True)
+    return small.getvalue()
+
+
 def read(folders: list[Path]) -> list[Claim]:
     """The whole runs in these folders, in the order of the registry; of two of an experiment that
-    of the later folder."""
+    of the later folder. Says which folders are none."""
     found = {}
     for folder in folders:
+        if not folder.is_dir():
+            print(f"{folder} is left out: there is no such folder.", file=sys.stderr)
         for path in sorted(folder.glob(f"*/{MANIFEST}")):
             manifest = RunDirectory(path.parent).manifest
             if manifest["status"] == COMPLETE and manifest["experiment"] in EXPERIMENTS:
@@ -157,7 +165,8 @@ def mathematics(text: str) -> str:
     """A sentence of an experiment as HTML, its letters and roots as the lab writes them."""
     text = re.sub(rf"\b({'|'.join(LETTERS)})(\d?)(?=_|\b)", _letter, escape(text))
     text = re.sub(r"\bsqrt\((\w+)\)", r"√\1", text).replace("sqrt(", "√(")
-    text = re.sub(r"(?<![\w.])([^\W\d_][^\W_]?)_(\w+)", r"\1<sub>\2</sub>", text)
+    # One letter, which may have a digit; names of rules may have an underscore too
+    text = re.sub(r"(?<![\w.])([^\W\d_][\d₀-₉]?)_(\w|[a-z\d]+)\b", r"\1<sub>\2</sub>", text)
     return re.sub(r"\^(-?[\w.]*\w)", r"<sup>\1</sup>", text)
 
 

@@ -10,10 +10,10 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -25,6 +25,8 @@ DIGEST = "manifest_sha256"  # in it, of all else in it
 TRACES = "traces.npz"
 PARTIAL = ".partial"
 COMPLETE = "complete"  # the status of a whole run
+
+T = TypeVar("T")
 
 Traces = Mapping[str, Mapping[str, np.ndarray]]  # of each trial by label: arrays by name
 
@@ -123,6 +125,18 @@ class RunDirectory:
                 "directory that `run` made."
             ) from error
         return manifest
+
+    def read(self, name: str, parse: Callable[[bytes], T]) -> T:
+        """What a file that is made of the traces holds, and not they themselves; raises
+        RunDirectoryError where it cannot be read."""
+        path = self.path / name
+        try:
+            return parse(path.read_bytes())
+        except (OSError, ValueError) as error:
+            why = getattr(error, "strerror", None) or error
+            raise RunDirectoryError(
+                f"{path} cannot be read ({why}); `plot {self.path}` writes it anew."
+            ) from error
 
     def is_whole(self, **facts: Any) -> bool:
         """Whether a whole run is here, of which the manifest has these facts."""

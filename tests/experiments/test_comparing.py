@@ -2,10 +2,15 @@
 
 import csv
 import io
+import os
+import pty
 import shutil
+import subprocess
+import sys
 
 import pytest
 
+from experiments import comparing
 from experiments.cli import main
 from experiments.record.directory import RunDirectory
 
@@ -46,6 +51,32 @@ def test_columns_are_aligned(runs, capsys):
     lines = said(capsys, "table", *runs).out.splitlines()
     assert {line.index("  why") for line in lines[1:]} == {lines[0].index("  experiment")}
     assert {line.index("  complete") for line in lines[1:]} == {lines[0].index("  status")}
+
+
+@pytest.mark.parametrize("width", [90, 100, 120, 1000])
+def test_the_longest_columns_are_cut_to_the_width_of_a_terminal(width):
+    row = dict.fromkeys(comparing.COLUMNS, "short") | {"settings": 90 * "s", "verdict": 200 * "v"}
+    row["run"] = "runs/" * 20 + "mlp"
+    cut = comparing.as_text([row], width).splitlines()
+    whole = comparing.as_text([row]).splitlines()
+    assert 0 <= min(width, max(map(len, whole))) - max(map(len, cut)) <= 1
+    assert cut == whole if width == 1000 else "…" in cut[1]
+    path, *short = cut[1].split()[:4]
+    assert short == 3 * ["short"] and path.endswith("runs/mlp")  # of a path the end is told
+    assert cut[0].split() == list(comparing.COLUMNS)  # short ones are whole
+
+
+def test_a_table_that_is_piped_is_whole_and_one_in_a_terminal_fits(runs, tmp_path):
+    command = [sys.executable, "-m", "experiments", "table", *map(str, runs)]
+    piped = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert "…" not in piped and max(map(len, piped.splitlines())) > 150
+    mine, theirs = pty.openpty()
+    with open(mine, "rb", buffering=0) as terminal:
+        done = subprocess.run(command, stdout=theirs, env={**os.environ, "COLUMNS": "100"})
+        os.close(theirs)
+        shown = terminal.read(100_000).decode()
+    assert done.returncode == 0 and "…" in shown
+    assert max(map(len, shown.splitlines())) <= 100
 
 
 def test_unfinished_runs_are_in_the_table_and_what_is_no_run_is_named(runs, tmp_path, capsys):

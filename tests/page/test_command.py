@@ -116,6 +116,26 @@ def test_nothing_that_was_run_is_a_page_too(tmp_path):
     assert "Nothing has been run yet" in written(tmp_path, tmp_path / "runs")
 
 
+def test_a_folder_that_is_not_there_is_named(tmp_path, capsys):
+    written(tmp_path, tmp_path / "rnus")
+    assert capsys.readouterr().err == f"{tmp_path / 'rnus'} is left out: there is no such folder.\n"
+
+
+@pytest.mark.parametrize("name", ("figure.svg", "figure.png", "figure.csv", "findings.json"))
+def test_a_run_that_lacks_a_file_is_named_with_what_mends_it(runs, tmp_path, capsys, name):
+    other = tmp_path / "theorem-1"
+    shutil.copytree(runs / "theorem-1", other)
+    (other / name).unlink()
+    command = ["page", str(tmp_path), "--output", str(tmp_path / "index.html")]
+    assert main(command) == 2
+    said = capsys.readouterr().err
+    told = (
+        f"{other / name} cannot be read (No such file or directory); `plot {other}` writes it anew."
+    )
+    assert said == f"experiments: {told}\n"
+    assert main(["plot", str(other)]) == 0 and main(command) == 0
+
+
 def test_an_unfinished_run_is_left_out(runs, tmp_path):
     partial = tmp_path / "runs" / "theorem-1.partial"
     shutil.copytree(runs / "theorem-1", partial)
@@ -146,10 +166,12 @@ def test_a_run_of_another_version_is_named(runs, tmp_path, capsys):
     [
         ("mine.py:Other", "has no rule Other; known are Yours"),
         ("mine.py:Yours(lr=0.1)", "Yours(lr=0.1) fixes what the page lets change"),
+        ("mine.py:Yours,copy.py:Yours", "Yours is there twice; leave one out, or rename its class"),
     ],
 )
 def test_refuses_what_is_no_rule(tmp_path, monkeypatch, capsys, given, message):
-    (tmp_path / "mine.py").write_text(MINE.format(name="Yours"))
+    for file in ("mine.py", "copy.py"):
+        (tmp_path / file).write_text(MINE.format(name="Yours"))
     monkeypatch.chdir(tmp_path)
     assert main(["page", "--rules", given]) == 2
     assert message in capsys.readouterr().err and not (tmp_path / "index.html").exists()
@@ -170,6 +192,11 @@ def test_findings_are_said_once_and_in_the_letters_of_the_lab(runs):
     [
         ("beta1 = sqrt(beta2), alpha_t = 1/sqrt(t)", "β₁ = √β₂, α<sub>t</sub> = 1/√t"),
         ("sqrt(1 - beta2^t) > v_max", "√(1 - β₂<sup>t</sup>) &gt; v_max"),
+        ("My_Rule, A_Rule and My_rule at x_12", "My_Rule, A_Rule and My_rule at x<sub>12</sub>"),
+        (
+            "beta1_t of f_t(x)^2 at v_hat.",
+            "β₁<sub>t</sub> of f<sub>t</sub>(x)<sup>2</sup> at v<sub>hat</sub>.",
+        ),
         ("R_T/T of Gamma_t, alphabet, 1_000", "R<sub>T</sub>/T of Γ<sub>t</sub>, alphabet, 1_000"),
     ],
 )
