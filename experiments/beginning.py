@@ -7,14 +7,15 @@ import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from experiments import mpi, on_dask
 from experiments.experiment import Experiment
+from experiments.interactive import load
 from experiments.options import changed
 from experiments.record.directory import RunDirectory
 from experiments.record.environment import code
+from experiments.record.wording import listed
 from experiments.registry import find
 from experiments.runner import unfinished
 from experiments.workers import Run, check_process
@@ -25,7 +26,9 @@ def created(options: argparse.Namespace) -> tuple[list[Run], Backend]:
     """A run for each experiment that is named, but for those that are there already."""
     names = dict.fromkeys(options.names)  # each once
     experiments = [find(name) for name in names]
-    backend, settled = _settled(experiments, options)
+    backend, settled, done = _settled(experiments, options)
+    for directory in done:
+        _keep(directory)
     runs: list[Run] = []
     try:
         for experiment, settings in settled:
@@ -40,13 +43,14 @@ def created(options: argparse.Namespace) -> tuple[list[Run], Backend]:
 
 def _settled(
     experiments: list[Experiment], options: argparse.Namespace
-) -> tuple[Backend, list[tuple[Experiment, Any]]]:
-    """The backend, and each experiment with its settings; raises ValueError with all that is wrong.
+) -> tuple[Backend, list[tuple[Experiment, Any]], list[RunDirectory]]:
+    """The backend, each experiment that is to be run with its settings, and the runs that are there
+    already; raises ValueError with all that is wrong.
 
     Nothing is written, and nothing is downloaded once something is known to be wrong.
     """
     wrong: dict[str, None] = {}  # each sentence once
-    backend, changes, settled = Backend(), {}, []
+    backend, changes, settled, done = Backend(), {}, [], []
     with _collected(wrong):
         backend = backend_for(options.backend, options)
     with _collected(wrong):
@@ -69,25 +73,28 @@ def _settled(
                 trials = [make_trial() for make_trial in experiment.trials(settings).values()]
             if options.mpi:
                 mpi.check_spread(experiment.name, trials)
-            if options.force or not _is_done(options.out, experiment, settings, backend):
-                settled.append((experiment, settings))
+            directory = RunDirectory(options.out / experiment.name)
+            same = {"settings": asdict(settings), "backend": backend.name, "code": code()}
+            if not options.force and directory.is_whole(**same):
+                done.append(directory)
+                continue
+            if not options.force:
+                RunDirectory.check_free(options.out, experiment.name)
+            settled.append((experiment, settings))
     if wrong:
         raise ValueError("\nexperiments: ".join(wrong))
-    return backend, settled
+    return backend, settled, done
 
 
-def _is_done(out: Path, experiment: Experiment, settings: Any, backend: Backend) -> bool:
-    """Whether out has this very run, which says so; raises ValueError where it has another."""
-    directory = RunDirectory(out / experiment.name)
-    same = {"settings": asdict(settings), "backend": backend.name, "code": code()}
-    if directory.is_whole(**same):
-        print(
-            f"{experiment.name}: {directory.path} has these settings and this code, so it is not "
-            "run again; --force does."
-        )
-        return True
-    RunDirectory.check_free(out, experiment.name)
-    return False
+def _keep(directory: RunDirectory) -> None:
+    """Say that a whole run is not run again, and draw what it lacks; raises RunDirectoryError where
+    its traces are not whole."""
+    result, again = load(directory.path), "it is not run again; --force does"
+    if missing := directory.missing():
+        result.save(directory.path)
+        directory.write_checksums()
+        again = f"{listed(missing)}, which it lacked, came from its traces"
+    print(f"{directory.path} has these settings and this code, so {again}.")
 
 
 @contextmanager

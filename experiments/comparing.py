@@ -17,17 +17,8 @@ from experiments.result import FINDINGS
 COLUMNS = "run", "experiment", "status", "backend", "seconds", "settings", "verdict"
 GAP, SHORTEST = "  ", 12  # between columns, and what is left of one that is cut, in letters
 TEXTS = "files"  # a setting that is files, of which the SHA-256 is enough
-SURROUNDINGS = (
-    "files_sha256",
-    "backend",
-    "python",
-    "versions",
-    "machine",
-    "processor",
-    "blas",
-    "ranks",
-    "shards",
-)
+SURROUNDINGS = "backend", "python", "machine", "processor", "blas", "ranks", "shards", "code"
+DIGITS = 12  # of a SHA-256 that are told
 
 Row = dict[str, Any]
 
@@ -102,9 +93,17 @@ def differences(a: Path, b: Path) -> Iterator[str]:
     if (one := first["experiment"]) != (other := second["experiment"]):
         yield f"experiment: {one} | {other}"
     yield from _differing(*({**m["settings"], TEXTS: None} for m in (first, second)))
-    yield from _differing(*({k: m.get(k) for k in SURROUNDINGS} for m in (first, second)))
+    yield from _differing(*map(_surroundings, (first, second)))
     told = [_sentences(path) for path in (a, b)]
     yield from (line for line in difflib.ndiff(*told) if line[0] in "-+")
+
+
+def _surroundings(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """What a run may depend on beside its settings; of texts the beginning of their SHA-256."""
+    texts = manifest.get("files_sha256", {})
+    found = {f"text of {file}": digest[:DIGITS] for file, digest in texts.items()}
+    found |= {name: manifest.get(name) for name in SURROUNDINGS} | manifest.get("versions", {})
+    return found | {"code": (manifest.get("code") or "")[:DIGITS]}
 
 
 def _differing(first: Mapping[str, Any], second: Mapping[str, Any]) -> Iterator[str]:

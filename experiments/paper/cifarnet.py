@@ -17,7 +17,14 @@ from experiments.experiment import Experiment, Finding
 from experiments.loops.compared import undivided
 from experiments.loops.training import RateSearch
 from experiments.paper import classification_report
-from experiments.paper.classification import BETA2S, VALIDATION, Classification, by_beta2, load
+from experiments.paper.classification import (
+    BETA2S,
+    VALIDATION,
+    Classification,
+    by_beta2,
+    facts,
+    load,
+)
 from experiments.problems import images
 from experiments.problems.batches import Batches, Crops
 from experiments.problems.dataset import Dataset
@@ -75,7 +82,7 @@ def prepare(s: Cifarnet) -> Cifarnet:
     settled = {name: getattr(s, name) or value for name, value in SUITABLE[found.name].items()}
     there = len(found.train_x) - VALIDATION[found.name]
     settled["train_images"] = min(settled["train_images"], there)
-    return replace(s, data=found.source, found=found.name, note=found.note, **settled)
+    return replace(s, **facts(found), **settled)
 
 
 def trials(s: Cifarnet) -> dict[str, Callable[[], RateSearch]]:
@@ -84,7 +91,8 @@ def trials(s: Cifarnet) -> dict[str, Callable[[], RateSearch]]:
 
 
 def _search(s: Cifarnet, rule: NamedRule, betas: dict[str, Any]) -> RateSearch:
-    dataset, batches, shape = load(s.data, images.CIFAR10), Batches(), (8, 8, 1)
+    dataset = load(s.data, images.CIFAR10, s.data_sha256)
+    batches, shape = Batches(), (8, 8, 1)
     if dataset.name == images.DIGITS:
         dataset = _squares(dataset, shape)
     else:

@@ -34,6 +34,7 @@ class Classification(Compared):
     rules: tuple[str, ...] = ("SGD", "AdaGrad", "Adam", "AMSGrad")
     data: str | None = None  # a directory, or "digits"; None: wherever MNIST is to be had
     found: str = field(default=images.MNIST, repr=False)  # which data are there
+    data_sha256: str = field(default="", repr=False)  # of these data
     note: str = field(default="", repr=False)  # why the data are not those asked for, if so
     epochs: int | None = None  # None: as many as suit the data
     batch: int = 128
@@ -66,7 +67,13 @@ def prepare(s: Classification) -> Classification:
     """Find the data, once for all processes and for resuming."""
     found = load(s.data)
     epochs = s.epochs or EPOCHS[found.name]
-    return replace(s, data=found.source, found=found.name, note=found.note, epochs=epochs)
+    return replace(s, **facts(found), epochs=epochs)
+
+
+def facts(found: Dataset) -> dict[str, str]:
+    """The settings that say which data were found."""
+    known = {"data": found.source, "found": found.name, "note": found.note}
+    return known | {"data_sha256": found.sha256}
 
 
 def experiment(
@@ -111,7 +118,7 @@ def trials(
     """
 
     def search(rule: NamedRule, betas: dict[str, Any]) -> RateSearch:
-        dataset = load(s.data)
+        dataset = load(s.data, sha256=s.data_sha256)
         return RateSearch(
             dataset,
             VALIDATION[dataset.name],
@@ -150,11 +157,14 @@ def by_beta2(s: Classification) -> dict[str, tuple[NamedRule, dict[str, Any]]]:
     return found
 
 
-def load(source: str | None, wanted: str = images.MNIST) -> Dataset:
-    """What `images.load` gives, read once in a process."""
+def load(source: str | None, wanted: str = images.MNIST, sha256: str = "") -> Dataset:
+    """What `images.load` gives, read once in a process; raises DataError where it is not of that
+    SHA-256, if one is given."""
     if (wanted, source) not in _loaded:
         found = images.load(source, wanted)
         if found.note:
             print(found.note)
         _loaded[wanted, source] = _loaded[wanted, found.source] = found
+    if sha256:
+        _loaded[wanted, source].check_same(sha256)
     return _loaded[wanted, source]

@@ -1,6 +1,8 @@
 """What every set of images is, and what is raised for one that is unfit."""
 
+import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -29,6 +31,23 @@ class Dataset:
     test_y: NDArray[np.int64]
     source: str = ""
     note: str = ""
+
+    @cached_property
+    def sha256(self) -> str:
+        """That of the images and labels, by which a run knows its data again."""
+        digest = hashlib.sha256()
+        for one in (self.train_x, self.train_y, self.test_x, self.test_y):
+            digest.update(f"{one.dtype} {one.shape}\n".encode())
+            digest.update(np.ascontiguousarray(one))
+        return digest.hexdigest()
+
+    def check_same(self, sha256: str) -> None:
+        """Raise DataError where a run began with other data, of which that is the SHA-256."""
+        if self.sha256 != sha256:
+            raise DataError(
+                f"{self.source} has other images or labels now than when the run began; give it "
+                "back the old ones, or begin anew with --force."
+            )
 
     @property
     def n_classes(self) -> int:

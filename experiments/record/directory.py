@@ -193,6 +193,10 @@ class RunDirectory:
             ) from error
         return traces
 
+    def missing(self) -> list[str]:
+        """The files of a whole run that are there no more."""
+        return [name for name in self.manifest["sha256"] if not (self.path / name).exists()]
+
     def write_checksums(self) -> None:
         """Write the SHA-256 of every other file into the manifest."""
         files = sorted(filter(Path.is_file, self.path.iterdir()))

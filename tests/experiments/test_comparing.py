@@ -119,3 +119,14 @@ def test_two_runs_differ_in_settings_and_in_what_was_found(runs, capsys):
     assert lines[:2] == ["betas: 0.0,0.99 | 0.0,0.1", "c: 101.0 | 3.0"]
     assert any(line.startswith("- Under Adam the spike's step moves x by -7.96") for line in lines)
     assert any(line.startswith("+ Under Adam the spike's step moves x by -1.05") for line in lines)
+
+
+def test_other_code_and_other_versions_are_told(runs, tmp_path, capsys):
+    other = tmp_path / "why"
+    shutil.copytree(runs[0], other)
+    manifest = RunDirectory(other).manifest
+    versions = manifest["versions"] | {"numpy": "0.1"}
+    RunDirectory(other).write_manifest(code="f" * 64, versions=versions)
+    code, numpy = manifest["code"][:12], manifest["versions"]["numpy"]
+    said_ = said(capsys, "diff", runs[0], other).out
+    assert said_ == f"code: {code} | {'f' * 12}\nnumpy: {numpy} | 0.1\n"

@@ -21,6 +21,7 @@ from experiments.paper import classification
 from experiments.problems import mnist
 from experiments.problems.images import DataError, Dataset, load, load_digits
 from experiments.problems.mnist import load_mnist
+from experiments.registry import EXPERIMENTS
 
 ROOT = Path(__file__).parents[2]
 TRAIN_X, TRAIN_Y, TEST_X, TEST_Y = mnist.FILES
@@ -212,6 +213,28 @@ def test_fashion_mnist_is_known_by_what_is_in_its_files(
     assert (settings.images, settings.epochs) == ("Fashion-MNIST", 10)
     assert settings.data == str(tmp_path)
     assert load(str(tmp_path), "cifar10").note.startswith("The 8x8 digits stand in for CIFAR-10")
+
+
+def test_a_run_whose_data_are_others_since_it_began_stops(
+    files: Files, fashion: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, files)
+    mlp = EXPERIMENTS["mlp"]
+    began = mlp.prepare(mlp.configured({"data": str(tmp_path)}, quick=True))
+    assert began.data_sha256 == hashlib.sha256(hashed(tmp_path)).hexdigest()
+    write(tmp_path, fashion)
+    monkeypatch.setattr(classification, "_loaded", {})  # as in another process
+    with pytest.raises(DataError, match="has other images or labels now than when the run began"):
+        mlp.trials(began)["SGD"]()
+    assert mlp.prepare(mlp.configured({"data": str(tmp_path)})).data_sha256 != began.data_sha256
+
+
+def hashed(directory: Path) -> bytes:
+    """What the SHA-256 of the data in a directory is said to be of."""
+    data, all_of_it = load(str(directory)), b""
+    for one in (data.train_x, data.train_y, data.test_x, data.test_y):
+        all_of_it += f"{one.dtype} {one.shape}\n".encode() + one.tobytes()
+    return all_of_it
 
 
 def test_files_of_both_are_an_error(files: Files, fashion: Files, tmp_path: Path) -> None:

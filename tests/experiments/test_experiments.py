@@ -518,11 +518,25 @@ def test_a_finished_run_is_made_again_only_by_other_code_or_backend(quick, tmp_p
     assert main(arguments) == 0
     assert "so it is not run again" in capsys.readouterr().out
     assert began == (directory.manifest["started"], directory.manifest["seconds"])
+    drawn, numbers = ((directory.path / name).read_bytes() for name in ("figure.svg", "figure.csv"))
+    for name in ("figure.svg", "figure.csv"):
+        (directory.path / name).unlink()
+    assert main(arguments) == 0
+    assert (
+        "figure.csv and figure.svg, which it lacked, came from its traces"
+        in capsys.readouterr().out
+    )
+    assert (directory.path / "figure.svg").read_bytes() == drawn
+    assert (directory.path / "figure.csv").read_bytes() == numbers
+    assert began == (directory.manifest["started"], directory.manifest["seconds"])
     for changed in ({"code": "other"}, {"backend": "other"}):
         kept = directory.manifest
         directory.write_manifest(**changed)
         assert main(arguments) == 2
         directory.write_manifest(**kept)
+    (directory.path / "traces.npz").unlink()
+    assert main(arguments) == 2
+    assert "theorem-1 has no whole traces.npz" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -584,6 +598,11 @@ def test_a_finished_run_is_made_again_only_by_other_code_or_backend(quick, tmp_p
         (["run", "edge", "--set", "beta1s=0.9999"], "is outside [0, 0.999]"),
         (["run", "edge", "--set", "condition=1e9"], "condition=1000000000.0 is outside [10, 1e8]"),
         (["run", "floor", "--set", "rare=0"], "rare=0.0 is outside [0.01, 1]"),
+        (
+            ["run", "cycles", "--rules", "adam"],
+            "has a setting 'rules'; it is a setting of synthetic-online, synthetic-stochastic,",
+        ),
+        (["run", "projection", "--rules", "adam"], "'rules'; did you mean 'rule'?"),
         (["run", "mlp", "--set", "data=5"], "data=5: give str | None"),
         (["run", "mlp", "--data", "digits", "--set", "note=mine"], "has a setting 'note'"),
         (["run", "mlp", "--data", "digits", "--seeds", "1" + "0" * 12], "Unable to allocate"),
@@ -712,14 +731,14 @@ STOREYS = (
     ("problems", "record"),
     ("data", "loops"),
     ("experiment",),
-    ("paper", "options"),
+    ("paper",),
     (
         "claims",
         "tournament",
     ),
     ("result", "hunt"),
     ("registry",),
-    ("interactive", "workers", "page", "comparing"),
+    ("interactive", "workers", "page", "comparing", "options"),
     ("runner", "on_dask"),
     ("mpi", "report"),
     ("beginning",),
