@@ -155,27 +155,24 @@ class Panel:
                     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
     def label_curves(self) -> None:
-        """Name the curves at the right of the axes, each near its last point, none over another."""
-        ends = [(text, curve, self._last_point(curve)) for text, curve in self.curves if text]
+        """Name the curves at the right of the axes, each at the height of its last point or near,
+        none over another; of those that end at one height the first is the highest."""
+        ends = [(text, curve, self._last_point(curve)) for text, curve in self.curves[::-1] if text]
         ends = [end for end in ends if end[2] is not None]
         if not ends:
             return
+        from matplotlib.lines import Line2D
+
         height = self.axes.bbox.height / self.axes.figure.dpi * 72
         apart = 1.25 * SMALL * max(text.count("\n") + 1 for text, *_ in ends)
         places = spread(np.array([y for _, _, (_, y) in ends]) * height, apart, height)
-        for (text, curve, point), place in zip(ends, places / height, strict=True):
-            color = curve.get_color()
-            self.axes.annotate(
-                text,
-                point,
-                (1.04, place),
-                xycoords="axes fraction",
-                textcoords="axes fraction",
-                va="center",
-                fontsize=SMALL,
-                color=color,
-                arrowprops={"arrowstyle": "-", "color": color, "linewidth": 0.5, "shrinkA": 1},
-            )
+        for (text, curve, (x, y)), place in zip(ends, places / height, strict=True):
+            look = {"color": curve.get_color(), "clip_on": False}
+            look["transform"] = self.axes.transAxes
+            # Level up to the edge of the axes, so that no two of them cross
+            lead = Line2D([x, max(x, 1), 1.035], [y, y, place], linewidth=0.5, **look)
+            self.axes.add_artist(lead)
+            self.axes.text(1.04, place, text, va="center", fontsize=SMALL, **look)
 
     def _last_point(self, curve: Any) -> Any:
         """The last point of a curve inside the axes, in fractions of them; None if all are out."""

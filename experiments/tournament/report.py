@@ -19,6 +19,7 @@ from experiments.tournament.search import NEAR
 
 SHOWN = 8  # rules of which curves are drawn
 TAUS = np.linspace(1, TAU, 61)
+ROW = 0.2  # inches, of a rule
 MOST_NAMED = 4  # rules that tie
 REACH = 4  # half decades on either side of the best rate
 
@@ -144,6 +145,7 @@ def draw(traces: Any, s: Any) -> Sheet:
         f"targets: the best of {listed(s.references)} at {SHARE:.0%} of the steps",
         rows=3,
         columns=2,
+        size=(5.4, max(3.5, ROW * len(standing.rules) / 3)),
     )
     ranked = [standing.rules[k] for k in standing.order]
     shown = ranked[:SHOWN]
@@ -161,7 +163,7 @@ def draw(traces: Any, s: Any) -> Sheet:
         notes[standing.rules[k]] = ", ".join(said)
     panel = sheet.panel(slice(0, 3), 0, "1. scores, with 95 % intervals", "score", "")
     panel.ranges(values, {rule: styles.get(rule, plain) for rule in values}, notes, at="last")
-    panel.axes.tick_params("y", labelsize=8 if len(values) > 30 else 10)
+    panel.axes.tick_params("y", labelsize=9)
     panel.axes.set_xlim(-0.02, 1.02)
     profiles = sheet.panel(0, 1, "2. performance profiles", r"$\tau$", r"$\rho(\tau)$")
     by_rate = sheet.panel(
@@ -172,7 +174,8 @@ def draw(traces: Any, s: Any) -> Sheet:
     at_end = sheet.panel(2, 1, f"4. {_title(last)}, in the end", "rate", what)
     rho = scores.profile(scores.ratios(standing.median), TAUS)
     for rule in shown:
-        profiles.line(rule, TAUS, rho[standing.rules.index(rule)], **styles[rule])
+        share = rho[standing.rules.index(rule)]
+        profiles.line(rule, TAUS, share, drawstyle="steps-post", **styles[rule])
         by_rate.line(rule, *standing.share_by_rate(rule), **styles[rule])
         trace = standing.played[rule][last].trace
         if len(trace["rates"]) > 1:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
+from matplotlib.lines import Line2D
 from matplotlib.text import Text
 
 import experiments
@@ -76,6 +77,14 @@ def test_no_label_lies_over_another(drawn):
                 if min(one.x1, other.x1) > max(one.x0, other.x0):
                     overlap = min(one.y1, other.y1) - max(one.y0, other.y0)
                     assert overlap < 0.3 * min(one.height, other.height), axes.get_title("left")
+
+
+def test_no_lead_to_a_label_crosses_another(drawn):
+    result, _ = drawn
+    for axes in result.figure.axes:
+        leads = [a for a in axes.artists if isinstance(a, Line2D)]
+        ends = sorted(tuple(lead.get_ydata()[1:]) for lead in leads)  # at the edge, and beside it
+        assert [after for _, after in ends] == sorted(after for _, after in ends)
 
 
 def test_every_rule_differs_in_grey_from_the_others():
