@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -27,13 +27,15 @@ GROWN = 1e3  # by what gradients are multiplied to see whether steps are
 class Compared(Settings):
     """Settings of an experiment that compares rules, named as optim.named says."""
 
+    closures: ClassVar[bool] = False  # whether rules may ask for one
+
     rules: tuple[str, ...]
 
     def __post_init__(self) -> None:
         super().__post_init__()
         keep_files(self, self.rules)
         for label, one in self.compared.items():
-            if one.rule.needs_closure:
+            if one.rule.needs_closure and not self.closures:
                 raise ValueError(f"rules: {label} asks for a closure, so it cannot be played.")
 
     def rule(self, name: str) -> NamedRule:
@@ -103,12 +105,13 @@ def of_sums(rule: NamedRule) -> bool:
 
 
 def takes_each(rule: Callable[..., Optimizer]) -> bool:
-    """Whether a rule takes coordinates one by one, so that they may be of runs of their own."""
+    """Whether a rule takes coordinates one by one, so that they may be of runs of their own; one
+    that asks for a closure does not, since a loss is that of one run."""
     return _separate(rule([Tensor(np.zeros(1), requires_grad=True)]))
 
 
 def _separate(opt: Optimizer) -> bool:
-    return not (opt.writes_state or opt.per_tensor)
+    return not (opt.writes_state or opt.per_tensor or opt.needs_closure)
 
 
 def check_separate(opt: Optimizer) -> None:

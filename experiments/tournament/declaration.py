@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import ClassVar
 
 import numpy as np
 
 from experiments.experiment import Experiment
 from experiments.loops.compared import Compared
 from experiments.problems import images
-from experiments.tournament import entries, report
+from experiments.tournament import entries, networks, report
 from experiments.tournament.search import Search
 from minigrad.errors import nearest
 from optim import RULES
@@ -22,20 +23,21 @@ LOOKS = 60  # at a run
 
 @dataclass(frozen=True, kw_only=True)
 class Tournament(Compared):
-    # "all": every rule of optim but those that ask for several gradients a step
+    closures: ClassVar[bool] = True
+
+    # "all": every rule of optim
     rules: tuple[str, ...] = ("SGD", *REFERENCES, "AdaGrad", "RMSProp", "Adam", "AMSGrad", "Lion")
     problems: tuple[str, ...] = tuple(entries.names())
     data: str = images.DIGITS  # or a directory of MNIST or Fashion-MNIST
     found: str = field(default=images.DIGITS, repr=False)  # which data are there
     rates: int = 9  # of each grid, half a decade apart; half as many more at an edge
-    steps: int = 1000
+    steps: int = 1000  # of one gradient each; one of several uses up as many
     seeds: int = 5
     seed: int = 0
     resamples: int = 1000  # for intervals
 
     def __post_init__(self) -> None:
         every = [n for n, one in RULES.items() if one.__module__.startswith("optim.")]
-        every = [name for name in every if not RULES[name].needs_closure]
         lists = [every if name == ALL else [name] for name in self.rules]
         given = dict.fromkeys(name for names in lists for name in names)
         object.__setattr__(self, "rules", tuple(given))
@@ -64,7 +66,7 @@ class Tournament(Compared):
 
     @property
     def times(self) -> np.ndarray:
-        """The steps before which runs are looked at."""
+        """The gradients before which runs are looked at."""
         return np.unique(np.geomspace(1, self.steps + 1, LOOKS).round().astype(int))
 
 
@@ -83,7 +85,7 @@ def prepare(s: Tournament) -> Tournament:
     """Find the data, once for all processes."""
     if not set(s.problems) & set(entries.NETWORKS):
         return s
-    found = entries.images_of(s.data)
+    found = networks.images_of(s.data)
     return replace(s, data=found.source, found=found.name)
 
 

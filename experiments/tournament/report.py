@@ -16,6 +16,7 @@ from experiments.tournament import scores
 from experiments.tournament.entries import NETWORKS
 from experiments.tournament.scores import SHARE, SLACK, TAU, Played
 from experiments.tournament.search import NEAR
+from experiments.tournament.wording import of_closures
 
 SHOWN = 8  # rules of which curves are drawn
 TAUS = np.linspace(1, TAU, 61)
@@ -212,7 +213,7 @@ def caption(traces: Any, s: Any) -> str:
         "interval of the difference from the highest; failed: runs at the best rate that left all "
         f"bounds. 2: the profiles of the first {min(SHOWN, len(standing.rules))}. 3: the share of "
         "the targets that the median seed reaches at other rates, where at least half of them "
-        f"were tried. 4: the median seed at each rate.{of_names(s)}"
+        f"were tried. 4: the median seed at each rate.{of_closures(s)}{of_names(s)}"
     )
 
 

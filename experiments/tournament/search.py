@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from experiments.tournament.entries import Entry
+from experiments.tournament.entry import Entry
 from experiments.tournament.heat import Heat
+from experiments.tournament.turns import Turns
 from optim.named import NamedRule
 
 NEAR = 1e-6  # of the value at the start: a run that comes so near to the least one has arrived
@@ -54,7 +55,7 @@ class Search:
         self.rates, self.points = grid(rule, points), points
         self.over: dict[str, np.ndarray] = {}  # traces of the heats that are over
         self.widened = self.done = False
-        self.heat: Heat | None = None  # made when it is its turn
+        self.heat: Heat | Turns | None = None  # made when it is its turn
 
     @property
     def opt(self) -> Any:
@@ -63,11 +64,10 @@ class Search:
 
     @property
     def progress(self) -> float:
-        """The share of the steps that are taken, as if the grid were to be widened."""
+        """The share of the gradients that are used, as if the grid were to be widened."""
         if self.done:
             return 1.0
-        share = self.heat.t / self.times[-1] if self.heat else 0.0
-        return float(self.widened + share) / 2
+        return (self.widened + (self.heat.progress if self.heat else 0.0)) / 2
 
     def advance(self) -> None:
         """Take a stretch of steps."""
@@ -75,10 +75,11 @@ class Search:
         if self._current().done:
             self._conclude()
 
-    def _current(self) -> Heat:
+    def _current(self) -> Heat | Turns:
         if self.heat is None:
             self.entry = self.make_entry()
-            self.heat = Heat(self.entry, self.rule, self.rates, self.seeds, self.times)
+            kind = Heat if self.entry.lanes else Turns
+            self.heat = kind(self.entry, self.rule, self.rates, self.seeds, self.times)
         return self.heat
 
     def _conclude(self) -> None:
