@@ -1,6 +1,9 @@
 import sys
 
-from experiments.cli import main
-
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        from experiments.cli import main
+
+        sys.exit(main())
+    except KeyboardInterrupt:  # also while it is imported
+        sys.exit(130)

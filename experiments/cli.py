@@ -1,7 +1,7 @@
 """python -m experiments list | run NAME... | all | gallery | tournament | plot DIR | resume DIR |
 table DIR... | diff DIR DIR | page | report RULE | hunt RULE | doctor.
 
-Exit status: 0 on success, 1 on a run that failed or was interrupted, 2 on bad arguments.
+Exit status: 0 on success, 1 on a run that failed, 2 on bad arguments, 130 on an interruption.
 """
 
 import argparse
@@ -44,7 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         print("experiments: interrupted", file=sys.stderr)
-        return 1
+        return runner.INTERRUPTED
 
 
 def _list(options: argparse.Namespace) -> int:
@@ -70,7 +70,7 @@ def _execute(begin: Callable[[], tuple[list[Run], Backend]], options: argparse.N
         raise ValueError(f"--shards {options.shards} is for ranks; give --mpi as well.")
     runs, backend = begin()
     try:
-        return 0 if runner.execute(runs, backend.name, _engine(options, backend)) else 1
+        return runner.execute(runs, backend.name, _engine(options, backend))
     finally:
         for run in runs:
             run.directory.unlock()

@@ -19,6 +19,7 @@ from experiments.result import Result
 from experiments.workers import Interrupted, Run
 
 LOOK_SECONDS = 0.5  # between two looks at the progress
+WHOLE, FAILED, INTERRUPTED = 0, 1, 130  # exit statuses
 
 Jobs = list[tuple[Run, str]]  # a trial each, by its label
 # Trials by the future of their seconds, and the share of each that is done
@@ -27,18 +28,28 @@ Submitted = tuple[dict[Future[float], tuple[Run, str]], Iterable[float]]
 
 def execute(
     runs: list[Run], backend: str, submit: Callable[[Jobs, str], AbstractContextManager[Submitted]]
-) -> bool:
-    """Advance every trial of the runs; print what they found; say whether all are whole.
+) -> int:
+    """Advance every trial of the runs; print what they found; give the exit status.
 
     `submit` gives the trials to an engine, such as processes of this machine.
     """
+    try:
+        return _execute(runs, backend, submit)
+    except KeyboardInterrupt:  # before signals are heard, or because of a second one
+        for run in runs:
+            if run.directory.path.name.endswith(PARTIAL):
+                _report_failure(run.directory, Interrupted())
+        return INTERRUPTED
+
+
+def _execute(runs: list[Run], backend: str, submit: Any) -> int:
     jobs = [(run, label) for run in runs for label in run.experiment.trials(run.settings)]
     jobs.sort(key=lambda job: -getattr(job[0].settings, "steps", 0))  # the long ones first
     due = Counter(run.experiment.name for run, _ in jobs)
     ended: dict[str, dict[str, Future[float]]] = {run.experiment.name: {} for run in runs}
     for run in runs:
         run.directory.write_manifest(**environment(backend))
-    whole = True
+    status = WHOLE
     with (
         submit(jobs, backend) as (futures, progress),
         tqdm(total=len(jobs), bar_format=BAR, smoothing=0, disable=None) as bar,
@@ -49,9 +60,11 @@ def execute(
             trials[label] = future
             if len(trials) == due[run.experiment.name]:
                 with bar.external_write_mode():
-                    whole &= conclude(run, trials)
+                    whole = conclude(run, trials)
                 run.directory.unlock()
-    return whole
+                stopped = any(isinstance(one.exception(), Interrupted) for one in trials.values())
+                status = max(status, WHOLE if whole else INTERRUPTED if stopped else FAILED)
+    return status
 
 
 def _ended(

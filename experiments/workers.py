@@ -11,6 +11,7 @@ import signal
 import sys
 import threading
 import time
+from _thread import interrupt_main
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
@@ -32,6 +33,8 @@ CHECKPOINT_SECONDS = 10.0
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 TWICE_SECONDS = 1.0  # a shell that ends, and `timeout`, send a signal twice and mean it once
 STOP, LEAVE = 1, 2  # what workers are told: to save and stop, and then to end as well
+PIECE_SECONDS = 15.0  # for a worker that is asked to stop to end its present piece
+LEAVE_SECONDS = 10.0  # for one that is to end to save what it has
 WATCH_SECONDS = 0.2
 _stop: Any = SimpleNamespace(value=0)  # in a worker, shared with the process that started it
 _progress: Any = [0.0]  # likewise, the share of each trial that is done
@@ -220,16 +223,27 @@ def _start_worker(stop: Any, progress: Any) -> None:
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     threadpool_limits(1)  # for the BLAS, which read the environment when it was loaded
     os.environ["OMP_NUM_THREADS"] = "1"  # for the optimizers
+    signal.signal(signal.SIGINT, _break_off)
+
+
+def _break_off(*_: object) -> None:
+    if _busy.locked():
+        raise Interrupted("in the middle of a piece")
 
 
 def _end_with(parent: Any) -> None:
-    """End this process with its parent, which may be killed, or when it is no longer needed.
+    """End this process with its parent, which may be killed, or when it is no longer needed; and
+    break off a piece that goes on although it is asked to stop, as of a rule that never returns.
 
     The pool cannot end it where another worker was killed in the middle of taking a task, since
     then no task reaches this one, and signals are blocked.
     """
+    asked = 0.0
     while parent.is_alive() and _stop.value != LEAVE:
         parent.join(WATCH_SECONDS)
+        asked += WATCH_SECONDS if _stop.value else 0
+        if asked > PIECE_SECONDS:
+            interrupt_main()
     if parent.is_alive():
-        _busy.acquire()
+        _busy.acquire(timeout=LEAVE_SECONDS)
     os._exit(1)

@@ -76,9 +76,11 @@ class RunDirectory:
                 },
                 started=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
             )
-        except OSError as error:
+        except (OSError, KeyboardInterrupt) as error:
             if directory._lock_fd is not None:  # else it may be another process's
                 directory.discard()
+            if isinstance(error, KeyboardInterrupt):
+                raise
             raise RunDirectoryError(
                 f"--out {out} cannot be used ({error.strerror}); name a directory with room that "
                 "you may write to."

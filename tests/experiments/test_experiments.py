@@ -315,7 +315,7 @@ def test_the_seconds_of_a_run_are_those_of_all_its_parts(tmp_path, monkeypatch):
     minigrad.save(checkpoint, trial=kept["trial"], seconds=kept["seconds"] + 100)
     monkeypatch.undo()
     monkeypatch.setattr(RunDirectory, "gather", full_disk)
-    assert not runner.execute([run], "numpy", partial(workers.submitted, workers=1))
+    assert runner.execute([run], "numpy", partial(workers.submitted, workers=1)) == runner.FAILED
     assert RunDirectory(directory.path).manifest["seconds"]["PaperAdam"] == 12.5
     assert 100 < RunDirectory(directory.path).manifest["seconds"]["AMSGrad"] < 200
 
@@ -440,7 +440,7 @@ def test_ctrl_c_keeps_what_was_recorded(tmp_path, seconds):
     time.sleep(seconds)
     os.killpg(running.pid, signal.SIGINT)  # to every process, as a terminal does
     printed, complaint = running.communicate(timeout=60)
-    assert running.returncode == 1 and "Traceback" not in complaint
+    assert running.returncode == 130 and "Traceback" not in complaint
     assert RunDirectory(partial).manifest["status"] == "interrupted"
     assert f"resume {partial}" in printed
     assert not (tmp_path / "synthetic-stochastic").exists()
@@ -460,7 +460,7 @@ def test_ctrl_c_before_anything_runs_is_one_sentence(monkeypatch, capsys):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("experiments.cli._list", interrupted)
-    assert main(["list"]) == 1
+    assert main(["list"]) == 130
     assert capsys.readouterr().err == "experiments: interrupted\n"
 
 

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from experiments import runner
+from experiments import runner, workers
 from experiments.cli import main
-from experiments.problems import images
+from experiments.problems import mnist
 from experiments.record.directory import RunDirectory
 from experiments.registry import EXPERIMENTS
 from minigrad.checkpoint import load, save
@@ -171,9 +171,78 @@ def test_a_signal_that_comes_twice_at_once_means_once(tmp_path, number):
     time.sleep(0.05)
     running.send_signal(number)
     printed, complaint = running.communicate(timeout=60)
-    assert running.returncode == 1 and "Traceback" not in complaint
+    assert running.returncode == 130 and "Traceback" not in complaint
     assert "resume o/theorem-1.partial" in printed
     assert_interrupted(tmp_path)
+
+
+@pytest.mark.parametrize("imported", ["numpy", "experiments.runner", "experiments.cli"])
+def test_ctrl_c_while_modules_are_imported_leaves_no_traceback(tmp_path, imported):
+    (tmp_path / "sitecustomize.py").write_text(
+        "import signal, sys\n"
+        "class Finder:\n"
+        "    def find_spec(name, path, target=None):\n"
+        f"        if name == {imported!r}:\n"
+        "            signal.raise_signal(signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Finder)\n"
+    )
+    env = {"PYTHONPATH": f"{tmp_path}:{ROOT}"}
+    done = python(tmp_path, "-m", "experiments", *SHORT, env=env, preexec_fn=hears)
+    assert done.returncode == 130 and not done.stdout + done.stderr
+
+
+def hears():
+    """In a process that is started: what it does on Ctrl-C, which is ignored after `&`."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def test_a_second_ctrl_c_ends_a_run_while_it_is_drawn(tmp_path):
+    script = (
+        "import signal, sys, time\n"
+        "from experiments import cli, workers\n"
+        "from experiments.result import Result\n"
+        "workers.TWICE_SECONDS = 0\n"
+        "def save(*_):\n"
+        "    for _ in range(2):\n"
+        "        signal.raise_signal(signal.SIGINT)\n"
+        "        time.sleep(0.1)\n"
+        "Result.save = save\n"
+        f"sys.exit(cli.main({SHORT!r}))\n"
+    )
+    done = python(tmp_path, "-c", script, preexec_fn=hears)
+    assert done.returncode == 130 and "Traceback" not in done.stderr
+    assert "continue with: python -m experiments resume o/theorem-1.partial" in done.stdout
+    assert RunDirectory(tmp_path / "o/theorem-1.partial").manifest["status"] == "interrupted"
+    assert main(["resume", str(tmp_path / "o/theorem-1.partial"), "--workers", "1"]) == 0
+
+
+def broken_off(settings, path, stop):
+    """What a worker does of a trial that never returns from a piece."""
+    workers.PIECE_SECONDS = 0.5
+    workers._start_worker(stop, [0.0])
+    try:
+        workers.advance_to_end("theorem-1", settings, "Stuck", path, "numpy")
+    except workers.Interrupted:
+        os._exit(3)
+
+
+def test_a_piece_that_never_ends_is_broken_off(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("stuck.py").write_text(
+        "import optim\nfrom pathlib import Path\n\n\nclass Stuck(optim.SGD):\n"
+        "    def update(self):\n        Path('there').touch()\n        while True: pass\n"
+    )
+    theorem_1 = EXPERIMENTS["theorem-1"]
+    settings = theorem_1.configured({"steps": 60, "rules": "stuck.py:Stuck"})
+    directory = RunDirectory.create(tmp_path, "theorem-1", settings)
+    context = multiprocessing.get_context("spawn")
+    stop = context.RawValue("b")
+    running = context.Process(target=broken_off, args=(settings, directory.path, stop))
+    running.start()
+    wait_for(tmp_path / "there")
+    stop.value = workers.STOP
+    running.join(20)
+    assert running.exitcode == 3
 
 
 def test_under_nohup_a_hangup_is_ignored(tmp_path):
@@ -196,7 +265,7 @@ def test_a_terminal_that_closes_keeps_what_was_recorded(tmp_path):
     time.sleep(2.5)
     os.close(terminal)
     _, status = os.waitpid(pid, 0)
-    assert os.waitstatus_to_exitcode(status) == 1
+    assert os.waitstatus_to_exitcode(status) == 130
     assert_interrupted(tmp_path)
 
 
@@ -215,7 +284,7 @@ def test_a_worker_that_is_killed_while_it_waits_holds_up_nothing(tmp_path):
         start_new_session=True,
     )
     time.sleep(4)
-    idle, _ = sorted(workers(running.pid), key=cpu_time)
+    idle, _ = sorted(workers_of(running.pid), key=cpu_time)
     os.kill(idle, signal.SIGKILL)
     try:
         printed, _ = running.communicate(timeout=30)
@@ -227,7 +296,7 @@ def test_a_worker_that_is_killed_while_it_waits_holds_up_nothing(tmp_path):
     assert load(directory.checkpoint_path("PaperAdam"))["seconds"] > 0
 
 
-def workers(pid):
+def workers_of(pid):
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     command = {int(child): Path(f"/proc/{child}/cmdline").read_bytes() for child in children}
     return [child for child, line in command.items() if b"spawn_main" in line]
@@ -311,7 +380,7 @@ def test_nothing_is_downloaded_for_a_run_that_cannot_be(tmp_path, monkeypatch, c
     def download(*_):
         raise AssertionError("downloads")
 
-    monkeypatch.setattr(images, "_fetch", download)
+    monkeypatch.setattr(mnist, "_fetch", download)
     assert main(["run", "mlp", "--set", "seeds=0", "--out", "o"]) == 2
     said = capsys.readouterr().err
     assert "o/mlp exists" in said and "seeds=0" in said
@@ -323,8 +392,8 @@ def test_a_backend_that_cannot_be_is_found_before_anything_is_written(tmp_path):
 import sys
 sys.modules["cupy"] = None
 from experiments.cli import main
-from experiments.problems import images
-images._fetch = lambda name: sys.exit("downloads")
+from experiments.problems import mnist
+mnist._fetch = lambda *_: sys.exit("downloads")
 sys.exit(main({["run", "mlp", "theorem-1", "--out", "o"]!r}))
 """
     env = {"MINIGRAD_BACKEND": "cupy", "MINIGRAD_DATA": ""}
