@@ -13,7 +13,7 @@ from experiments import mpi, on_dask
 from experiments.experiment import Experiment
 from experiments.interactive import load
 from experiments.options import changed
-from experiments.record.directory import RunDirectory
+from experiments.record.directory import COMPLETE, RunDirectory
 from experiments.record.environment import code
 from experiments.record.wording import listed
 from experiments.registry import find
@@ -57,7 +57,8 @@ def _settled(
         changes = changed(options, experiments)
     for experiment in experiments:
         # One of the same code may have the same settings, which are not known yet
-        if not (options.force or RunDirectory(options.out / experiment.name).is_whole(code=code())):
+        whole = {"status": COMPLETE, "code": code()}
+        if not (options.force or RunDirectory(options.out / experiment.name).has(**whole)):
             with _collected(wrong):
                 RunDirectory.check_free(options.out, experiment.name)
     for experiment in experiments:
@@ -75,7 +76,7 @@ def _settled(
                 mpi.check_spread(experiment.name, trials)
             directory = RunDirectory(options.out / experiment.name)
             same = {"settings": asdict(settings), "backend": backend.name, "code": code()}
-            if not options.force and directory.is_whole(**same):
+            if not options.force and directory.has(status=COMPLETE, **same):
                 done.append(directory)
                 continue
             if not options.force:

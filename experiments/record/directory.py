@@ -140,12 +140,12 @@ class RunDirectory:
                 f"{path} cannot be read ({why}); `plot {self.path}` writes it anew."
             ) from error
 
-    def is_whole(self, **facts: Any) -> bool:
-        """Whether a whole run is here, of which the manifest has these facts."""
+    def has(self, **facts: Any) -> bool:
+        """Whether a run is here, of which the manifest has these facts."""
         if not (self.path / MANIFEST).exists():
             return False
-        known, asked = self.manifest, json.loads(json.dumps(facts))  # tuples are lists there
-        return known["status"] == COMPLETE and asked.items() <= known.items()
+        asked = json.loads(json.dumps(facts))  # tuples are lists there
+        return asked.items() <= self.manifest.items()
 
     def write_manifest(self, **facts: Any) -> None:
         """Add facts to the manifest, whole or not at all."""

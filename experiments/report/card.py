@@ -80,14 +80,17 @@ class Card:
 def make(text: str, out: Path, backend: str, submit: Any, force: bool = False) -> Card:
     """Run the plan for the rule of that name, in a folder of `out`, by what `submit` submits to.
 
-    Raises ValueError for no rule, and RunDirectoryError where there is a report already.
+    What is whole there is not run again, and what was interrupted goes on. Raises ValueError for no
+    rule, RunDirectoryError where there is another report, and KeyboardInterrupt.
     """
     rule = named(text)
     folder = out / rule.label
     known, left_out = plan.settled(text)
-    runs = plan.begun(folder, known, force)
+    runs = plan.begun(folder, known, backend, force)
     try:
-        runner.execute(runs, backend, submit)
+        if runner.execute(runs, backend, submit) == runner.INTERRUPTED:
+            print("  the same command goes on with all of them, and writes the report")
+            raise KeyboardInterrupt
     finally:
         for run in runs:
             run.directory.unlock()

@@ -2,11 +2,14 @@
 
 import shutil
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from experiments.record.directory import RunDirectory
+from experiments.record.directory import COMPLETE, PARTIAL, RunDirectory
+from experiments.record.environment import code
 from experiments.registry import EXPERIMENTS
+from experiments.runner import unfinished
 from experiments.workers import Run
 from minigrad.backend import Backend, temporarily
 from optim.named import named
@@ -51,14 +54,26 @@ def settled(rule: str) -> tuple[dict[str, Any], dict[str, str]]:
     return known, left_out
 
 
-def begun(folder: Path, known: Mapping[str, Any], force: bool) -> list[Run]:
-    """A run of each experiment in the folder; raises RunDirectoryError where some are there."""
-    for name in PLAN:
-        if not force:
+def begun(folder: Path, known: Mapping[str, Any], backend: str, force: bool) -> list[Run]:
+    """A run in the folder of each experiment that is not whole there; one that was interrupted goes
+    on. Raises RunDirectoryError where there are others."""
+    kept, here = {}, {"backend": backend, "code": code()}
+    for name, settings in known.items() if not force else ():
+        same = {"settings": asdict(settings), **here}
+        whole, partial = RunDirectory(folder / name), RunDirectory(folder / f"{name}{PARTIAL}")
+        if whole.has(status=COMPLETE, **same):
+            kept[name] = None
+        elif not whole.path.exists() and partial.has(**same):
+            kept[name] = partial.path
+        else:
             RunDirectory.check_free(folder, name)
-        elif (folder / name).exists():
-            shutil.rmtree(folder / name)
-    return [
-        Run(EXPERIMENTS[name], settings, RunDirectory.create(folder, name, settings))
-        for name, settings in known.items()
-    ]
+    runs = []
+    for name, settings in known.items():
+        if name not in kept:
+            if (folder / name).exists():
+                shutil.rmtree(folder / name)
+            directory = RunDirectory.create(folder, name, settings)
+            runs.append(Run(EXPERIMENTS[name], settings, directory))
+        elif path := kept[name]:
+            runs.append(unfinished(path))
+    return runs

@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from experiments import runner
 from experiments.cli import main
 from experiments.interactive import load
+from experiments.record.directory import RunDirectory
+from experiments.record.environment import environment
 from experiments.report import plan
 from tests.driving import host_only
 
@@ -117,12 +120,42 @@ def test_the_trace_is_told(reported):
         assert said in markdown
 
 
-def test_a_report_is_not_overwritten_unasked(reported, monkeypatch, capsys):
+def test_another_report_is_not_overwritten_unasked(reported, monkeypatch, capsys):
     monkeypatch.chdir(reported.parent)
+    monkeypatch.setattr(plan, "PLAN", {"synthetic-online": {"steps": 202_000}, "why": {}})
     before = texts(reported, "Adam")
     assert main(["report", "adam"]) == 2
     assert "synthetic-online exists; give another --out, or --force" in capsys.readouterr().err
     assert texts(reported, "Adam") == before
+
+
+def test_a_report_that_is_interrupted_goes_on(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(plan, "PLAN", {"synthetic-online": {"steps": 300}, "why": {}})
+    folder, execute = tmp_path / "reports" / "AMSGrad", runner.execute
+
+    def interrupted(runs, backend, submit):
+        """After the first run, and in the middle of the second, whose trials have not begun."""
+        assert execute(runs[:1], backend, submit) == 0
+        runs[1].directory.write_manifest(**environment(backend))
+        return runner.INTERRUPTED
+
+    monkeypatch.setattr(runner, "execute", interrupted)
+    assert main(["report", "amsgrad", "--workers", "1"]) == 130
+    assert "the same command goes on" in capsys.readouterr().out
+    assert sorted(one.name for one in folder.iterdir()) == ["synthetic-online", "why.partial"]
+    monkeypatch.undo()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(plan, "PLAN", {"synthetic-online": {"steps": 300}, "why": {}})
+    started = [RunDirectory(one).manifest["started"] for one in sorted(folder.iterdir())]
+    assert main(["report", "amsgrad", "--workers", "1"]) == 0
+    markdown, page = texts(folder.parent, "AMSGrad")
+    assert page.count("<svg") == 2 and "Nothing is known" not in markdown
+    whole = [folder / "synthetic-online", folder / "why"]
+    assert [RunDirectory(one).manifest["started"] for one in whole] == started
+    assert main(["report", "amsgrad", "--workers", "1"]) == 0  # of what is there
+    assert [RunDirectory(one).manifest["started"] for one in whole] == started
+    assert texts(folder.parent, "AMSGrad") == [markdown, page]
 
 
 def test_a_rule_that_is_none_is_refused_before_anything_runs(tmp_path, monkeypatch, capsys):
