@@ -1,7 +1,7 @@
 """The drift D(t): how far a period moves x in the end, in units of lr, if every step were step t.
 
-The state is at its periodic limit, which is found by playing periods until it stands still: there
-is no formula of any rule here.
+The state is at its periodic limit, which is found by playing periods until it stands still, and D
+with it: there is no formula of any rule here.
 """
 
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ import numpy as np
 from experiments.hunt.hunted import Hunted
 from optim.engine.settings import value_at
 
-STILL = 1e-9  # share of the moves by which D may differ between n and 2 n periods, at the limit
-VANISHED = 1e-30  # below which a number of the state, as beta2^t, counts as 0
+STILL = 1e-9  # share by which D and the state may differ between n and 2 n periods, at the limit
+VANISHED = 1e-12  # below which a number of the state, as beta2^t, counts as 0
 FREE = 1e-5  # share of the moves by which it may depend on x
 CERTAIN = 1e-5  # share of the moves below which D has no sign
 VALUES = 2**20  # steps times coordinates that are played at once
-MOST, FEWER = 2**21, 2**14  # steps to wait for a limit, where they are one loop, and where not
+MOST, FEWER = 2**21, 2**15  # steps to wait for a limit, where they are one loop, and where not
 AWAY = 0.5  # another place of x
 
 
@@ -70,30 +70,35 @@ class Frozen:
         self.steps += len(self.slopes)
         return np.diff(np.vstack([played, self.params.data]), axis=0) / self.lr
 
-    def _numbers(self) -> np.ndarray:
-        return np.array([x.item() for x in self.opt.state.values() if not x.ndim])
-
-    def _numbers_are_still(self, before: np.ndarray) -> bool:
-        now = self._numbers()
-        vanished = np.abs(now) < VANISHED
-        return bool((vanished | (np.abs(now - before) <= STILL * np.abs(now))).all())
+    def _state(self) -> np.ndarray:
+        """A row for each number of the state, a column for each problem."""
+        rows, problems = [], self.slopes.shape[1]
+        for values in self.opt.state.values():
+            if not values.ndim:
+                rows.append(np.full((1, problems), values * (abs(values) >= VANISHED)))
+            elif self.hunted.apart:
+                rows.append(np.reshape(values, (-1, problems)))
+            else:
+                rows.append(np.reshape(values, (problems, -1)).T)
+        return np.vstack([np.zeros((1, problems)), *rows])
 
     def settle(self) -> Drift:
-        """Play until D stands still, or for as many steps as it can be waited for."""
+        """Play until D and the state stand still, or for as many steps as can be waited for."""
         most = MOST if self.hunted.fast else FEWER
-        periods, before, numbers = 1, None, self._numbers()
-        still = calm = np.zeros(self.slopes.shape[1], bool)
         self.play(1)
+        periods, before, state = 1, None, self._state()
+        largest = np.abs(state)  # so far, since a number may be near 0 at the end of a period
+        still = calm = np.zeros(self.slopes.shape[1], bool)
         while not still.all() and self.steps < most:
-            moves = self.moves()
-            d = moves.sum(axis=0)
+            moves, now = self.moves(), self._state()
+            d, largest = moves.sum(axis=0), np.maximum(largest, np.abs(now))
             periods += 1
             if before is not None:
-                now = np.abs(d - before) <= STILL * np.abs(moves).sum(axis=0)
-                now &= self._numbers_are_still(numbers)
-                still, calm = now & calm, now
+                alike = np.abs(d - before) <= STILL * np.abs(moves).sum(axis=0)
+                alike &= (np.abs(now - state) <= STILL * largest).all(axis=0)
+                still, calm = alike & calm, alike
             if not still.all():
-                before, numbers = d, self._numbers()
+                before, state = d, now
                 self.play(periods)
                 periods *= 2
         moves, elsewhere = self.moves(), self.moves(AWAY)

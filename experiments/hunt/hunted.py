@@ -1,16 +1,18 @@
 """A rule under the schedule of its own theorem, on many problems at once."""
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
+from hashlib import sha256
+from inspect import getsource
 from typing import Any
 
 import numpy as np
 
 from experiments.loops.compared import OF_SUMS, undivided
 from minigrad import Parameters, Tensor
-from optim import Box, Optimizer
-from optim.engine.functions import ROUNDED_ANYHOW
-from optim.engine.passes import FlatPass
-from optim.named import named
+from optim import Box
+from optim.engine.whole import plays_whole
+from optim.named import named, read
 from optim.schedules import InverseSqrt
 
 BOX = Box(-1, 1)
@@ -40,6 +42,7 @@ OTHER = {  # rules that are not hunted, each with the reason
     "AvaGrad": "in one coordinate it is Momentum, scaled by 1 - beta1",
     "MaxAdaShift": "in one coordinate it is AdaShift",
     "AdamMini": "in one coordinate it is Adam",
+    "ASGD": "without a decay of the weights it is SGD",
     "SGDW": "without a decay of the weights it is Momentum",
     "AdamW": "without a decay of the weights it is Adam",
     "NAdamW": "without a decay of the weights it is NAdam",
@@ -65,6 +68,7 @@ class Hunted:
     settings: dict[str, Any] = field(default_factory=dict)
     alpha: float = 0.5
     undivided: bool = False  # whether steps are as large as the gradients
+    text: str = field(default="", repr=False)  # of the file that the rule is from, if it is
 
     @classmethod
     def of(cls, name: str, schedule: str | None = None, **settings: Any) -> "Hunted":
@@ -84,7 +88,8 @@ class Hunted:
         if "lr" in settings:
             raise ValueError("lr is alpha under a schedule, which the hunt chooses; leave it out.")
         free = {name: 0.0 for name in PENALTIES if name in rule.hyperparameters()}
-        made = cls(rule, own, source, free | settings, undivided=undivided(one))
+        [text] = read([name], {}).values() if one.file else [""]
+        made = cls(rule, own, source, free | settings, undivided=undivided(one), text=text)
         try:
             made.built(np.zeros(1))
         except TypeError as error:  # for a setting that the rule has not
@@ -96,12 +101,25 @@ class Hunted:
         return str(self.rule.__name__)
 
     @property
+    def digest(self) -> str:
+        """The SHA-256 of the rule's text: of its file, or of its class and those it is made of."""
+        own = [one for one in self.rule.__mro__ if one.__module__.startswith("optim.rules.")]
+        text = self.text or "".join(getsource(one) for one in own)
+        return sha256(text.encode()).hexdigest()
+
+    @cached_property
     def fast(self) -> bool:
         """Whether a run can be one compiled loop."""
-        passes = self.built(np.zeros(1))[0]._passes.values()
-        functions = set().union(*(p.program.functions for p in passes if isinstance(p, FlatPass)))
-        whole = self.rule.update is not Optimizer.update or self.rule.per_tensor
-        return not whole and not functions & ROUNDED_ANYHOW
+        return plays_whole(self._built([np.zeros(1)], None)[0])
+
+    @cached_property
+    def apart(self) -> bool:
+        """Whether the rule takes the coordinates of a tensor one by one, which is tried out."""
+        if not self.rule.per_tensor:
+            return True
+        slopes, x1 = np.array([[3.0, -5.0], [-1.0, 0.5], [2.0, 4.0]] * 10), np.zeros(2)
+        runs = [self._built(parts, None)[0].play(slopes) for parts in ([x1], x1[:, None])]
+        return np.array_equal(*runs)
 
     def at(self, alpha: float) -> "Hunted":
         """The same with another alpha."""
@@ -117,13 +135,14 @@ class Hunted:
 
         A rule that sees whole tensors gets a tensor for each.
         """
-        parts = x1[:, None] if self.rule.per_tensor else [x1]
+        return self._built([x1] if self.apart else x1[:, None], BOX if boxed else None, rms)
+
+    def _built(self, parts: Any, projection: Any, rms: Any = 1.0) -> tuple[Any, Any]:
         tensors = [Tensor(part, requires_grad=True, dtype="float64") for part in parts]
         params = Parameters.of(tensors)
         alpha = self.alpha / rms if self.undivided else self.alpha
         lr = InverseSqrt(alpha) if self.schedule == COMMON[0] else alpha
-        opt = self.rule(params, projection=BOX if boxed else None, lr=lr, **self.settings)
-        return opt, params
+        return self.rule(params, projection=projection, lr=lr, **self.settings), params
 
     def __str__(self) -> str:
         settings = ", ".join(f"{name}={value}" for name, value in self.settings.items())

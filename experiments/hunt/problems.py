@@ -6,6 +6,7 @@ the best is the end that the mean slope points away from, the worst is the other
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import product
 from math import ceil, floor
 from typing import Any
@@ -16,9 +17,9 @@ from experiments.problems.linear import Periodic, Stochastic
 
 PERIODS = (
     *(2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 25, 32, 40, 50, 64, 80, 101, 128, 160, 200),
-    *(256, 320, 400, 512, 640, 800, 1000),
+    *(256, 320, 400, 512, 640, 800, 1000, 2000, 4000, 8000, 16_000, 32_000),
 )
-SPIKES = (1, 2, 4)  # one after the other in a period
+SPIKES, BLOCKS = (1, 2, 4), (0.1, 0.3, 0.45)  # one after the other, or this share of the period
 SCALES = (1.0, 0.01, 100.0)
 RATIOS = (  # of the sum of the spikes to that of the rest, which decides on which end is the best
     *(0.2, 0.33, 0.5, 0.67, 0.8, 0.9, 0.95, 0.98),
@@ -65,7 +66,7 @@ class Spiked(Periodic):
         """The end of [-1, 1] with the largest sum of losses."""
         return float(np.sign(self.mean))
 
-    @property
+    @cached_property
     def one_period(self) -> np.ndarray:
         """The slopes of steps 1 to `period`."""
         after = (np.arange(1, self.period + 1) - self.spike) % self.period
@@ -73,7 +74,8 @@ class Spiked(Periodic):
 
     def slopes(self, start: int, stop: int) -> np.ndarray:
         """The slopes of steps start to stop - 1, of shape (steps, 1)."""
-        return self.one_period[(np.arange(start, stop) - 1) % self.period][:, None]
+        first = (start - 1) % self.period
+        return np.resize(np.roll(self.one_period, -first), stop - start)[:, None]
 
     def regret(self, slopes: np.ndarray, x: np.ndarray) -> np.ndarray:
         """f_t(x) less f_t of the best point, step by step."""
@@ -102,11 +104,12 @@ KNOWN = (  # of Reddi, Kale and Kumar 2018: Section 5, and Theorem 1 with C = 3
 
 def periodic(scale: float = 1.0) -> Iterator[Spiked]:
     """The periodic problems of the search at a scale."""
-    for period, spikes in product(PERIODS, SPIKES):
-        if spikes < period / 2 or (period, spikes) == (2, 1):
-            balance = (period - spikes) / spikes
-            for c in dict.fromkeys(_short(ratio * balance, balance) for ratio in RATIOS):
-                yield Spiked(scale * c, scale, period, spikes=spikes)
+    for period in PERIODS:
+        for spikes in sorted({*SPIKES, *(int(share * period) for share in BLOCKS)}):
+            if 0 < spikes < period / 2 or (period, spikes) == (2, 1):
+                balance = (period - spikes) / spikes
+                for c in dict.fromkeys(_short(ratio * balance, balance) for ratio in RATIOS):
+                    yield Spiked(scale * c, scale, period, spikes=spikes)
 
 
 def _short(c: float, balance: float) -> float:

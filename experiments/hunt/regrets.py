@@ -4,15 +4,18 @@ from typing import Any
 
 import numpy as np
 
+from experiments.hunt import lasting, verdicts
 from experiments.hunt import problems as space
-from experiments.hunt import verdicts
 from experiments.hunt.hunted import Hunted
 from experiments.hunt.problems import KNOWN, Spiked
 from experiments.hunt.runs import run
 from experiments.hunt.screening import UNDECIDED, Screened
 from experiments.hunt.verdicts import Finding
 
-PERIODS = (3, 10, 32, 101, 320)  # of the periodic problems that are run
+PERIODS = (3, 10, 32, 101, 320, 1000, 2000, 4000)  # of the periodic problems that are run
+HIGH = 0.5  # of the way from 0 to the worst point, from where on a run makes suspicious
+SUSPECTS = 12  # of these problems that are looked at more closely, the simplest first
+ALPHAS = (0.5, 0.1, 0.02)  # the smaller, the sooner what x moves by in a period is small
 COPIES, STEPS, SEED = 4, 10**6, 0  # of a problem with independent draws, at first
 ALL_COPIES = 200  # of the one that a finding rests on
 SLOW_STEPS = 10**5  # of a rule that is not compiled
@@ -25,28 +28,47 @@ def decades(hunted: Hunted) -> list[int]:
 
 
 def some_undecided(grid: list[Screened]) -> list[Spiked]:
-    """Every other one of some periods, of those at scale 1 that no drift decides."""
+    """Every third one of some periods, of those at scale 1 that no drift decides."""
     every = [p for one in grid for p in one.of(UNDECIDED) if p.small == 1]
-    return [p for p in every if p.period in PERIODS and p.spikes <= 2][::2]
+    return [p for p in every if p.period in PERIODS][::3]
 
 
 def undecided(hunted: Hunted, problems: list[Spiked]) -> tuple[list[Finding], dict[str, Any]]:
-    """Runs on all of these, of which one finding on the known ones and one on the others are
-    enough; and what was tried."""
+    """Runs on all of these, and of the first that are suspicious the findings: one on the known
+    ones and one on the others are enough; and what was tried."""
     times = decades(hunted)
     r = run(hunted, problems, np.zeros(len(problems)), times)
-    every = [verdicts.still(hunted, problem, r, [i], 0.0) for i, problem in enumerate(problems)]
-    still = [one for one in every if one and one.verdict == verdicts.STILL]
-    known = [one for one in still if one.of in KNOWN]
-    others = [one for one in still if one.of not in KNOWN]
-    return known[:1] + others[:1], {
+    judged = [verdicts.stands_still(r, problem, [i]) for i, problem in enumerate(problems)]
+    still = [bool(one and one[0] == verdicts.STILL) for one in judged]
+    near = [x * p.worst > HIGH for x, p in zip(r.x[-1].tolist(), problems, strict=True)]
+    suspects = [p for p, *is_one in zip(problems, still, near, strict=True) if any(is_one)]
+    found: dict[bool, Finding] = {}
+    for problem in suspects[:SUSPECTS]:
+        known = problem in KNOWN
+        if known not in found and (finding := closely(hunted, problem)):
+            found[known] = finding
+    return list(found.values()), {
         "problems": len(problems),
         "T": times[-1],
         "alpha": hunted.alpha,
         "x_1": 0.0,
-        "regret stands still": len(still),
-        "too slow": sum(bool(one and one.verdict == verdicts.SLOW) for one in every),
+        "regret stands still": sum(still),
+        "too slow": sum(bool(one and one[0] == verdicts.SLOW) for one in judged),
     }
+
+
+def closely(hunted: Hunted, problem: Spiked) -> Finding | None:
+    """The finding on a problem for which no drift was looked for: by its drift if it has one, and
+    else by runs."""
+    found = verdicts.drifts(hunted, problem)
+    if all(verdicts.signs(found, problem)):
+        return verdicts.ends_at_worst(hunted, problem, found)
+    for other in map(hunted.at, ALPHAS):
+        r = run(other, [problem], np.zeros(1), decades(other))
+        finding = verdicts.still(other, problem, r, [0], 0.0)
+        if finding and finding.verdict == verdicts.STILL:
+            return finding
+    return None
 
 
 def seen(hunted: Hunted) -> tuple[list[Finding], dict[str, Any]]:
@@ -58,7 +80,7 @@ def seen(hunted: Hunted) -> tuple[list[Finding], dict[str, Any]]:
         for problem, x, average in zip(KNOWN, r.x.T.tolist(), r.average.T.tolist(), strict=True)
     }
     moved = float(r.moved.max())
-    if moved >= verdicts.LEAST:
+    if moved >= lasting.LEAST:
         return [], tried
     one = Finding(verdicts.SLOW, str(KNOWN[0]), hunted.alpha, {"moved": moved}, KNOWN[0])
     return [one], tried

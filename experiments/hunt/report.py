@@ -72,6 +72,12 @@ def evidence(n: dict[str, Any], alpha: float) -> list[str]:
             f"run with alpha = {alpha:g}: x = {n['x'][0]:+.4g} at T = {n['T']:,} and "
             f"{n['x'][1]:+.4g} at 10 T; the way of a decade grows {n['growth']:.3f} times"
         )
+    elif "from the best point" in n:
+        before, last = n["from the best point"]
+        text.append(
+            f"run with alpha = {alpha:g} from the best point: x = {before:+.4f} at T = "
+            f"{n['T'] // 10:,} and {last:+.4f} at 10 T; that it stays is said by the drift alone"
+        )
     elif "t*" in n and "x" in n:
         text.append(
             f"run with alpha = {alpha:g} from the best point: in the period up to T = {n['T']:,} x "
@@ -82,17 +88,22 @@ def evidence(n: dict[str, Any], alpha: float) -> list[str]:
     return text
 
 
+def _blocks(p: dict[str, Any]) -> str:
+    shares = [f"{share:.0%}" for share in p.get("blocks", ())]
+    return f"or {', '.join(shares)} of the period, " if shares else ""
+
+
 def tried(t: dict[str, Any]) -> list[str]:
     """The problems that were tried, with their ranges."""
     p = t["periodic"]
     (low, high), (least, most) = p["period"], p["spikes over the rest"]
     text = [
-        f"tried: {p['problems']:,} periodic problems on [-1, 1] (period {low} to {high}; "
-        f"{', '.join(map(str, p['spikes']))} spikes whose sum is {least:g} to {most:g} times that "
-        f"of the rest; scale {', '.join(f'{x:g}' for x in p['scale'])}): drift wrong at every t on "
-        f"{p['drift wrong at every t']:,}, only at first on {p['wrong at first']:,}, only in the "
-        f"end on {p['wrong in the end']:,}, right at every t on {p['right at every t']:,}, none "
-        f"or one without a sign in the end on {p['undecided']:,}"
+        f"tried: {p['problems']:,} periodic problems on [-1, 1] (period {low} to {high:,}; "
+        f"{', '.join(map(str, p['spikes']))} spikes {_blocks(p)}whose sum is {least:g} to {most:g} "
+        f"times that of the rest; scale {', '.join(f'{x:g}' for x in p['scale'])}): drift wrong at "
+        f"every t on {p['drift wrong at every t']:,}, only at first on {p['wrong at first']:,}, "
+        f"only in the end on {p['wrong in the end']:,}, right at every t on "
+        f"{p['right at every t']:,}, none or one without a sign in the end on {p['undecided']:,}"
     ]
     for problem, (early, last) in t.get("known", {}).items():
         if last is None:
@@ -104,7 +115,7 @@ def tried(t: dict[str, Any]) -> list[str]:
         text.append(f"drift on {problem}: {told}")
     if r := t.get("runs"):
         text.append(
-            f"{r['problems']} that no drift decides were run to T = {r['T']:,} with alpha = "
+            f"{r['problems']} of those at scale 1 were run to T = {r['T']:,} with alpha = "
             f"{r['alpha']:g} from {r['x_1']:g}: regret stands still on {r['regret stands still']}, "
             f"{r['too slow']} are too slow to tell"
         )

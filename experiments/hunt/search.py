@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, takewhile
 from time import perf_counter
 from typing import Any
 
@@ -54,7 +54,7 @@ def hunt(hunted: Hunted, echo: Callable[[str], None] = print) -> Hunt:
     probes = screening.probed(hunted)
     grid = screening.grid(hunted, probes)
     result.tried["periodic"] = screening.counted(grid)
-    undecided = _known(result, probes) + regrets.some_undecided(grid)
+    undecided = _known(result) + regrets.some_undecided(grid)
     for rare_wins in (True, False):
         for kind in (verdicts.WORST, verdicts.FROM, verdicts.UNTIL, BRIEFLY):
             hits = [p for one in grid for p in one.of(kind) if (p.mean > 0) == rare_wins]
@@ -81,12 +81,12 @@ def hunt(hunted: Hunted, echo: Callable[[str], None] = print) -> Hunt:
     return result
 
 
-def _known(result: Hunt, probes: Probes) -> list[Spiked]:
+def _known(result: Hunt) -> list[Spiked]:
     """Judge the known problems by their drift, and give those that it does not decide."""
     undecided, drifts = [], {}
-    for i, problem in enumerate(KNOWN):
+    for problem in KNOWN:
         found = verdicts.drifts(result.hunted, problem)
-        ends = [probes[t][i].item() for t in (screening.TIMES[0], screening.TIMES[-1])]
+        ends = [found[t].d[0].item() for t in (verdicts.DECADES[0], verdicts.DECADES[-1])]
         drifts[str(problem)] = [d if np.isfinite(d) else None for d in ends]
         if not result.add([verdicts.ends_at_worst(result.hunted, problem, found)]):
             result.add([verdicts.turns(result.hunted, problem, found)])
@@ -100,10 +100,15 @@ def _simplest(
     hunted: Hunted, kind: str, rare_wins: bool, hits: list[Spiked], probes: Probes
 ) -> list[Finding]:
     """The finding on the simplest problem of that kind on which it is confirmed, if any."""
-    families: list[Iterable[Spiked]] = [sorted(hits, key=lambda p: (p.spikes, p.period))]
+    families: list[Iterable[Spiked]] = [sorted(hits, key=lambda p: (p.period, p.spikes))]
     if hunted.fast and hits[0].small == 1:
-        families = [space.simple(rare_wins), space.whole(rare_wins), *families]
-    groups: Iterable[Screened] = chain.from_iterable(screened(hunted, f, probes) for f in families)
+        shortest = min(problem.period for problem in hits)
+        for family in (space.whole(rare_wins), space.simple(rare_wins)):
+            families.insert(0, takewhile(lambda p: p.period <= shortest, family))
+    last = 1 if kind in (verdicts.WORST, verdicts.FROM) else -1
+    groups: Iterable[Screened] = chain.from_iterable(
+        screened(hunted, family, probes, last) for family in families
+    )
     judge = verdicts.ends_at_worst if kind == verdicts.WORST else verdicts.turns
     tries = 0
     for problem in chain.from_iterable(one.of(kind) for one in groups):

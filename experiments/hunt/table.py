@@ -14,6 +14,7 @@ from experiments.hunt import report
 from experiments.hunt.hunted import COMMON, OTHER, Hunted
 from experiments.hunt.search import Hunt, hunt
 from experiments.hunt.written import page
+from experiments.record.environment import code
 from minigrad.checkpoint import atomic_write
 
 JSON, PAGE = "hunt.json", "hunt.md"
@@ -75,9 +76,12 @@ def as_json(known: dict[str, Any]) -> str:
 def as_row(found: Hunt) -> dict[str, Any]:
     """A hunt as JSON has it."""
     hunted = found.hunted
+    declared = hunted.rule.hyperparameters() | hunted.settings
     return {
         "schedule": hunted.schedule,
         "source": hunted.source,
+        "settings": {name: str(value) for name, value in declared.items() if name != "lr"},
+        "sha256": {"rule": hunted.digest, "code": code()},
         "findings": [
             {
                 "verdict": one.verdict,

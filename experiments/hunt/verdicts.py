@@ -1,6 +1,5 @@
 """What may be said of a rule on a problem, and what has to hold for it."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import log10
 from typing import Any
@@ -10,6 +9,7 @@ import numpy as np
 from experiments.hunt.drift import Drift, drift
 from experiments.hunt.exactly import AGREE, CLOSE, exact_drift, exact_start
 from experiments.hunt.hunted import Hunted
+from experiments.hunt.lasting import LEAST, LONGEST, leaves, plan, stays
 from experiments.hunt.problems import as_slopes
 from experiments.hunt.runs import Run, run
 
@@ -22,12 +22,8 @@ SLOW = "too slow to tell"
 NOTHING = "nothing found"
 
 DECADES = tuple(10**k for k in range(3, 13))  # at which a drift is looked at
-NEAR = 0.05  # of the worst point in the end
-SHARE = 0.05  # by which R_T / T may differ from that at the worst point
-LEAST = 0.1  # that a rule has to move x by
 FLAT = -0.1  # slope of log R_T / T against log T above which it stands still
 HEADING = 1.5  # how many times farther than in the decade before x has to go, not to stand still
-LONGEST = 10**8  # steps of a run that shall show that x stays at the worst point
 LONG = 10**7  # steps of one that shall show that regret stands still
 
 
@@ -64,55 +60,9 @@ def ends_at_worst(hunted: Hunted, problem: Any, found: dict[int, Drift]) -> Find
     exact = exact_drift(hunted, problem, 10**6)
     if not _confirmed(exact, float(found[10**6].d[0])):
         return None
-    if not (there := _stays(hunted, problem, int(t[0]))):
+    if not (there := stays(hunted, problem, int(t[0]))):
         return None
     return Finding(WORST, str(problem), hunted.alpha, _numbers(found, exact) | there, problem)
-
-
-def plan(found: Drift, problems: Sequence[Any]) -> tuple[np.ndarray, np.ndarray]:
-    """For each problem an alpha, and the T at which, as far as the drift says, x has long been at
-    the worst point, and the average regret is near enough to what it is there.
-
-    The way of length 2 takes (1 / alpha v)^2 steps, where v is the drift of a step, and a third of
-    the regret of these is missing; after five times as many the start counts for little. What the
-    moves of each period add to the regret at the worst point falls like alpha / sqrt(T). With this
-    alpha the longer of the two is shortest.
-    """
-    speed = np.abs(found.d) / np.array([problem.period for problem in problems])
-    mean = np.abs([problem.mean for problem in problems])
-    excess = np.maximum(np.abs(found.excess), 1e-9 * mean) / (0.95 * SHARE * mean)
-    with np.errstate(divide="ignore"):
-        alpha = 5**0.25 / np.sqrt(excess * speed)
-        digit = 10.0 ** np.floor(np.log10(np.clip(alpha, 1e-3, 10)))
-    alpha = np.clip(np.round(alpha / digit) * digit, 1e-3, 10)
-    with np.errstate(divide="ignore"):
-        return alpha, np.maximum(5 / (alpha * speed) ** 2, (alpha * excess) ** 2)
-
-
-def _stays(hunted: Hunted, problem: Any, planned: int) -> dict[str, Any]:
-    """x and R_T / T of runs from both ends at the first T at which, and at 10 T, all is as it has
-    to be; empty where there is none."""
-    limit = 2 * abs(problem.mean)
-
-    def holds(r: Run) -> np.ndarray:
-        near = np.abs(r.x - problem.worst) <= NEAR
-        return (near & (np.abs(r.average / limit - 1) <= SHARE)).all(axis=1)
-
-    def enough(r: Run) -> bool:
-        """Also where it takes longer than it should."""
-        return holds(r)[-3::2].sum() == 2 or (r.t[-1] > 3 * planned and not holds(r)[-1])
-
-    times = [k * 10**j for j in range(4, 8) for k in (1, 3)] + [LONGEST]
-    problems, x1 = [problem, problem], np.array([-1.0, 1.0])
-    r = run(hunted, problems, x1, times, enough=enough)
-    if holds(r)[-3::2].sum() < 2:
-        return {}
-    return {
-        "T": int(r.t[-3]),
-        "x": r.x[-3::2].tolist(),
-        "R/T": r.average[-3::2].tolist(),
-        "at the worst point": limit,
-    }
 
 
 def turns(hunted: Hunted, problem: Any, found: dict[int, Drift]) -> Finding | None:
@@ -148,7 +98,8 @@ def _turns_at(hunted: Hunted, problem: Any, need: int = 0) -> Finding | None:
         return None
     numbers = _numbers(found, None) | {"t*": turn, "drift at t*/2 and 2 t*, 50 digits": exact}
     if where > 0:
-        there = _stays(hunted, problem, need) if turn <= 10**6 else {}
+        there = stays(hunted, problem, need) if need <= LONGEST / 10 else {}
+        there = there or leaves(hunted, problem, turn)
         return Finding(FROM, str(problem), hunted.alpha, numbers | there, problem)
     stop = min(turn, LONG)
     if abs(found[DECADES[0]].d[0]) / problem.period * hunted.reach(stop) < LEAST:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from experiments.hunt import verdicts
+from experiments.hunt import lasting, verdicts
 from experiments.hunt.drift import CERTAIN, STILL
 from experiments.hunt.exactly import DIGITS, PERIODS
 from experiments.hunt.hunted import OTHER, Hunted
@@ -25,15 +25,15 @@ periods are played until it stands still, to {STILL:g} of its moves. It is wrong
 the worst point, and has no sign below {CERTAIN:g} of its moves. What is said of a rule is one of:
 
 - **{verdicts.WORST}**: D(t) is wrong at t = 10^3, 10^4, ..., 10^12, and runs from both ends are
-  within {verdicts.NEAR:g} of the worst point at T and at 10 T, with R_T/T within
-  {100 * verdicts.SHARE:.0f} % of what it is there, twice the mean slope;
+  within {lasting.NEAR:g} of the worst point at T and at 10 T, with R_T/T within
+  {100 * lasting.SHARE:.0f} % of what it is there, twice the mean slope;
 - **climbs until** t\\*: D(t) is wrong before t\\*, and right after; t\\* by bisection;
 - **climbs from** t\\* on: the reverse;
 - **{verdicts.STILL}**: where no D(t) decides, log R_T/T over log T has a slope above
   {verdicts.FLAT:g} over the last two decades, and does not fall ever faster;
 - **{verdicts.DIVERGES}**: on a finite sum without projection, whose members have these slopes up to
   the best point of [-1, 1] and are quadratics beyond, |x| grows like the root of T;
-- **{verdicts.SLOW}**: x moves by less than {verdicts.LEAST:g} in all;
+- **{verdicts.SLOW}**: x moves by less than {lasting.LEAST:g} in all;
 - **{verdicts.NOTHING}**, with what was tried, which is no proof.
 
 D is computed again in {DIGITS} decimal digits, over {PERIODS} periods, from the trace of the rule.
@@ -122,7 +122,7 @@ def cells(name: str, row: dict[str, Any]) -> tuple[str, ...]:
     drift = ", ".join(_drift(numbers["drift"])) if "drift" in numbers else ""
     turn = f" = {numbers['t*']:,}" if "t*" in numbers else ""
     verdict = finding.verdict.replace("t*", f"t*{turn}")
-    if finding.verdict == verdicts.FROM and "x" not in numbers:
+    if finding.verdict == verdicts.FROM and "T" not in numbers:
         verdict += ", by its drift alone"
     return name, row["schedule"], verdict, finding.problem, drift
 

@@ -148,7 +148,8 @@ def play(opt: Any, gradients: Any, metric: bool, at: int | None) -> Any:
     if steps and size:
         values = None
         if not _fed(opt):  # else what a schedule gives depends on what it was fed
-            values = opt._prepared().over(times[:, None].astype("float64"))
+            known = times[:, None] if at is None else times[:1, None]
+            values = opt._prepared().over(known.astype("float64"))
         if values is None or not _at_once(opt, values, gradients, times, played, metrics):
             _stepped(opt, gradients, times, played, metrics)
     return (played, metrics) if metric else played
@@ -213,6 +214,8 @@ def _as_given(value: Any, steps: int) -> tuple[str, Any]:
         return "", float(array)
     if array.shape == (steps, 1):
         return "t", array[:, 0].copy()
+    if array.shape == (1, 1):  # all of them are the same step
+        return "", array.item()
     return "ti", np.array(np.broadcast_to(array, (steps, array.shape[-1])), order="C")
 
 

@@ -113,15 +113,10 @@ class AdaShift(PaperAdam):
 
     passes = ("correct", "squares", "mean", "kernel")
     per_tensor = ("squares", "mean", "kernel")
-    given = ("slot",)
 
     def start(self, p):
-        past = xp.zeros((self.delay, *p.shape), p.dtype)
+        past = xp.zeros((self.delay, *p.shape), p.dtype)  # the latest first
         return {"past": past, "beta2_t": 1.0, "step": 0.0, "floor": 0.0, "newest": 0.0}
-
-    def update(self):
-        for name in self.passes:
-            self.apply(name, slot=self.t % self.delay)
 
     @inplace
     def correct(beta2_t, step, floor, newest, *, lr, betas, eps, delay, t):
@@ -134,14 +129,15 @@ class AdaShift(PaperAdam):
         floor[...] = xp.where(begun, eps * correction, eps)
 
     @inplace
-    def squares(v, past, *, slot, betas):
+    def squares(v, past, *, betas):
         v *= betas[1]
-        v += (1 - betas[1]) * xp.square(past[slot])
+        v += (1 - betas[1]) * xp.square(past[-1])
 
     @inplace
-    def mean(g, past, m, newest, *, slot, betas):
-        past[slot] = g
-        age = ((slot - xp.arange(len(past))) % len(past)).astype(g.dtype)
+    def mean(g, past, m, newest, *, betas):
+        past[1:] = past[:-1].copy()
+        past[0] = g
+        age = xp.arange(len(past)).astype(g.dtype)
         weights = newest * betas[0] ** age.reshape(-1, *(1 for _ in g.shape))
         m[...] = (weights * past).sum(0)
 
@@ -170,6 +166,6 @@ class MaxAdaShift(AdaShift):
     diagonal = NO_DIAGONAL  # one v for many coordinates
 
     @inplace
-    def squares(v, past, *, slot, betas):
+    def squares(v, past, *, betas):
         v *= betas[1]
-        v += (1 - betas[1]) * xp.square(past[slot]).max()
+        v += (1 - betas[1]) * xp.square(past[-1]).max()

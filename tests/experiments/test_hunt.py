@@ -10,7 +10,7 @@ import pytest
 
 import optim
 from experiments.cli import main
-from experiments.hunt import screening, search, sums, table, verdicts, written
+from experiments.hunt import lasting, screening, search, sums, table, verdicts, written
 from experiments.hunt.drift import CERTAIN, Drift, drift
 from experiments.hunt.exactly import exact_drift, exact_start
 from experiments.hunt.hunted import OTHER, Hunted
@@ -112,7 +112,7 @@ def test_a_rule_that_only_passes_by_does_not_end_there(monkeypatch):
         r = run(*given, **options)
         return Run(r.t, r.x - 0.06, r.average, r.moved, r.lowest)
 
-    monkeypatch.setattr(verdicts, "run", elsewhere)
+    monkeypatch.setattr(lasting, "run", elsewhere)
     assert verdicts.ends_at_worst(hunted, THEOREM_1, found) is None
 
 
@@ -224,7 +224,7 @@ def test_the_command_says_what_it_found(numba, tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "ends at the worst point on f_t(x) = 3 x if t mod 3 = 1, else -x" in printed
     assert "drift of a period, in lr: +1 (1e+03), the same at every t" in printed
-    assert "tried: 1,119 periodic problems on [-1, 1] (period 2 to 1000;" in printed
+    assert "tried: 2,401 periodic problems on [-1, 1] (period 2 to 32,000;" in printed
     [row] = json.loads((tmp_path / "SignSGD" / table.JSON).read_text()).values()
     assert row["findings"][0]["verdict"] == verdicts.WORST
     assert (tmp_path / "SignSGD" / "figure.png").stat().st_size > 10_000
