@@ -52,7 +52,7 @@ class Result:
             return self.sheet.finish()
 
     def save(self, directory: Path) -> list[Path]:
-        """Write findings.json and figure.png, .svg and .csv."""
+        """Write figure.png, .svg and .csv, the other tables and findings.json."""
         with atomic_write(directory / FINDINGS) as file:
             found = {
                 "experiment": self.experiment.name,

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from experiments.record.directory import PARTIAL, RunDirectory, RunDirectoryError
 from experiments.record.environment import environment
-from experiments.record.wording import BAR
+from experiments.record.wording import BAR, listed
 from experiments.registry import EXPERIMENTS
 from experiments.result import Result
 from experiments.workers import Interrupted, Run
@@ -94,7 +94,7 @@ def conclude(run: Run, ended: dict[str, Future[float]]) -> bool:
         if not errors:
             traces = directory.gather(list(experiment.trials(run.settings)))
             result = Result(experiment, run.settings, traces)
-            result.save(directory.path)
+            figure, *others = (path.name for path in result.save(directory.path))
             directory.finish()
     except Exception as error:
         errors.append(error)
@@ -107,7 +107,7 @@ def conclude(run: Run, ended: dict[str, Future[float]]) -> bool:
     print(f"  {result.verdict}")
     for finding in result.findings:
         print(f"  {finding.text}")
-    print(f"  figure: {directory.path / 'figure.png'} (and .svg, .csv)", flush=True)
+    print(f"  figure: {directory.path / figure}, beside {listed(others)}", flush=True)
     return True
 
 

@@ -54,6 +54,7 @@ class Sheet:
         self.panels: list[Panel] = []
         self.head: list[tuple[str, float, dict[str, Any]]] = []  # lines, and their size in points
         self.rows: list[list[Any]] = []
+        self.tables: dict[str, list[Any]] = {}  # what else there is to save: lines, headings first
         for line in textwrap.wrap(title, int(self.width * LETTERS)):
             self.head.append((line, 12.5, {"fontweight": "bold"}))
         if formula:
@@ -90,9 +91,9 @@ class Sheet:
         return self.figure
 
     def save(self, directory: Path) -> list[Path]:
-        """Write figure.png, figure.svg and figure.csv, each whole."""
+        """Write figure.png, figure.svg, figure.csv and the other tables, each whole."""
         figure = self.finish()
-        png, svg, table = (directory / f"figure.{end}" for end in ("png", "svg", "csv"))
+        png, svg = (directory / f"figure.{end}" for end in ("png", "svg"))
         with atomic_write(png) as file:
             figure.savefig(file, format="png", metadata={"Software": None})
         figure.set_layout_engine("none")  # it has done its work, and is slow
@@ -101,10 +102,14 @@ class Sheet:
         figure.savefig(text, format="svg", transparent=True, metadata=metadata)
         with atomic_write(svg) as file:
             file.write(adapted(text.getvalue()).encode())
-        text = io.StringIO(newline="")
-        writer = csv.writer(text)
-        writer.writerow(["panel", "series", "x", "y", "low", "high"])
-        writer.writerows(self.rows)
-        with atomic_write(table) as file:
-            file.write(text.getvalue().encode())
-        return [png, svg, table]
+        of_figure = [["panel", "series", "x", "y", "low", "high"], *self.rows]
+        tables = {"figure": of_figure, **self.tables}
+        return [png, svg, *(_write(directory / f"{n}.csv", rows) for n, rows in tables.items())]
+
+
+def _write(path: Path, rows: list[Any]) -> Path:
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows(rows)
+    with atomic_write(path) as file:
+        file.write(text.getvalue().encode())
+    return path

@@ -12,6 +12,7 @@ from experiments.loops.compared import Compared
 from experiments.problems import images
 from experiments.tournament import entries, networks, report
 from experiments.tournament.search import Search
+from experiments.tournament.standing import key
 from minigrad.errors import nearest
 from optim import RULES
 from optim.named import NamedRule, named
@@ -73,7 +74,7 @@ class Tournament(Compared):
 def trials(s: Tournament) -> Mapping[str, partial[Search]]:
     common = {"points": s.rates, "seeds": range(s.seed, s.seed + s.seeds), "times": s.times}
     return {
-        report.key(label, name): partial(
+        key(label, name): partial(
             Search, partial(entries.entry, name, s.seeds, s.seed, s.data), rule, **common
         )
         for label, rule in s.entrants.items()

@@ -1,7 +1,5 @@
 """The figure of a tournament, and what is said of it."""
 
-from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -14,111 +12,15 @@ from experiments.record.figure import Sheet
 from experiments.record.wording import counted, listed
 from experiments.tournament import scores
 from experiments.tournament.entries import NETWORKS
-from experiments.tournament.scores import SHARE, SLACK, TAU, Played
+from experiments.tournament.scores import SHARE, SLACK, TAUS
 from experiments.tournament.search import NEAR
+from experiments.tournament.standing import Standing
+from experiments.tournament.tables import tables
 from experiments.tournament.wording import of_closures
 
 SHOWN = 8  # rules of which curves are drawn
-TAUS = np.linspace(1, TAU, 61)
 ROW = 0.2  # inches, of a rule
 MOST_NAMED = 4  # rules that tie
-REACH = 4  # half decades on either side of the best rate
-
-
-def key(rule: str, problem: str) -> str:
-    """The label of a trial."""
-    return f"{rule} on {problem}"
-
-
-@dataclass(frozen=True, eq=False)
-class Standing:
-    """The results of a run, with rules in the order of the settings."""
-
-    traces: Any
-    settings: Any
-
-    @cached_property
-    def rules(self) -> list[str]:
-        return list(self.settings.entrants)
-
-    @cached_property
-    def played(self) -> dict[str, dict[str, Played]]:
-        """By rule and problem."""
-        return {
-            rule: {
-                name: Played(self.traces[key(rule, name)], name not in NETWORKS)
-                for name in self.settings.problems
-            }
-            for rule in self.rules
-        }
-
-    @cached_property
-    def targets(self) -> dict[str, float]:
-        """By problem."""
-        return {
-            name: scores.target([self.played[rule][name] for rule in self.settings.references])
-            for name in self.settings.problems
-        }
-
-    @cached_property
-    def arrivals(self) -> dict[str, dict[str, np.ndarray]]:
-        """By rule and problem, the steps to the target at each rate with each seed."""
-        return {
-            rule: {name: scores.arrivals(one, self.targets[name]) for name, one in of.items()}
-            for rule, of in self.played.items()
-        }
-
-    @cached_property
-    def steps(self) -> np.ndarray:
-        """To the target at the best rate, (rules, problems, seeds); inf: never."""
-        return np.array(
-            [
-                [self.arrivals[rule][name][self.played[rule][name].best] for name in self.targets]
-                for rule in self.rules
-            ]
-        )
-
-    @cached_property
-    def median(self) -> np.ndarray:
-        """Over seeds, (rules, problems)."""
-        return scores.median(self.steps)
-
-    @cached_property
-    def score(self) -> np.ndarray:
-        """Of each rule."""
-        return scores.score(self.median)
-
-    @cached_property
-    def samples(self) -> np.ndarray:
-        """Scores, (resamples, rules)."""
-        s = self.settings
-        return scores.resampled(self.steps, s.resamples, s.seed)
-
-    @cached_property
-    def order(self) -> np.ndarray:
-        """The places of the rules, from the highest score."""
-        return np.argsort(-self.score, kind="stable")
-
-    @cached_property
-    def tied(self) -> np.ndarray:
-        """Which rules tie with the first, which does itself."""
-        return scores.ties(self.samples, int(self.order[0]))
-
-    def failed(self, rule: str) -> dict[str, int]:
-        """The problems on which runs at the best rate failed, and how many did."""
-        return {name: one.failed for name, one in self.played[rule].items() if one.failed}
-
-    def share_by_rate(self, rule: str) -> tuple[np.ndarray, np.ndarray]:
-        """The share of the problems on which the median seed reaches the target at rates of so
-        many half decades from the best, where that rate was tried on at least half of them."""
-        reached: dict[int, list[bool]] = {}
-        for name, steps in self.arrivals[rule].items():
-            best = self.played[rule][name].best
-            for place, median in enumerate(scores.median(steps)):
-                reached.setdefault(place - best, []).append(bool(np.isfinite(median)))
-        enough = len(self.settings.problems) / 2
-        off = sorted(k for k in reached if abs(k) <= REACH and len(reached[k]) >= enough)
-        return 10.0 ** (np.array(off) / 2), np.array([np.mean(reached[k]) for k in off])
 
 
 def verdict(traces: Any, s: Any) -> str:
@@ -150,7 +52,7 @@ def draw(traces: Any, s: Any) -> Sheet:
     )
     ranked = [standing.rules[k] for k in standing.order]
     shown = ranked[:SHOWN]
-    low, high = scores.interval(standing.samples)
+    low, high = standing.interval
     values = {
         standing.rules[k]: np.array([low[k], high[k], standing.score[k]]) for k in standing.order
     }
@@ -186,11 +88,7 @@ def draw(traces: Any, s: Any) -> Sheet:
     profiles.axes.set_ylim(-0.02, 1.02)
     by_rate.axes.set(xscale="log", ylim=(-0.02, 1.02))
     at_end.axes.set(xscale="log", yscale="log")
-    for name, level in standing.targets.items():
-        median = standing.median[:, s.problems.index(name)]
-        for rule, steps in zip(standing.rules, median, strict=True):
-            rate = standing.played[rule][name].rate
-            sheet.rows.append([f"steps to {level:.4g} on {name}", rule, rate, steps, "", ""])
+    sheet.tables = tables(standing)
     return sheet
 
 
@@ -219,18 +117,18 @@ def caption(traces: Any, s: Any) -> str:
 
 def findings(traces: Any, s: Any) -> list[Finding]:
     standing = Standing(traces, s)
-    low, high = scores.interval(standing.samples)
+    low, high = standing.interval
     found = []
     for place, k in enumerate(standing.order, 1):
-        rule, reached = standing.rules[k], int(np.isfinite(standing.median[k]).sum())
+        rule, reached = standing.rules[k], standing.reached[k]
         text = f"{place}. {rule}: {standing.score[k]:.3f} ({low[k]:.3f} to {high[k]:.3f})"
         text += ", a tie with the first" if standing.tied[k] and place > 1 else ""
         text += f"; reaches {reached} of {counted(len(s.problems), 'target')}"
         if failed := standing.failed(rule):
             runs = (f"{_title(n)} ({count} of {s.seeds})" for n, count in failed.items())
             text += f"; failed at its best rate on {listed(runs)}"
-        if edges := [_title(n) for n, one in standing.played[rule].items() if one.at_edge]:
-            text += f"; best at an edge of its grid on {listed(edges)}"
+        if edges := standing.at_edge(rule):
+            text += f"; best at an edge of its grid on {listed(map(_title, edges))}"
         numbers = {
             "score": float(standing.score[k]),
             "low": float(low[k]),

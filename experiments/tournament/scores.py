@@ -13,6 +13,7 @@ import numpy as np
 from experiments.tournament.search import NEAR, best_rate, first_below
 
 TAU = 4.0
+TAUS = np.linspace(1, TAU, 61)  # at which profiles are drawn
 SHARE = 0.75  # of the steps: where a reference rule has come by then is the target
 SLACK = 1.01  # so that a minimum that rules share is no matter of rounding
 CONFIDENCE = 95  # per cent

@@ -381,9 +381,11 @@ def test_nothing_is_downloaded_for_a_run_that_cannot_be(tmp_path, monkeypatch, c
         raise AssertionError("downloads")
 
     monkeypatch.setattr(mnist, "_fetch", download)
-    assert main(["run", "mlp", "--set", "seeds=0", "--out", "o"]) == 2
-    said = capsys.readouterr().err
-    assert "o/mlp exists" in said and "seeds=0" in said
+    for data in ([], ["--data", "fashion-mnist"]):
+        assert main(["run", "mlp", *data, "--set", "seeds=0", "--out", "o"]) == 2
+        said = capsys.readouterr().err
+        assert "o/mlp exists" in said and "seeds=0" in said
+    assert main(["tournament", "--data", "fashion-mnist", "--set", "x=0", "--out", "o"]) == 2
     assert main(["run", "mlp", "--out", "o"]) == 2
 
 
