@@ -82,6 +82,9 @@ def _settled(
             if not options.force:
                 RunDirectory.check_free(options.out, experiment.name)
             settled.append((experiment, settings))
+    if options.dask and not wrong:
+        with _collected(wrong):
+            on_dask.check_trials(options.dask, settled)
     if wrong:
         raise ValueError("\nexperiments: ".join(wrong))
     return backend, settled, done
@@ -111,7 +114,14 @@ def resumed(options: argparse.Namespace) -> tuple[list[Run], Backend]:
     """The run that is to be continued, on its backend where no other is named."""
     before = RunDirectory(options.directory).manifest.get("backend")
     backend = backend_for(options.backend or before, options)
-    return [unfinished(options.directory)], backend
+    run = unfinished(options.directory)
+    if options.dask:
+        try:
+            on_dask.check_trials(options.dask, [(run.experiment, run.settings)])
+        except BaseException:
+            run.directory.unlock()
+            raise
+    return [run], backend
 
 
 def backend_for(name: str | None, options: argparse.Namespace) -> Backend:

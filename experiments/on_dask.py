@@ -7,86 +7,138 @@ sent back, and its trial begins again elsewhere.
 
 import logging
 import os
+import sys
 import threading
 import time
-from collections.abc import Iterator
-from concurrent.futures import CancelledError, Future, wait
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import CancelledError, Future, InvalidStateError, wait
+from contextlib import contextmanager, suppress
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-from threadpoolctl import threadpool_limits
+from tqdm import tqdm
 
 import minigrad
-from experiments.record.directory import MANIFEST, RunDirectory
-from experiments.record.environment import environment
-from experiments.registry import EXPERIMENTS
-from experiments.workers import Interrupted, Run, advance_from, asked_to_stop
+from experiments.dask_worker import Done, advance, event, lacking, surroundings, unfit
+from experiments.experiment import Experiment
+from experiments.record.directory import RunDirectory
+from experiments.workers import Interrupted, Run, asked_to_stop
+from minigrad.errors import one_line
 
 CONNECT_SECONDS = 10.0
-LEAVE_SECONDS = 30.0  # for workers to save what they have
-LOOK_SECONDS = 1.0  # between two looks of a worker whether to stop
+LEAVE_SECONDS = 20.0  # for workers to save what they have
+LOOK_SECONDS = 1.0  # between two looks whether there are workers
+ALONE_SECONDS = 5.0  # without workers, before that is said
 DEATHS = 3  # of its workers, after which a trial has failed
-
-# The seconds, and the traces where they are not on disk
-Done = tuple[float, dict[str, Any] | None]
 
 
 def check(address: str, backend: str) -> None:
     """Raise ValueError where there is no such cluster, or where its workers would not compute the
     same: they need one thread each, and the versions and the code of this machine."""
     with _connected(address) as client:
-        workers = client.scheduler_info(n_workers=-1)["workers"]
-        found = client.run(surroundings, backend)
-    if not workers:
+        _check_each(client, address, unfit, backend, surroundings(backend))
+
+
+def check_trials(address: str, settled: Iterable[tuple[Experiment, Any]]) -> None:
+    """Raise ValueError where workers lack what these experiments need: what the files of rules
+    import, or the data."""
+    with _connected(address) as client:
+        for experiment, settings in settled:
+            _check_each(client, address, lacking, experiment.name, settings)
+
+
+def _check_each(client: Any, address: str, ask: Callable[..., str], *about: Any) -> None:
+    """Raise ValueError for what workers say against themselves."""
+    try:
+        found = client.run(ask, *about)
+    except ImportError as error:
+        raise ValueError(
+            f"--dask {address}: a worker lacks this project ({one_line(error)}); start it where it "
+            "is installed."
+        ) from error
+    if not found:
         raise ValueError(
             f"--dask {address}: the scheduler has no workers; start some with `dask worker "
             f"{address} --nthreads 1`."
         )
-    for name, worker in workers.items():
-        if (threads := worker["nthreads"]) != 1:
-            raise ValueError(
-                f"--dask {address}: the worker {name} has {threads} threads, which would share one "
-                "BLAS and one backend; start it with --nthreads 1."
-            )
-    ours = surroundings(backend)
-    for name, theirs in found.items():
-        for what, value in theirs.items():
-            if value != ours[what]:
-                raise ValueError(
-                    f"--dask {address}: the worker {name} has other {what} than this machine, "
-                    f"{value} and not {ours[what]}; give it the same."
-                )
+    for worker, against in found.items():
+        if against:
+            raise ValueError(f"--dask {address}: the worker {worker} {against}")
 
 
 @contextmanager
 def submitted(
     jobs: list[tuple[Run, str]], backend: str, address: str
 ) -> Iterator[tuple[dict[Future[float], tuple[Run, str]], Any]]:
-    """Submit the trials to a dask cluster; give them by future, and the progress of each."""
-    progress = [0.0] * len(jobs)
+    """Submit the trials to a dask cluster; give them by future, and the progress of each.
+
+    At the first signal to stop, workers are asked to save; what has not ended then is given up.
+    """
+    progress, ours = [0.0] * len(jobs), surroundings(backend)
+    futures: dict[Future[float], tuple[Run, str]] = {Future(): job for job in jobs}
     with _connected(address) as client:
         client.run_on_scheduler(_bound_deaths)
-        stop = _event(f"stop-{os.getpid()}-{time.time_ns()}", client)
-        with asked_to_stop(threading.Thread(target=stop.set, daemon=True).start):
-            futures, sent = {}, []
-            for place, (run, label) in enumerate(jobs):
+        stop = event(f"stop-{os.getpid()}-{time.time_ns()}", client)
+
+        def give_up() -> None:
+            wait(futures, LEAVE_SECONDS)
+            for future, (_, label) in futures.items():
+                _end(future, Interrupted(label))
+
+        def ask() -> None:
+            for what in (stop.set, give_up):  # either may take its time
+                threading.Thread(target=what, daemon=True).start()
+
+        with asked_to_stop(ask), _watched(client, address):
+            sent = []
+            for place, (ended, (run, label)) in enumerate(futures.items()):
                 directory = run.directory
-                kept = directory.kept(label)
-                what = run.experiment.name, run.settings, label, directory.path, kept, backend
-                ended: Future[float] = Future()
+                path, kept = directory.path.resolve(), directory.kept(label)
+                what = run.experiment.name, run.settings, label, path, kept, backend, ours
                 sent.append(client.submit(advance, *what, stop.name, pure=False))
                 sent[-1].add_done_callback(
                     partial(_keep, ended, directory, label, progress, place, address)
                 )
-                futures[ended] = run, label
             try:
                 yield futures, progress
             finally:
                 if not all(future.done() for future in futures) and client.status == "running":
                     stop.set()
                     wait(futures, LEAVE_SECONDS)
+
+
+@contextmanager
+def _watched(client: Any, address: str) -> Iterator[None]:
+    """Inside, it is said when there have been no workers for some seconds."""
+    over = threading.Event()
+
+    def watch() -> None:
+        without = 0.0
+        while not over.wait(LOOK_SECONDS):
+            with suppress(Exception):  # a lost connection is said elsewhere
+                workers = client.scheduler_info(n_workers=-1)["workers"]
+                without = 0.0 if workers else without + LOOK_SECONDS
+                if without == ALONE_SECONDS:
+                    tqdm.write(
+                        f"the scheduler at {address} has no workers; it waits for some, or for "
+                        "Ctrl-C ...",
+                        file=sys.stderr,
+                    )
+
+    threading.Thread(target=watch, daemon=True).start()
+    try:
+        yield
+    finally:
+        over.set()
+
+
+def _end(future: Future[float], outcome: float | BaseException) -> None:
+    """Give a future its outcome, unless it has one."""
+    with suppress(InvalidStateError):
+        if isinstance(outcome, BaseException):
+            future.set_exception(outcome)
+        else:
+            future.set_result(outcome)
 
 
 def _keep(
@@ -99,69 +151,41 @@ def _keep(
     done: Any,
 ) -> None:
     """End a trial's future with what came from the cluster, whose traces are written down."""
+    if ended.done():  # it was given up
+        return
     try:
-        seconds, traces = _result(done, label, address)
+        seconds, traces = _result(done, ended, label, address)
         if traces is not None:
             minigrad.save(directory.traces_path(label), traces=traces)
             directory.checkpoint_path(label).unlink(missing_ok=True)
         progress[place] = 1.0
-        ended.set_result(seconds)
+        _end(ended, seconds)
     except BaseException as error:
-        ended.set_exception(error)
+        _end(ended, error)
 
 
-def _result(done: Any, label: str, address: str) -> Done:
+def _result(done: Any, ended: Future[float], label: str, address: str) -> Done:
     """What a trial's worker returned; raises what it raised, and RuntimeError where workers died or
     the scheduler is gone."""
     from distributed import KilledWorker
 
-    try:
-        error = done.exception(CONNECT_SECONDS)
-        if error is None:
+    while True:
+        try:
             returned: Done = done.result(CONNECT_SECONDS)
             return returned
-    except (CancelledError, OSError):
-        raise RuntimeError(f"the connection to the scheduler at {address} is lost") from None
-    if isinstance(error, KilledWorker):
-        raise RuntimeError(f"{label}: {DEATHS} workers died of it, perhaps for want of memory")
-    raise error
-
-
-def advance(
-    name: str,
-    settings: Any,
-    label: str,
-    path: Path,
-    kept: dict[str, Any] | None,
-    backend: str,
-    stop: str,
-) -> Done:
-    """In a worker: advance one trial to its end, from what was kept of it.
-
-    What is on disk goes first, since another worker may have come further.
-    """
-    asked, looked = _event(stop), 0.0
-
-    def look(progress: float) -> int:
-        nonlocal looked
-        if (now := time.monotonic()) - looked < LOOK_SECONDS:
-            return 0
-        looked = now
-        return int(asked.is_set())
-
-    directory = RunDirectory(path)
-    shared = (path / MANIFEST).exists()
-    kept = directory.kept(label) if shared else kept
-    if kept == {}:
-        return 0.0, None
-    if look(0.0):
-        raise Interrupted(label)
-    os.environ["OMP_NUM_THREADS"] = "1"  # for the optimizers
-    minigrad.use(backend)
-    with threadpool_limits(1):
-        trial = EXPERIMENTS[name].trials(settings)[label]()
-        seconds = advance_from(kept, trial, directory, label, look, saves=shared)
-    return seconds, None if shared else trial.traces()
+        except KilledWorker:
+            raise RuntimeError(
+                f"{label}: {DEATHS} workers died of it, perhaps for want of memory"
+            ) from None
+        except (CancelledError, OSError) as error:
+            if done.status == "error":  # the trial's own
+                raise
+            # Of a result that its worker died with, another makes a new one
+            again = isinstance(error, TimeoutError) and done.client.status == "running"
+            if ended.done() or not again:
+                raise RuntimeError(
+                    f"the connection to the scheduler at {address} is lost"
+                ) from None
 
 
 @contextmanager
@@ -172,7 +196,9 @@ def _connected(address: str) -> Iterator[Any]:
         raise ValueError(
             f"--dask {address} needs dask; install it with pip install -e '.[dask]'."
         ) from None
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # a lost scheduler is ours to name
+    # A lost scheduler, and its consequences, are ours to name
+    for name in ("distributed", "distributed.client", "asyncio"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
         client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
     except (OSError, ValueError) as error:
@@ -186,17 +212,5 @@ def _connected(address: str) -> Iterator[Any]:
         client.close(timeout=LOOK_SECONDS)
 
 
-def surroundings(backend: str) -> dict[str, Any]:
-    """What has to be the same wherever a trial is computed; the processor should be as well."""
-    known = environment(backend)
-    return {what: known[what] for what in ("python", "versions", "code")}
-
-
 def _bound_deaths(dask_scheduler: Any) -> None:
     dask_scheduler.allowed_failures = DEATHS - 1
-
-
-def _event(name: str, client: Any = None) -> Any:
-    from distributed import Event
-
-    return Event(name, client=client)

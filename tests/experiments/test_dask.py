@@ -13,10 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments import on_dask
+from experiments import dask_worker, on_dask
 from experiments.cli import main
 from experiments.record.directory import RunDirectory
-from experiments.record.environment import environment
 from experiments.registry import EXPERIMENTS
 from experiments.runner import execute
 from experiments.workers import Interrupted, Run
@@ -117,7 +116,7 @@ def test_a_run_without_its_scheduler_is_continued_by_another_engine(tmp_path, tr
             until(lambda: list(tmp_path.glob("logistic.partial/*.npz")))
             kill(scheduler)
             said, _ = command.communicate(timeout=PATIENCE)
-    assert command.returncode == 1
+    assert command.returncode == 1 and "Traceback" not in said, said
     assert f"the connection to the scheduler at {address} is lost" in said
     partial_ = tmp_path / "logistic.partial"
     assert f"continue with: python -m experiments resume {partial_}" in said
@@ -153,10 +152,20 @@ def test_what_would_give_other_numbers_is_refused(tmp_path, monkeypatch, capsys)
         assert main([*arguments, address]) == 2
         assert "has 2 threads" in capsys.readouterr().err
     with cluster(tmp_path) as (address, _):
-        other = {**environment("numpy"), "code": "another"}
-        monkeypatch.setattr(on_dask, "environment", lambda backend: other)
-        assert main([*arguments, address]) == 2
-        assert "has other code than this machine" in capsys.readouterr().err
+        for what, value in (("code", "another"), ("numpy", "0.1")):
+            other = {**dask_worker.surroundings("numpy"), what: value}
+            with monkeypatch.context() as patch:
+                patch.setattr(on_dask, "surroundings", lambda backend, other=other: other)
+                assert main([*arguments, address]) == 2
+            said = capsys.readouterr().err
+            assert f"has other {what}, " in said and f"and not {value}; give it the same" in said
+        # a rule that only this machine can make
+        (tmp_path / "here.py").write_text(
+            f"import os, optim\nassert os.getpid() == {os.getpid()}\nclass Here(optim.SGD): pass\n"
+        )
+        assert main([*arguments, address, "--rules", f"{tmp_path / 'here.py'}:Here"]) == 2
+        said = capsys.readouterr().err
+        assert "cannot run why: rule" in said and "does not run at line 2 (AssertionError)" in said
     assert not (tmp_path / "out").exists()
 
 
@@ -177,14 +186,15 @@ class Asked:
 
 
 def test_of_a_worker_that_sees_no_directory_the_traces_come_back(tmp_path, monkeypatch):
-    monkeypatch.setattr(on_dask, "_event", lambda name: Asked())
+    monkeypatch.setattr(dask_worker, "event", lambda name: Asked())
+    monkeypatch.setattr(dask_worker, "unfit", lambda *_: "")
     experiment = EXPERIMENTS["theorem-1"]
     settings = experiment.configured({"steps": 60})
     directory = RunDirectory.create(tmp_path, "theorem-1", settings)
-    what = partial(on_dask.advance, "theorem-1", settings, "AMSGrad")
-    seconds, traces = what(tmp_path / "elsewhere", None, current().name, "asked")
+    what = partial(dask_worker.advance, "theorem-1", settings, "AMSGrad")
+    seconds, traces = what(tmp_path / "elsewhere", None, current().name, {}, "asked")
     assert seconds > 0 and not (tmp_path / "elsewhere").exists()
-    assert what(directory.path, None, current().name, "asked")[1] is None
+    assert what(directory.path, None, current().name, {}, "asked")[1] is None
     kept = directory.gather(["AMSGrad"])["AMSGrad"]
     assert kept.keys() == traces.keys()
     for name, array in kept.items():
@@ -192,17 +202,18 @@ def test_of_a_worker_that_sees_no_directory_the_traces_come_back(tmp_path, monke
 
 
 def test_a_worker_that_is_asked_to_stop_has_saved(tmp_path, monkeypatch):
-    monkeypatch.setattr(on_dask, "_event", lambda name: asked)
-    monkeypatch.setattr(on_dask, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(dask_worker, "event", lambda name: asked)
+    monkeypatch.setattr(dask_worker, "unfit", lambda *_: "")
+    monkeypatch.setattr(dask_worker, "LOOK_SECONDS", 0.0)
     asked = Asked()
     experiment = EXPERIMENTS["theorem-1"]
     settings = experiment.configured({"steps": 300_000})
     directory = RunDirectory.create(tmp_path, "theorem-1", settings)
-    what = "theorem-1", settings, "AMSGrad", directory.path, None, current().name, "asked"
+    what = "theorem-1", settings, "AMSGrad", directory.path, None, current().name, {}, "asked"
     answers = iter([False, False, False, True])
     asked.is_set = lambda: next(answers)
     with pytest.raises(Interrupted):
-        on_dask.advance(*what)
+        dask_worker.advance(*what)
     assert directory.kept("AMSGrad")
 
 
@@ -216,6 +227,36 @@ def test_ctrl_c_leaves_a_run_that_goes_on(tmp_path, traces):
         assert command.returncode == 130 and "interrupted" in said, said
         assert main(["resume", str(tmp_path / "logistic.partial"), "--dask", address]) == 0
     assert_same(traces, RunDirectory(tmp_path / "logistic"))
+
+
+def test_without_workers_it_says_so_and_ctrl_c_gives_up(tmp_path):
+    with cluster(tmp_path) as (address, (_, one, other)):
+        run = ["experiments", *LONG, "--out", tmp_path, "--dask", address]
+        with started(*run, stdout=subprocess.PIPE) as command:
+            until(lambda: list(tmp_path.glob("logistic.partial/*.npz")))
+            kill(one)
+            kill(other)
+            lines = iter(command.stdout.readline, "")
+            assert any(f"the scheduler at {address} has no workers" in line for line in lines)
+            began = time.monotonic()
+            command.send_signal(signal.SIGINT)
+            said, _ = command.communicate(timeout=PATIENCE)
+            assert time.monotonic() - began < 30
+    assert command.returncode == 130 and "Traceback" not in said, said
+    assert f"resume {tmp_path / 'logistic.partial'}" in said
+
+
+def of_an_absolute_path(*what):
+    """What is sent to workers, whose directory in force is another."""
+    assert what[3].is_absolute()
+    return dask_worker.advance(*what)
+
+
+def test_workers_get_the_whole_path_of_a_relative_directory(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(on_dask, "advance", of_an_absolute_path)
+    with cluster(tmp_path) as (address, _):
+        assert main(["run", "theorem-1", "--steps", "60", "--out", "out", "--dask", address]) == 0
 
 
 def test_an_executor_of_ones_own_will_do(tmp_path):

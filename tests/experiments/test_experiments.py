@@ -739,6 +739,7 @@ STOREYS = (
     ("result", "hunt"),
     ("registry",),
     ("interactive", "workers", "page", "comparing", "options"),
+    ("dask_worker",),
     ("runner", "on_dask"),
     ("mpi", "report"),
     ("beginning",),
