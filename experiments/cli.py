@@ -161,7 +161,7 @@ def _parser() -> argparse.ArgumentParser:
     gallery.set_defaults(names=GALLERY)
     tournament = command("tournament", _run, "run the tournament: many rules on many problems")
     tournament.set_defaults(names=["tournament"])
-    help_ = "the problems, of those in `list`; default: all"
+    help_ = "the problems: some of those in `list`, which is the default, or cifarnet, in hours"
     tournament.add_argument("--problems", type=parts, metavar="PROBLEM,...", help=help_)
     setting = "a setting of the experiment, by its name in `list`; may be repeated"
     resume = command("resume", _resume, "continue an interrupted run, to the same numbers")

@@ -10,7 +10,7 @@ import numpy as np
 from experiments.experiment import Experiment
 from experiments.loops.compared import Compared
 from experiments.problems import images
-from experiments.tournament import entries, networks, report
+from experiments.tournament import entries, report
 from experiments.tournament.search import Search
 from experiments.tournament.standing import key
 from minigrad.errors import nearest
@@ -28,9 +28,11 @@ class Tournament(Compared):
 
     # "all": every rule of optim
     rules: tuple[str, ...] = ("SGD", *REFERENCES, "AdaGrad", "RMSProp", "Adam", "AMSGrad", "Lion")
-    problems: tuple[str, ...] = tuple(entries.names())
-    data: str = images.DIGITS  # or a directory of MNIST or Fashion-MNIST
-    found: str = field(default=images.DIGITS, repr=False)  # which data are there
+    problems: tuple[str, ...] = tuple(name for name in entries.names() if name != entries.LONG)
+    data: str = images.DIGITS  # or a directory of MNIST or Fashion-MNIST, and for cifarnet CIFAR-10
+    # which data are there, by those wanted, and their SHA-256
+    found: dict[str, str] = field(default_factory=dict, repr=False)
+    data_sha256: dict[str, str] = field(default_factory=dict, repr=False)
     rates: int = 9  # of each grid, half a decade apart; half as many more at an edge
     steps: int = 1000  # of one gradient each; one of several uses up as many
     seeds: int = 5
@@ -56,6 +58,15 @@ class Tournament(Compared):
         return self.data == images.FASHION
 
     @property
+    def images(self) -> str:
+        """What the data are called in text, once they are found."""
+        others = images.TITLES[self.found[images.MNIST]] if images.MNIST in self.found else ""
+        if images.CIFAR10 not in self.found:
+            return others
+        last = images.TITLES[self.found[images.CIFAR10]]
+        return f"{others}, and for CIFARNET those of {last}" if others not in ("", last) else last
+
+    @property
     def references(self) -> dict[str, NamedRule]:
         """The rules that set the targets, by their labels."""
         return {name: named(name) for name in REFERENCES}
@@ -73,21 +84,33 @@ class Tournament(Compared):
 
 def trials(s: Tournament) -> Mapping[str, partial[Search]]:
     common = {"points": s.rates, "seeds": range(s.seed, s.seed + s.seeds), "times": s.times}
+
+    def search(rule: NamedRule, name: str) -> partial[Search]:
+        sha256 = s.data_sha256.get(entries.NETWORKS.get(name, ""), "")
+        made = partial(entries.entry, name, s.seeds, s.seed, s.data, sha256)
+        return partial(Search, made, rule, **common)
+
     return {
-        key(label, name): partial(
-            Search, partial(entries.entry, name, s.seeds, s.seed, s.data), rule, **common
-        )
+        key(label, name): search(rule, name)
         for label, rule in s.entrants.items()
         for name in s.problems
     }
 
 
 def prepare(s: Tournament) -> Tournament:
-    """Find the data, once for all processes."""
-    if not set(s.problems) & set(entries.NETWORKS):
-        return s
-    found = networks.images_of(s.data)
-    return replace(s, data=found.source, found=found.name)
+    """Find the data, once for all processes and for resuming."""
+    wanted = dict.fromkeys(entries.NETWORKS[n] for n in s.problems if n in entries.NETWORKS)
+    found = {one: entries.images_of(s.data, one) for one in wanted}
+    for one in found.values():
+        if one.note:
+            print(one.note)
+    there = [one.source for one in found.values() if one.name != images.DIGITS]
+    return replace(
+        s,
+        data=there[0] if there else images.DIGITS,
+        found={wanted: one.name for wanted, one in found.items()},
+        data_sha256={wanted: one.sha256 for wanted, one in found.items()},
+    )
 
 
 EXPERIMENT = Experiment(

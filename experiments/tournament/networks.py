@@ -1,12 +1,11 @@
 """Softmax regression and a network with a hidden layer on images, as entries."""
 
 from collections.abc import Mapping, Sequence
-from functools import cache
 from typing import Any
 
 import numpy as np
 
-from experiments.problems.images import load
+from experiments.problems.dataset import Dataset
 from experiments.tournament.entry import Entry
 from minigrad import Tensor, no_grad, ops, xp
 from models import MLP, LogisticRegression
@@ -19,15 +18,8 @@ VALIDATION, MOST_TESTED = 300, 1000  # images
 BATCH = 32
 
 
-@cache
-def images_of(data: str | None) -> Any:
-    """The data that `load` finds there, once in a process."""
-    return load(data)
-
-
-def classifier(name: str, seeds: int, seed: int, data: str | None) -> Entry:
+def classifier(name: str, seeds: int, seed: int, images: Dataset) -> Entry:
     """A network on images, tuned on the last of those to train on, reported on those to test on."""
-    images = images_of(data)
     x, y = images.train_x[:-VALIDATION], images.train_y[:-VALIDATION]
     held = {
         "tuned": (images.train_x[-VALIDATION:], images.train_y[-VALIDATION:]),

@@ -6,7 +6,6 @@ import numpy as np
 
 from experiments.experiment import Finding
 from experiments.loops.compared import of_names
-from experiments.problems import images
 from experiments.record.curves import looks
 from experiments.record.figure import Sheet
 from experiments.record.wording import counted, listed
@@ -95,7 +94,7 @@ def draw(traces: Any, s: Any) -> Sheet:
 def caption(traces: Any, s: Any) -> str:
     standing = Standing(traces, s)
     networks = set(s.problems) & set(NETWORKS)
-    data = f" The images are those of {images.TITLES[s.found]}." if networks else ""
+    data = f" The images are those of {s.images}." if networks else ""
     return (
         f"{counted(len(standing.rules), 'rule')} on {_problems(s)}: "
         f"{listed(_title(name) for name in s.problems)}. Each rule has, on each problem, {s.rates} "
@@ -145,4 +144,4 @@ def _problems(s: Any) -> str:
 
 
 def _title(name: str) -> str:
-    return "MLP" if name == "mlp" else name.replace("_", " ")
+    return name.upper() if name in ("mlp", "cifarnet") else name.replace("_", " ")
