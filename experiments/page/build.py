@@ -11,8 +11,8 @@ from experiments.page.printed import Lab
 from optim.named import NamedRule
 
 SCRIPTS = (
-    *("engine.js", "charts.js", "settings.js", "controls.js"),
-    *("online.js", "period.js", "plane.js", "page.js"),
+    *("engine.js", "charts.js", "settings.js", "controls.js", "online.js"),
+    *("period.js", "plane.js", "ranking.js", "tables.js", "page.js"),
 )
 
 
@@ -21,13 +21,13 @@ def build(folders: list[Path], given: Iterable[NamedRule] = ()) -> str:
 
     Raises ValueError for rules that fix hyperparameters.
     """
-    lab = Lab(given)
+    lab, claims = Lab(given), runs.read(folders)
     return Template(_part("page.html")).substitute(
         style=_part("page.css"),
-        claims=runs.html(runs.read(folders)),
+        claims=runs.html(claims),
         hunts=hunts.html(folders),
         rules=rules.html(lab),
-        printed=in_script(printed(lab)),
+        printed=in_script(printed(lab, *claims)),
         script=in_script("\n".join(map(_part, SCRIPTS))),
         rounded_rules=", ".join(lab.rounded("rules")),
         rounded_schedules=", ".join(lab.rounded("schedules")),
@@ -35,9 +35,13 @@ def build(folders: list[Path], given: Iterable[NamedRule] = ()) -> str:
     )
 
 
-def printed(lab: Lab) -> str:
+def printed(lab: Lab, *claims: runs.Claim) -> str:
     """PRINTED and DATA, which the scripts read."""
-    return f"{lab.javascript}\nconst DATA = {json.dumps(lab.data, allow_nan=False)};"
+    data = lab.data
+    for found in filter(None, (claim.ranking for claim in claims)):
+        data["tournament"] = found.data
+        data["defaults"]["shown"] = found.shown
+    return f"{lab.javascript}\nconst DATA = {json.dumps(data, allow_nan=False)};"
 
 
 def engine() -> str:

@@ -1,6 +1,6 @@
-// What the reader does: clicks, keys, the table of rules, the numbers of a claim, light and dark.
+// What the reader does: clicks, keys, the numbers of a claim, light and dark.
 
-// Claims and rules
+// Claims
 
 // What the page carries packed, under an id.
 function unpacked(id) {
@@ -23,27 +23,6 @@ async function showFigure(place) {
 function fullSize(claim) {
   const full = claim.querySelector("[data-figure]").classList.toggle("full");
   claim.querySelector("[data-full]").setAttribute("aria-pressed", full);
-}
-
-function sortBy(header) {
-  const table = header.closest("table"), column = header.cellIndex;
-  const up = header.getAttribute("aria-sort") !== "ascending";
-  for (const other of table.querySelectorAll("th")) other.removeAttribute("aria-sort");
-  header.setAttribute("aria-sort", up ? "ascending" : "descending");
-  const {compare} = new Intl.Collator("en", {numeric: true});
-  const key = row => row.cells[column].textContent;
-  const rows = [...table.tBodies[0].rows].sort((a, b) => compare(key(a), key(b)));
-  table.tBodies[0].append(...(up ? rows : rows.reverse()));
-}
-
-function search(text) {
-  const words = text.toLowerCase().split(/\s+/), rows = [...$("rule-table").tBodies[0].rows];
-  const has = row => words.every(word => row.textContent.toLowerCase().includes(word));
-  for (const row of rows) row.hidden = !has(row);
-  const left = rows.filter(row => !row.hidden), found = new Set(left.map(row => row.dataset.rule));
-  for (const page of document.querySelectorAll(".rule-page"))
-    page.hidden = !found.has(page.dataset.rule);
-  $("found").textContent = `${left.length} of ${rows.length} rules`;
 }
 
 // Light and dark
@@ -85,6 +64,7 @@ function drawAll() {
   drawLab();
   drawPlaneControls();
   drawPlane();
+  drawProfiles();
 }
 
 function start() {
@@ -142,13 +122,18 @@ function start() {
   $("claims").addEventListener("click", ({target}) => {
     if (target.dataset.csv) saveCsv(target);
     if (target.closest("[data-full], [data-figure]")) fullSize(target.closest(".claim"));
+    if (target.closest(".rest")) toggleNamed(target.closest(".rest").dataset.shown);
+  });
+  $("claims").addEventListener("change", ({target}) => {
+    if (target.dataset.shown) toggleNamed(target.dataset.shown);
   });
   document.addEventListener("toggle", ({target}) => {
     const place = target.open && target.querySelector("[data-figure]");
     if (place) showFigure(place);
     if (target.id === "deeper") drawOnline();
+    if (target.contains($("profiles"))) drawProfiles();
   }, true);  // it does not bubble
-  for (const header of document.querySelectorAll("table.sortable th"))
+  for (const header of document.querySelectorAll("table.sortable thead th"))
     header.addEventListener("click", () => sortBy(header));
   $("search").addEventListener("input", ({target}) => search(target.value));
   addEventListener("hashchange", () => {
@@ -159,7 +144,7 @@ function start() {
   addEventListener("resize", () => {
     if (innerWidth === width) return;
     width = innerWidth;
-    for (const draw of [drawOnline, drawMap, drawMicroscope, drawPlane]) draw();
+    for (const draw of [drawOnline, drawMap, drawMicroscope, drawPlane, drawProfiles]) draw();
   });
   readAddress();
   drawAll();

@@ -11,12 +11,14 @@ import re
 import shlex
 import sys
 from dataclasses import fields
+from functools import cached_property
 from html import escape
 from pathlib import Path
 
 from PIL import Image
 
 from experiments.experiment import Finding
+from experiments.page.ranking import Ranking
 from experiments.record.directory import COMPLETE, MANIFEST, RunDirectory
 from experiments.registry import EXPERIMENTS, PAPER
 from experiments.result import FINDINGS
@@ -68,9 +70,15 @@ class Claim:
         return f"data:image/png;base64,{base64.b64encode(small).decode()}"
 
     @property
-    def table(self) -> bytes:
-        """The numbers of the figure, as CSV."""
-        return self.directory.read("figure.csv", bytes)
+    def tables(self) -> dict[str, bytes]:
+        """The numbers of the figure, and what other tables there are, as CSV."""
+        others = {path.name for path in self.directory.path.glob("*.csv")} - {"figure.csv"}
+        return {name: self.directory.read(name, bytes) for name in ("figure.csv", *sorted(others))}
+
+    @cached_property
+    def ranking(self) -> Ranking | None:
+        """What only a tournament has."""
+        return Ranking(self.directory) if self.name == "tournament" else None
 
     @property
     def command(self) -> str:
@@ -122,9 +130,11 @@ def html(claims: list[Claim]) -> str:
 
 
 def _card(claim: Claim) -> str:
-    findings = "\n".join(
-        f"<li>{mathematics(one.text)}{_stated(one)}</li>" for one in claim.findings
-    )
+    lines = (f"<li>{mathematics(one.text)}{_stated(one)}</li>" for one in claim.findings)
+    findings = "\n".join(["<ul>", *lines, "</ul>"])
+    if claim.ranking:
+        words = f"<details><summary>In words</summary>{findings}</details>"
+        findings = f"{claim.ranking.html}\n{words}"
     return f"""<details class="claim" id="claim-{claim.name}">
 <summary><img src="{claim.thumbnail}" alt="{escape(claim.caption)}">
 <h4>{mathematics(claim.verdict)}</h4>
@@ -133,11 +143,9 @@ def _card(claim: Claim) -> str:
 <p class="sideways"><button type="button" data-full aria-pressed="false">Full size</button></p>
 {_packed(f"figure-{claim.name}", claim.figure.encode())}
 <p>{mathematics(claim.introduction)}</p>
-<ul>
 {findings}
-</ul>
 {_without_numbers(claim)}<p><code>{escape(claim.command)}</code></p>
-{_download(claim)}
+{"".join(_download(claim, *table) for table in claim.tables.items())}
 </details>
 """
 
@@ -174,12 +182,14 @@ def _letter(found: re.Match[str]) -> str:
     return LETTERS[found[1]] + found[2].translate(SUBSCRIPTS)
 
 
-def _download(claim: Claim) -> str:
-    key = f"table-{claim.name}"
-    packed = _packed(key, claim.table)
+def _download(claim: Claim, file: str, table: bytes) -> str:
+    of_figure = file == "figure.csv"
+    key = f"table-{claim.name}" if of_figure else f"{claim.name}-{file.removesuffix('.csv')}"
+    packed = _packed(key, table)
     if len(packed) > LARGEST_TABLE:
-        return "<p>Its numbers are in figure.csv of the run; they are too many to carry here.</p>"
-    return f'<p><button type="button" data-csv="{key}">Save its numbers, CSV</button></p>\n{packed}'
+        return f"<p>Its numbers are in {file} of the run; they are too many to carry here.</p>\n"
+    what = "its numbers, CSV" if of_figure else file
+    return f'<p><button type="button" data-csv="{key}">Save {what}</button></p>\n{packed}\n'
 
 
 def _packed(key: str, content: bytes) -> str:

@@ -56,8 +56,9 @@ function allows({low, high, has_low, has_high, whole}, v) {
 // Settings and the address
 
 const SECTIONS = {  // whose settings a name in the address is of
-  lab: key => !SECTIONS.landscapes(key),
+  lab: key => !SECTIONS.landscapes(key) && !SECTIONS.tournament(key),
   landscapes: key => DATA.plane.includes(key) || own(key)?.[2] === "rate",
+  tournament: key => key === "shown",
 };
 const WORDS = {  // the settings that are no numbers: what they may be
   kind: v => v === "periodic" || v === "drawn",
@@ -66,6 +67,7 @@ const WORDS = {  // the settings that are no numbers: what they may be
   rules: v => v.split(",").every(name => name in DATA.rules),
   plane_rules: v => WORDS.rules(v),
   focus: v => v in DATA.rules,
+  shown: v => v === "" || v.split(";").every(name => name in profiles()),
 };
 
 const rangeOf = ({low, high, has_low, has_high}) =>
@@ -106,7 +108,8 @@ function readAddress() {
 // Show what the address names, which is at its place once all is drawn.
 function showNamed() {
   const named = $(location.hash.slice(1).split("?")[0]);
-  if (named?.tagName === "DETAILS") named.open = true;
+  const within = named?.closest("details");
+  if (within) within.open = true;
   requestAnimationFrame(() => named?.scrollIntoView());
 }
 

@@ -90,7 +90,7 @@ def test_claims_stand_in_groups_the_paper_s_first(runs):
 def test_a_table_that_is_too_large_is_left_out_and_said_so(runs, monkeypatch):
     (claim,) = read([runs])
     noise = np.random.default_rng(0).bytes(LARGEST_TABLE)
-    monkeypatch.setattr(type(claim), "table", noise)
+    monkeypatch.setattr(type(claim), "tables", {"figure.csv": noise})
     text = html([claim])
     assert "they are too many to carry here" in text and len(text) < LARGEST_TABLE
 

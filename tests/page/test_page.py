@@ -1,8 +1,10 @@
 """The page in a real browser: it loads alone, and does what it says."""
 
+import csv
 import json
 import re
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +16,8 @@ from minigrad import Tensor
 from optim.named import NamedRule
 from tests.driving import host_only
 from tests.page import cases
+
+RULES = "adam,sgd,lion,sgd(lr=1e-2),adam(betas=(0.8, 0.99)),rmsprop"
 
 pytestmark = [host_only, pytest.mark.xdist_group("page-browser")]
 
@@ -34,11 +38,14 @@ def browser():
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory):
-    """The page of two quick runs."""
+    """The page of three quick runs, and of the hunts."""
     folder = tmp_path_factory.mktemp("page")
-    runs = ["theorem-1", "landscapes"]
-    assert cli.main(["run", *runs, "--quick", "--out", str(folder / "runs"), "--workers", "1"]) == 0
-    (folder / "index.html").write_text(build.build([folder / "runs"]), "utf-8")
+    options = ["--quick", "--out", str(folder / "runs"), "--workers", "1"]
+    assert cli.main(["run", "theorem-1", "landscapes", *options]) == 0
+    problems = ["--problems", "quadratic,rosenbrock,wood,beale", "--seeds", "3"]
+    assert cli.main(["tournament", "--rules", RULES, *problems, *options]) == 0
+    docs = Path(__file__).parents[2] / "docs"
+    (folder / "index.html").write_text(build.build([folder / "runs", docs]), "utf-8")
     return (folder / "index.html").as_uri()
 
 
@@ -406,16 +413,120 @@ def test_the_table_of_rules_sorts_and_is_searched(opened):
     shown = "document.querySelectorAll('#rule-table tbody tr:not([hidden])')"
     column = f"[...{shown}].map(row => row.cells[0].textContent)"
     assert page.evaluate(column)[0] == "SGD"
-    page.get_by_role("button", name="rule", exact=True).click()
+    rule = page.locator("#rule-table").get_by_role("button", name="rule", exact=True)
+    rule.click()
     names = page.evaluate(column)
     assert names == sorted(names, key=str.lower)
     assert page.locator("th[aria-sort=ascending]").count() == 1
-    page.get_by_role("button", name="rule", exact=True).click()
+    rule.click()
     assert page.evaluate(column) == names[::-1]
     page.locator("#search").fill("reddi amsgrad")
     assert "AMSGrad" in page.evaluate(column) and len(page.evaluate(column)) < 10
     assert page.locator("#found").inner_text().startswith(f"{len(page.evaluate(column))} of ")
     assert not page.locator("#rule-SGD").is_visible() and page.locator("#rule-AMSGrad").is_visible()
+
+
+@pytest.fixture(scope="module")
+def steps(address):
+    """The steps of the tournament's median seeds, by rule and problem, from the run's table."""
+    path = Path(address.removeprefix("file://")).parent / "runs" / "tournament" / "steps.csv"
+    found = {}
+    with open(path, newline="") as file:
+        for line in csv.DictReader(file):
+            of = found.setdefault(line["rule"], {}).setdefault(line["problem"], [])
+            of.append(float(line["steps"]))
+    return {
+        rule: {name: sorted(seeds)[1] for name, seeds in of.items()} for rule, of in found.items()
+    }
+
+
+def test_profiles_are_those_of_the_steps_and_are_chosen_in_the_table(opened, steps):
+    page = opened("#tournament?")
+    page.locator("#profiles svg").wait_for()
+    assert page.evaluate("Object.keys(DATA.tournament.profiles).length") == len(steps) == 10
+    for rule, of in steps.items():
+        ratios = [steps_ / min(one[name] for one in steps.values()) for name, steps_ in of.items()]
+        for place in (0, 20, -1):
+            tau = 1 + 3 * (place if place >= 0 else 60) / 60
+            share = np.mean([ratio <= tau for ratio in ratios])
+            told = page.evaluate(f"DATA.tournament.profiles[{json.dumps(rule)}].at({place})")
+            assert told == pytest.approx(share, abs=1e-4)
+    chosen = page.evaluate("named()")
+    assert {"Adam", "SGD"} <= set(chosen) and 3 <= len(chosen) <= 5
+    assert page.locator("#profiles .label").all_text_contents() != []
+    assert page.locator("#profiles .rest").count() == 10 - len(chosen)
+    box = page.get_by_role("checkbox", name="Adam(betas=(0.8, 0.99))")
+    box.focus()
+    page.keyboard.press("Space")
+    assert page.evaluate("named()") == [*chosen, "Adam(betas=(0.8, 0.99))"] and box.is_checked()
+    assert "shown=" in fragment(page) and fragment(page).startswith("#tournament?")
+    again = opened(fragment(page))
+    again.locator("#profiles svg").wait_for()
+    assert again.evaluate("named()") == page.evaluate("named()")
+    page.get_by_role("checkbox", name="SGD", exact=True).uncheck()
+    assert "SGD" not in page.evaluate("named()")
+    page.locator("#profiles .rest[data-shown=SGD] .near").dispatch_event("click")
+    assert page.evaluate("named().at(-1)") == "SGD"
+    for name in steps:
+        page.get_by_role("checkbox", name=name, exact=True).check()
+    assert page.evaluate("named().length") == 6 and page.locator("#profiles .curve").count() == 6
+    wrong = opened("#tournament?shown=Nobody")
+    assert "shown = Nobody is nothing known here" in wrong.locator("#address").inner_text()
+
+
+def test_the_tables_of_a_tournament_are_sorted_by_numbers(opened, steps):
+    page = opened("#tournament?")
+    column = "(table, i) => [...table.tBodies[0].rows].map(row => row.cells[i].textContent.trim())"
+    scores, times = page.locator("#tournament table").all()
+    assert scores.evaluate(f"table => ({column})(table, 1)") == sorted(
+        scores.evaluate(f"table => ({column})(table, 1)"), reverse=True
+    )
+    for place, heading in enumerate(scores.locator("thead th").all()):
+        heading.get_by_role("button").focus()
+        for key, way in (("Enter", "ascending"), ("Space", "descending")):
+            page.keyboard.press(key)
+            assert heading.get_attribute("aria-sort") == way
+            assert scores.locator("[aria-sort]").count() == 1
+            texts = scores.evaluate(f"table => ({column})(table, {place})")
+            if place == 1:
+                assert texts == sorted(texts, key=float, reverse=way == "descending")
+            if place == 4:  # targets
+                reached = [sum(map(np.isfinite, of.values())) for of in steps.values()]
+                told = sorted(reached, reverse=way == "descending")
+                assert texts == [f"{count} of 4" for count in told]
+    page.get_by_text("Steps to the target of each problem").click()
+    for place, name in enumerate(next(iter(steps.values())), 1):
+        values = sorted(of[name] for of in steps.values())
+        finite = [f"{one:.0f}" for one in values if one < np.inf]
+        never = ["never"] * (10 - len(finite))  # last, whichever way
+        for told in (finite + never, finite[::-1] + never):
+            times.locator("thead button").nth(place).click()
+            assert times.evaluate(f"table => ({column})(table, {place})") == told
+
+
+def test_hunts_are_sorted_by_the_numbers_that_their_cells_begin_with(opened):
+    page = opened(QUICK)
+    table = page.locator("#claims > .scroll table.sortable")
+    table.locator("thead button").last.click()
+    cells = "table => [...table.tBodies[0].rows].map(row => row.cells[4].textContent)"
+    drifts = [float(one.split()[0].replace("−", "-")) for one in table.evaluate(cells) if one]
+    assert len(drifts) > 20 and drifts == sorted(drifts)
+    assert [bool(one) for one in table.evaluate(cells)] == sorted(
+        (bool(one) for one in table.evaluate(cells)), reverse=True
+    )
+
+
+@pytest.mark.parametrize("width", (375, 1280))
+def test_a_tournament_fits_the_width(opened, width):
+    page = opened("#tournament?", width=width, color_scheme="dark")
+    page.locator("#profiles svg").wait_for()
+    page.get_by_text("Steps to the target of each problem").click()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    box = page.locator("#profiles svg").bounding_box()
+    assert box["width"] > 0.4 * width and box["x"] + box["width"] <= width
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save scores.csv").click()
+    assert download.value.path().read_text("utf-8").startswith("place,rule,score,low,high,tie")
 
 
 def test_a_rule_has_an_address(opened):
