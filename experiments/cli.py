@@ -169,7 +169,8 @@ def _parser() -> argparse.ArgumentParser:
     for one in (run, every, gallery, tournament):
         one.add_argument("--seed", type=integer, help="of every random draw")
         one.add_argument("--seeds", type=integer, help="how many seeds to repeat over")
-        one.add_argument("--steps", type=integer, help="length of the online problems")
+        help_ = "length of the online problems; in the tournament, gradients of a run"
+        one.add_argument("--steps", type=integer, help=help_)
         one.add_argument("--data", help=data)
         add_rules(one, "the rules to compare")
         one.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help=setting)

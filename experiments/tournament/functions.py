@@ -31,7 +31,8 @@ def quadratic(name: str, seeds: int, seed: int) -> Entry:
     hessian = xp.asarray(axes * curvatures @ axes.T)
 
     def halves(x: Tensor) -> Tensor:
-        return (ops.matmul(x, hessian) * x).sum(axis=-1) / 2
+        row = x.reshape(*x.shape[:-1], 1, DIMENSION)  # each alone, to the same bits among others
+        return (ops.matmul(row, hessian) * row).sum(axis=(-2, -1)) / 2
 
     def draw(t: int) -> Sequence[Any]:
         if not noise:

@@ -35,9 +35,7 @@ class Heat:
     ):
         self.entry, self.rule, self.rates, self.times = entry, rule, rates, times
         self.budget = int(times[-1]) - 1
-        self.seen = np.isin(
-            np.arange(self.budget + 1) + 1, times
-        )  # whether after so many gradients
+        self.looked = np.isin(1 + np.arange(self.budget + 1), times)  # at, after so many gradients
         starts = zip(*map(entry.start, seeds), strict=True)
         count = 1 if rates is None else len(rates)
         self.shape = count, len(seeds)
@@ -126,7 +124,7 @@ class Heat:
 
     def _look(self, runs: np.ndarray) -> None:
         """Measure those of these runs for which it is one of the times."""
-        due = runs & self.seen[np.minimum(self.used, self.budget)] & (self.used <= self.budget)
+        due = runs & self.looked[np.minimum(self.used, self.budget)] & (self.used <= self.budget)
         if due.any():
             places = np.searchsorted(self.times, self.used[due] + 1)
             self._record(self.runs.weights(due), places, np.nonzero(due))

@@ -130,7 +130,7 @@ def test_momentum_is_faster_than_descent_where_the_conditioning_is_bad():
 
 
 @pytest.mark.parametrize("rule", ["AdamW", "Momentum", "ScheduleFreeAdamW"])
-@pytest.mark.parametrize("name", ["wood", "mlp"])
+@pytest.mark.parametrize("name", ["wood", "noisy", "mlp"])
 def test_lanes_of_one_arena_are_runs_apart(rule, name):
     rates = np.array([1e-3, 1e-2])
     together = heat(name, optim.RULES[rule.lower()], rates)
