@@ -144,7 +144,7 @@ def _card(claim: Claim) -> str:
 {_packed(f"figure-{claim.name}", claim.figure.encode())}
 <p>{mathematics(claim.introduction)}</p>
 {findings}
-{_without_numbers(claim)}<p><code>{escape(claim.command)}</code></p>
+{_without_numbers(claim)}<p><code>{escape(claim.command).replace(",", ",<wbr>")}</code></p>
 {"".join(_download(claim, *table) for table in claim.tables.items())}
 </details>
 """

@@ -62,13 +62,13 @@ class Settings:
         for name, value in changes.items():
             if name not in known:
                 raise ValueError(f"there is no setting {name!r}; {nearest(name, known)}")
-            kind, default = known[name].type, known[name].default
+            kind, usual = known[name].type, getattr(self, name)
             try:
                 values[name] = _as(kind, value)
             except (TypeError, OverflowError):
                 expected = kind.__name__ if isinstance(kind, type) else kind
                 raise ValueError(
-                    f"{name}={value!r:.60}: give {expected}, like the default, {default!r}."
+                    f"{name}={value!r:.60}: give {expected}, like the default, {usual!r}."
                 ) from None
         return replace(self, **values)
 

@@ -707,6 +707,13 @@ def test_list_names_every_experiment_and_its_settings(capsys):
     ]
 
 
+def test_a_setting_of_the_wrong_type_names_the_default_also_where_it_is_made_anew():
+    with pytest.raises(
+        ValueError, match=r"files=3: give dict\[str, str\], like the default, \{\}\."
+    ):
+        experiments.run("mlp", files=3)
+
+
 def test_settings_are_taken_as_one_writes_them(tmp_path):
     assert _parser().parse_args(["run", "gamma", "--steps", "1e6"]).steps == 10**6
     assert EXPERIMENTS["gamma"].configured({"steps": 1e6}).steps == 10**6
