@@ -27,6 +27,7 @@ from minigrad.backend import Backend, current, make, temporarily
 from minigrad.checkpoint import atomic_write
 from minigrad.console import lasting_output
 from minigrad.doctor import report
+from optim.files import blamed
 from optim.named import named
 
 WORKERS_ON_DEVICE = 2  # each has a context and data of its own there
@@ -39,12 +40,16 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         status: int = options.command(options)
         return status
-    except (ValueError, OSError, RuntimeError, MemoryError) as error:
-        print(f"experiments: {error}", file=sys.stderr)
-        return 2
     except KeyboardInterrupt:
         print("experiments: interrupted", file=sys.stderr)
         return runner.INTERRUPTED
+    except Exception as error:
+        if where := blamed(error):
+            error = RuntimeError(f"{where}; mend the rule.")
+        elif not isinstance(error, (ValueError, OSError, RuntimeError, MemoryError)):
+            raise
+        print(f"experiments: {error}", file=sys.stderr)
+        return 2
 
 
 def _list(options: argparse.Namespace) -> int:

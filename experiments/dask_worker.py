@@ -8,10 +8,10 @@ from typing import Any
 from threadpoolctl import threadpool_limits
 
 import minigrad
+from experiments.advancing import Interrupted, advance_from
 from experiments.record.directory import MANIFEST, RunDirectory
 from experiments.record.environment import environment
 from experiments.registry import EXPERIMENTS
-from experiments.workers import Interrupted, advance_from
 from minigrad.backend import Backend, temporarily
 from minigrad.errors import one_line
 

@@ -20,11 +20,12 @@ from threadpoolctl import threadpool_limits
 
 import minigrad
 from experiments import runner
+from experiments.advancing import advance_from
 from experiments.experiment import Trial
 from experiments.record.directory import RunDirectory
 from experiments.record.environment import environment
 from experiments.registry import EXPERIMENTS
-from experiments.workers import Run, advance_from
+from experiments.workers import Run
 from minigrad.backend import Backend
 from optim.wrappers.ranks import Ranks
 

@@ -19,10 +19,11 @@ from typing import Any
 from tqdm import tqdm
 
 import minigrad
+from experiments.advancing import Interrupted
 from experiments.dask_worker import Done, advance, event, lacking, surroundings, unfit
 from experiments.experiment import Experiment
 from experiments.record.directory import RunDirectory
-from experiments.workers import Interrupted, Run, asked_to_stop
+from experiments.workers import Run, asked_to_stop
 from minigrad.errors import one_line
 
 CONNECT_SECONDS = 10.0

@@ -11,12 +11,14 @@ from typing import Any
 
 from tqdm import tqdm
 
+from experiments.advancing import Interrupted
 from experiments.record.directory import PARTIAL, RunDirectory, RunDirectoryError
 from experiments.record.environment import environment
 from experiments.record.wording import BAR, listed
 from experiments.registry import EXPERIMENTS
 from experiments.result import Result
-from experiments.workers import Interrupted, Run
+from experiments.workers import Run
+from optim.files import RuleError
 
 LOOK_SECONDS = 0.5  # between two looks at the progress
 WHOLE, FAILED, INTERRUPTED = 0, 1, 130  # exit statuses
@@ -126,8 +128,9 @@ def _report_failure(directory: RunDirectory, error: BaseException) -> None:
     if not isinstance(error, explained):
         raise error
     print(f"  {why}\n  what was recorded is in {directory.path}")
-    if isinstance(error, ArithmeticError):
-        print("  it would fail again: run it with other settings, and --force", flush=True)
+    if isinstance(error, ArithmeticError | RuleError):
+        change = "mend the rule" if isinstance(error, RuleError) else "run it with other settings"
+        print(f"  it would fail again: {change}, and --force", flush=True)
     else:
         where = shlex.quote(str(directory.path))
         print(f"  continue with: python -m experiments resume {where}", flush=True)

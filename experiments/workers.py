@@ -20,16 +20,14 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
-import numpy as np
 from threadpoolctl import threadpool_limits
 
 import minigrad
-from experiments.experiment import Experiment, Trial
+from experiments.advancing import Interrupted, advance_from
+from experiments.experiment import Experiment
 from experiments.record.directory import RunDirectory
 from experiments.registry import EXPERIMENTS
-from minigrad.checkpoint import atomic_write
 
-CHECKPOINT_SECONDS = 10.0
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 TWICE_SECONDS = 1.0  # a shell that ends, and `timeout`, send a signal twice and mean it once
 STOP, LEAVE = 1, 2  # what workers are told: to save and stop, and then to end as well
@@ -41,8 +39,8 @@ _progress: Any = [0.0]  # likewise, the share of each trial that is done
 _busy = threading.Lock()  # in a worker, while it may have something to save
 
 
-class Interrupted(Exception):
-    """The trial was asked to stop, and has kept what continuing needs."""
+class _BrokenOff(BaseException):
+    """A piece has gone on for too long; no rule that catches exceptions is to keep it."""
 
 
 @dataclass(frozen=True)
@@ -156,7 +154,10 @@ def advance_to_end(
     Returns the seconds that it took, those before the checkpoint included; 0 if it had ended.
     """
     with _busy:
-        return _advance(name, settings, label, path, backend, place)
+        try:
+            return _advance(name, settings, label, path, backend, place)
+        except _BrokenOff:
+            raise Interrupted(label) from None
 
 
 def _advance(name: str, settings: Any, label: str, path: Path, backend: str, place: int) -> float:
@@ -176,46 +177,6 @@ def _advance(name: str, settings: Any, label: str, path: Path, backend: str, pla
     return advance_from(kept, trial, directory, label, look)
 
 
-def advance_from(
-    kept: dict[str, Any] | None,
-    trial: Trial,
-    directory: RunDirectory,
-    label: str,
-    look: Callable[[float], int] = lambda progress: 0,
-    saves: bool = True,
-) -> float:
-    """Advance a trial to its end, from what was kept of it; the seconds that all of it took.
-
-    `look` is told before each piece how far it is, and at 1 that it is done; Interrupted is raised
-    once it says so. Traces, and meanwhile checkpoints, are left in the directory, unless somebody
-    else `saves` them.
-    """
-    began = time.monotonic()
-    if kept:
-        trial.load_state_dict(kept["trial"])
-        began -= kept["seconds"]
-    saved = time.monotonic()
-    while not trial.done:
-        stopping = look(trial.progress)
-        if saves and (stopping or time.monotonic() - saved > CHECKPOINT_SECONDS):
-            saved = time.monotonic()
-            minigrad.save(directory.checkpoint_path(label), trial=trial, seconds=saved - began)
-        if stopping:
-            raise Interrupted(label)
-        try:
-            trial.advance()
-        except FloatingPointError as error:
-            if saves:
-                with atomic_write(directory.path / f"{label}.failed.npz") as file:
-                    np.savez(file, **trial.traces())
-            raise FloatingPointError(f"{label}: {error}") from error
-    look(1.0)
-    if saves:
-        minigrad.save(directory.traces_path(label), traces=trial.traces())
-        directory.checkpoint_path(label).unlink(missing_ok=True)
-    return time.monotonic() - began
-
-
 def _start_worker(stop: Any, progress: Any) -> None:
     global _stop, _progress
     _stop, _progress = stop, progress
@@ -228,7 +189,7 @@ def _start_worker(stop: Any, progress: Any) -> None:
 
 def _break_off(*_: object) -> None:
     if _busy.locked():
-        raise Interrupted("in the middle of a piece")
+        raise _BrokenOff
 
 
 def _end_with(parent: Any) -> None:

@@ -16,6 +16,11 @@ from minigrad.errors import one_line
 from optim.engine.registry import RULES
 
 OURS = {"minigrad", "optim", "models", "experiments"}
+_files: dict[str, str] = {}  # that have run in this process, by their `place`
+
+
+class RuleError(RuntimeError):
+    """What a rule of a file raises, with the line; raised again if it were tried again."""
 
 
 def read(file: str) -> str:
@@ -72,6 +77,7 @@ def module(file: str, source: str) -> ModuleType:
     made = ModuleType(f"{Path(file).stem}_{_digest(source)}")
     made.__file__ = place(file, source)
     linecache.cache[made.__file__] = len(source), None, source.splitlines(True), made.__file__
+    _files[made.__file__] = file
     sys.modules[made.__name__] = made  # where types and inspect look for its names
     try:
         with _own_names():
@@ -103,6 +109,15 @@ def at_line(error: BaseException, place: str) -> str:
         return f" at line {error.lineno}"
     lines = [frame.lineno for frame in extract_tb(error.__traceback__) if frame.filename == place]
     return f" at line {lines[-1]}" if lines else ""
+
+
+def blamed(error: BaseException) -> str:
+    """The line of the last file of a rule that an error came through, and what it says; nothing
+    where it came through none."""
+    for frame in reversed(extract_tb(error.__traceback__)):
+        if frame.filename in _files:
+            return f"{_files[frame.filename]} at line {frame.lineno} raises {one_line(error)}"
+    return ""
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from experiments.registry import EXPERIMENTS
 from experiments.report import plan, trace, unconstrained, verdict
 from experiments.result import Result
 from optim.check import Outcome, check_rule, scale
+from optim.files import blamed
 from optim.named import NamedRule, named
 
 
@@ -74,7 +75,7 @@ class Card:
                 yield Section(EXPERIMENTS[name].summary, [f"{name} {why}"])
         if self.descents:
             said = unconstrained.sentences(self.rule.label, self.descents)
-            yield Section("A sum of functions without constraints", said)
+            yield Section(unconstrained.NAME, said)
 
 
 def make(text: str, out: Path, backend: str, submit: Any, force: bool = False) -> Card:
@@ -87,6 +88,7 @@ def make(text: str, out: Path, backend: str, submit: Any, force: bool = False) -
     folder = out / rule.label
     known, left_out = plan.settled(text)
     runs = plan.begun(folder, known, backend, force)
+    folder.mkdir(parents=True, exist_ok=True)  # also where no experiment takes the rule
     try:
         if runner.execute(runs, backend, submit) == runner.INTERRUPTED:
             print("  the same command goes on with all of them, and writes the report")
@@ -101,5 +103,12 @@ def make(text: str, out: Path, backend: str, submit: Any, force: bool = False) -
         else:
             failed[name] = RunDirectory(folder / f"{name}{PARTIAL}").manifest["status"]
     beside = {one.label: one for one in map(named, plan.rules(text))}
-    descents = {} if rule.rule.needs_closure else unconstrained.descents(beside)
+    descents: dict[str, unconstrained.Ends] = {}
+    if not rule.rule.needs_closure:
+        try:
+            descents = unconstrained.descents(beside)
+        except Exception as error:
+            if not (where := blamed(error)):
+                raise
+            left_out[unconstrained.NAME] = where
     return Card(rule, folder, results, failed, left_out, check_rule(rule), descents)

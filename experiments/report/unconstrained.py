@@ -10,6 +10,7 @@ from experiments.record.wording import listed
 from minigrad import Tensor
 from optim.named import NamedRule
 
+NAME = "a sum of functions without constraints"
 PROBLEM = FiniteSum(10)
 STEPS, ALPHA, START = 5_000, 0.5, 1.0
 BETAS = (0.0, 0.1), (0.9, 0.99)  # under the first Adam leaves for infinity; a rule's own are one
@@ -56,7 +57,7 @@ def status(half: float, last: float) -> str:
 def in_short(label: str, found: Mapping[str, Ends]) -> str:
     """A clause on the rule of that label, as `it`."""
     parts = [f"{status(*ends[label])} at {text}" for text, ends in found.items()]
-    return f"on a sum of functions without constraints it {listed(parts)}"
+    return f"on {NAME} it {listed(parts)}"
 
 
 def sentences(label: str, found: Mapping[str, Ends]) -> list[str]:

@@ -738,7 +738,7 @@ STOREYS = (
     ("problems", "record"),
     ("data", "loops"),
     ("experiment",),
-    ("paper",),
+    ("paper", "advancing"),
     (
         "claims",
         "tournament",

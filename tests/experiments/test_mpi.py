@@ -17,7 +17,7 @@ pytestmark = [needs_mpi, host_only, pytest.mark.xdist_group("mpi")]
 EPOCHS = 8
 SETS = ["data=digits", "rates=1", "tuning_seeds=1", "seeds=1"]
 RUN = ["run", "mlp", *[f"--set={one}" for one in (*SETS, f"epochs={EPOCHS}")]]
-OFTEN = "import os; from experiments import workers; workers.CHECKPOINT_SECONDS = 0.05; "
+OFTEN = "import os; from experiments import advancing; advancing.CHECKPOINT_SECONDS = 0.05; "
 MAIN = "from experiments.cli import main; raise SystemExit(main())"
 
 

@@ -15,8 +15,10 @@ from experiments.record.curves import STYLES
 from experiments.record.directory import RunDirectory
 from experiments.record.settings import parts
 from experiments.registry import EXPERIMENTS
+from experiments.report import plan
 from minigrad import Tensor
 from optim import RULES, SGD, Adam, Optimizer
+from optim.check import check_rule, scale
 from optim.named import named
 from tests.driving import host_only
 
@@ -289,3 +291,35 @@ def test_a_file_may_import_what_is_installed(tmp_path, monkeypatch):
     Path("mine.py").write_text(RULE.format(**RIGHT | {"first": first}))
     (tmp_path / "scipy").mkdir()  # no module
     assert named("mine.py:Mine").label == "Mine"
+
+
+@pytest.mark.parametrize("raised", ["KeyError('a')", "ValueError('a')", "Exception"])
+def test_what_a_rule_raises_in_a_step_is_said_with_its_line(raised, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("late.py").write_text(
+        "import optim\n\nclass Late(optim.SGD):\n    def update(self):\n"
+        f"        if self.t > 50:\n            raise {raised}\n        self.apply('kernel')\n"
+    )
+    steps = ["--steps", "2000", "--workers", "1"]
+    assert main(["run", "synthetic-online", "--rules", "adam,late.py:Late", *steps]) == 1
+    said = capsys.readouterr().out
+    assert f"failed: Late: late.py at line 6 raises {raised.split('(')[0]}" in said
+    assert "it would fail again: mend the rule, and --force" in said and "resume" not in said
+
+
+def test_what_a_rule_raises_in_this_process_is_a_sentence(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("late.py").write_text(
+        "import optim\n\nclass Late(optim.SGD):\n    def update(self):\n        raise KeyError(3)\n"
+    )
+    rule = named("late.py:Late")
+    checked = check_rule(rule)
+    assert all(str(one) == "no, it raises KeyError: 3" for one in checked.values())
+    assert scale(rule) == "it raises KeyError: 3"
+    assert main(["hunt", "late.py:Late"]) == 2
+    expected = "experiments: late.py at line 5 raises KeyError: 3; mend the rule.\n"
+    assert capsys.readouterr().err == expected
+    monkeypatch.setattr(plan, "PLAN", {"theorem-1": {"steps": 30}})  # which does not take it
+    assert main(["report", "late.py:Late", "--workers", "1"]) == 0
+    report = Path("reports/Late/report.md").read_text()
+    assert "Nothing is known from theorem-1 and a sum of functions without constraints." in report

@@ -221,7 +221,7 @@ def broken_off(settings, path, stop):
     workers.PIECE_SECONDS = 0.5
     workers._start_worker(stop, [0.0])
     try:
-        workers.advance_to_end("theorem-1", settings, "Stuck", path, "numpy")
+        workers.advance_to_end("synthetic-online", settings, "Stuck", path, "numpy")
     except workers.Interrupted:
         os._exit(3)
 
@@ -230,18 +230,21 @@ def test_a_piece_that_never_ends_is_broken_off(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("stuck.py").write_text(
         "import optim\nfrom pathlib import Path\n\n\nclass Stuck(optim.SGD):\n"
-        "    def update(self):\n        Path('there').touch()\n        while True: pass\n"
+        "    def update(self):\n        if self.t < 9:\n            return self.apply('kernel')\n"
+        "        Path('there').touch()\n        while True:\n"
+        "            try:\n                pass\n            except Exception:\n"
+        "                pass\n"
     )
-    theorem_1 = EXPERIMENTS["theorem-1"]
-    settings = theorem_1.configured({"steps": 60, "rules": "stuck.py:Stuck"})
-    directory = RunDirectory.create(tmp_path, "theorem-1", settings)
+    online = EXPERIMENTS["synthetic-online"]
+    settings = online.configured({"steps": 60, "rules": "stuck.py:Stuck"})
+    directory = RunDirectory.create(tmp_path, online.name, settings)
     context = multiprocessing.get_context("spawn")
     stop = context.RawValue("b")
     running = context.Process(target=broken_off, args=(settings, directory.path, stop))
     running.start()
     wait_for(tmp_path / "there")
     stop.value = workers.STOP
-    running.join(20)
+    running.join(60)
     assert running.exitcode == 3
 
 
