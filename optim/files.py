@@ -26,14 +26,15 @@ class RuleError(RuntimeError):
 def read(file: str) -> str:
     """The text of the file; raises ValueError where it cannot be read, or needs its neighbours."""
     try:
-        source = Path(file).read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        path = Path(file).expanduser()  # as of adam,~/mine.py:Mine, which a shell leaves as it is
+        source = path.read_text("utf-8")
+    except (OSError, RuntimeError, UnicodeDecodeError) as error:
         why = getattr(error, "strerror", None) or error
         raise ValueError(
             f"{file} cannot be read ({why}); give the path of a file of Python."
         ) from error
     for name in _imported(source):
-        if _is_near(name, Path(file).parent):
+        if _is_near(name, path.parent):
             raise ValueError(
                 f"{file} imports {name}, which is not installed but lies near it, where whoever "
                 f"resumes or loads the run has none; put what it needs of that into {file}."

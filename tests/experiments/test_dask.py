@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -107,6 +108,29 @@ def test_a_worker_that_is_killed_costs_its_trial_a_retry(tmp_path, traces):
             said, _ = command.communicate(timeout=PATIENCE)
         assert command.returncode == 0, said
     assert_same(traces, RunDirectory(tmp_path / "logistic"))
+
+
+def test_a_local_cluster_of_processes_gives_the_same_numbers(tmp_path, monkeypatch):
+    from distributed import LocalCluster
+
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(ROOT / "tests" / "mine.py", "mine.py")
+    run = [
+        "run",
+        "theorem-1",
+        "--steps",
+        "3000",
+        "--rules",
+        "adam,mine.py:Mine,mine.py:Mine(lr=1.0)",
+    ]
+    assert main([*run, "--out", "processes"]) == 0
+    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
+    with LocalCluster(**options, processes=True) as cluster:
+        assert main([*run, "--out", "dask", "--dask", cluster.scheduler_address]) == 0
+    assert_same(
+        RunDirectory(tmp_path / "processes" / "theorem-1").traces(),
+        RunDirectory(tmp_path / "dask" / "theorem-1"),
+    )
 
 
 def test_a_run_without_its_scheduler_is_continued_by_another_engine(tmp_path, traces):

@@ -51,6 +51,18 @@ def test_the_label_is_the_class_and_what_is_fixed(mine):
     assert both.label == "Mine(lr=0.01, betas=(0, 0.5))" and both.rule is named("mine.py:Mine").rule
 
 
+def test_a_file_may_be_in_the_home_directory_or_have_any_name(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "r\xe8gles d'ici").mkdir()
+    shutil.copy(FILE, tmp_path / "r\xe8gles d'ici" / "la mienne.py")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    for folder in ("~", "..", str(tmp_path)):
+        assert named(f"{folder}/r\xe8gles d'ici/la mienne.py:Mine(lr=1.0)").label == "Mine(lr=1.0)"
+    with pytest.raises(ValueError, match="cannot be read"):
+        named("~nobody-of-this-name/mine.py:Mine")
+
+
 def test_what_a_name_fixes_no_experiment_changes(mine):
     rules = "mine.py:Mine", "mine.py:Mine(lr=1e-2)"
     result = experiments.run("synthetic-online", rules=rules, steps=300, betas=(0.5, 0.6))
