@@ -27,7 +27,7 @@ def read(file: str) -> str:
     """The text of the file; raises ValueError where it cannot be read, or needs its neighbours."""
     try:
         path = Path(file).expanduser()  # as of adam,~/mine.py:Mine, which a shell leaves as it is
-        source = path.read_text("utf-8")
+        source = path.read_text("utf-8-sig")  # some editors begin a file with a mark
     except (OSError, RuntimeError, UnicodeDecodeError) as error:
         why = getattr(error, "strerror", None) or error
         raise ValueError(

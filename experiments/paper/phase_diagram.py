@@ -172,7 +172,10 @@ def boundary(panel, label, beta1, beta2, drifted, **style):
     """Where the drift is 0."""
     contour = panel.axes.contour(beta1, beta2, drifted, [0])
     contour.remove()  # the panel draws it, so that it gets into the table
-    segments = [np.vstack([line, [np.nan] * 2]) for line in contour.allsegs[0]]  # NaN: a gap
+    lines = [
+        line for line in contour.allsegs[0] if len(line)
+    ]  # one without points if it is nowhere
+    segments = [np.vstack([line, [np.nan] * 2]) for line in lines]  # NaN: a gap
     if segments:
         x, y = np.vstack(segments).T
         panel.line(label, x, y, end="", marker="", **style)

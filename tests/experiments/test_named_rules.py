@@ -19,7 +19,7 @@ from experiments.report import plan
 from minigrad import Tensor
 from optim import RULES, SGD, Adam, Optimizer
 from optim.check import check_rule, scale
-from optim.named import named
+from optim.named import named, read
 from tests.driving import host_only
 
 pytestmark = host_only
@@ -61,6 +61,25 @@ def test_a_file_may_be_in_the_home_directory_or_have_any_name(tmp_path, monkeypa
         assert named(f"{folder}/r\xe8gles d'ici/la mienne.py:Mine(lr=1.0)").label == "Mine(lr=1.0)"
     with pytest.raises(ValueError, match="cannot be read"):
         named("~nobody-of-this-name/mine.py:Mine")
+
+
+def test_a_file_of_another_editor_is_the_same_rule(mine):
+    mine.write_bytes(b"\xef\xbb\xbf" + FILE.read_bytes().replace(b"\n", b"\r\n"))
+    assert named("mine.py:Mine").label == "Mine"
+    assert read(["mine.py:Mine"], {}) == {"mine.py": FILE.read_text()}
+
+
+def test_a_rule_that_drifts_the_same_way_at_all_betas_is_drawn(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("up.py").write_text(
+        "import optim\nfrom minigrad import xp\n\n\nclass Up(optim.Optimizer):\n"
+        "    lr: optim.Rate = 0.1\n    betas: tuple[optim.Beta, optim.Beta] = (0.9, 0.99)\n\n"
+        "    @optim.inplace\n    def kernel(p, g, *, lr, betas):\n"
+        "        p -= lr * xp.sign(g) * (2 - betas[0] - betas[1])\n"
+    )
+    result = experiments.run("phase-diagram", rules="up.py:Up", steps=404)
+    assert "1,602 go to the worst" in result.verdict
+    assert "drift 0" not in {line.get_label() for line in result.figure.axes[0].lines}
 
 
 def test_what_a_name_fixes_no_experiment_changes(mine):
