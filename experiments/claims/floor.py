@@ -105,10 +105,11 @@ def trials(s):
 
 
 def verdict(traces, s):
-    powers = [power(floor) for floor in floors(traces, s).values()]
-    text = (
-        f"The floor E x^2 goes like alpha to the {between(powers, '.2f')} under {listed(s.names)}"
-    )
+    powers = {name: p for name, floor in floors(traces, s).items() if (p := power(floor))}
+    text = "The floor E x^2 is 0"
+    if powers:
+        grows = f"goes like alpha to the {between(powers.values(), '.2f')}"
+        text = f"The floor E x^2 {grows} under {listed(powers)}"
     there = {name: pair for name, pair in half(traces, s).items() if pair}
     if not there:
         return f"{text}; under none does a larger alpha take half of the seeds to the better well"
@@ -137,7 +138,8 @@ def draw(traces, s):
     )
     styles = looks(s.names)
     floor = sheet.panel(0, 0, "1. the floor, by the rate", r"$\alpha$", r"$E\,x^2$")
-    for name, values in floors(traces, s).items():
+    every = {name: values for name, values in floors(traces, s).items() if values.all()}
+    for name, values in every.items():  # without those that are 0, which logarithms do not show
         floor.line(name, RATES, values, **styles[name])
     exact = {"end": "", "color": "black", "marker": "", "linewidth": 0.6}
     floor.line("alpha / (2 - alpha)", RATES, RATES / (2 - RATES), **exact)
@@ -165,7 +167,8 @@ def draw(traces, s):
     for name, (out, _, kept) in found.items():
         leave.line(name, RATES, out, **styles[name])
         stay.line(name, RATES, kept, **styles[name])
-        same.line(name, floors(traces, s)[name], out, **styles[name])
+        if name in every:
+            same.line(name, every[name], out, **styles[name])
     for panel in (floor, fall):
         panel.axes.set_yscale("log")
     for panel in (leave, stay, same):
@@ -199,10 +202,13 @@ def findings(traces, s):
         best = int(kept.argmax())
         text = (
             f"{name}: the floor is {floor[0]:.3g} at alpha = {RATES[0]:.2g}, {floor[-1]:.3g} at "
-            f"{RATES[-1]:.2g}, and goes like alpha to the {power(floor):.2f} up to {SMALL:g}; "
+            f"{RATES[-1]:.2g}"
         )
-        numbers = {"power": power(floor), "floor": float(floor[-1])}
-        stated = {"power": 1.0}
+        numbers, stated = {"floor": float(floor[-1])}, {}
+        if p := power(floor):
+            numbers["power"], stated["power"] = p, 1.0
+            text += f", and goes like alpha to the {p:.2f} up to {SMALL:g}"
+        text += "; "
         if name == "SGD":
             stated["floor"] = float(RATES[-1] / (2 - RATES[-1]))
         if halves[name]:

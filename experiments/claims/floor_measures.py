@@ -19,7 +19,7 @@ def floors(traces, s):
 
 
 def power(floor):
-    """Of the floor in alpha, by least squares over the small rates."""
+    """Of the floor in alpha, by least squares over the small rates; None where it is 0 at one."""
     small = RATES <= SMALL * 1.001
     return fitted_power(RATES[small], floor[small])
 

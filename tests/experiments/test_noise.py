@@ -1,5 +1,8 @@
 """The experiments on slopes with noise: what they say is true at every setting."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -161,3 +164,20 @@ def test_the_floor_of_sgd_is_its_closed_form_and_adams_goes_like_the_rate():
     halves = floor_measures.half(result.traces, result.settings).values()
     alphas, floors = zip(*halves, strict=True)
     assert max(floors) < 1.2 * min(floors) < 1.3 * min(alphas) < max(alphas)
+
+
+@host_only
+def test_a_rule_that_stands_still_has_a_floor_of_0_that_has_no_power(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("still.py").write_text(
+        "import optim\n\n\nclass Still(optim.Optimizer):\n    lr: optim.Rate = 0.1\n\n"
+        "    @optim.inplace\n    def kernel(p, g, *, lr):\n        p -= 0 * lr * g\n"
+    )
+    changes = {"steps": 500, "seeds": 5}
+    alone = experiments.run("floor", rules="still.py:Still", **changes)
+    assert alone.verdict.startswith("The floor E x^2 is 0; under none does a larger alpha")
+    assert "power" not in alone.findings[0].numbers and alone.figure
+    both = experiments.run("floor", rules="sgd,still.py:Still", **changes)
+    assert re.match(r"The floor E x\^2 goes like alpha to the [\d.]+ under SGD;", both.verdict)
+    drawn = {text.get_text() for text in both.figure.axes[0].texts}
+    assert "SGD" in drawn and "Still" not in drawn
