@@ -20,6 +20,18 @@ pytestmark = host_only
 
 CLOSURES = "PolyakSGD", "Sophia", "LBFGS"
 BUDGET = 40
+ASKS = """
+import optim
+from optim import inplace
+
+class Asks(optim.Optimizer):
+    needs_closure = True
+    lr: float = 1e-3
+
+    @inplace
+    def kernel(p, g, *, lr):
+        p -= lr * g
+"""
 
 
 def played(heat):
@@ -134,6 +146,16 @@ def test_a_run_that_cannot_begin_fails_alone():
     assert (one.failed == [[0, 0], [1, 0]]).all()
     assert np.isinf(one.recorded["reported"][1:, 1, 0]).all()
     assert np.isfinite(np.delete(one.recorded["reported"].reshape(3, 4), 2, axis=1)).all()
+
+
+def test_a_rule_of_a_file_that_asks_for_a_closure_without_need_is_as_one_that_does_not(tmp_path):
+    (tmp_path / "asks.py").write_text(ASKS)
+    rules = "sgd", f"{tmp_path}/asks.py:Asks"
+    result = experiments.run("tournament", quick=True, rules=rules, problems="wood,mlp", steps=30)
+    for name in ("wood", "mlp"):
+        for key, array in result.traces[f"SGD on {name}"].items():
+            np.testing.assert_array_equal(array, result.traces[f"Asks on {name}"][key])
+    assert "Asks is given the loss too" in result.caption
 
 
 def test_they_take_part_and_the_caption_says_how():
