@@ -83,13 +83,15 @@ class Panel:
             self.rows.append([self.name, label, mean, place, low, high])
         self.axes.set_yticks(range(len(values)), list(values))
         self.axes.set_ylim(len(values) - 0.5, -0.5)
+        # Numbers of many digits would run together
+        self.axes.locator_params("x", nbins=6, steps=[1, 2, 5, 10])
 
     def keys(self, markers: Mapping[str, str]) -> None:
         """A legend of what the markers mean."""
         for text, marker in markers.items():
             style = {"linestyle": "none", "color": "black", "markerfacecolor": "none"}
             self.axes.plot([], [], marker=marker, label=text, **style)
-        self.axes.legend(fontsize=SMALL, frameon=False, loc="lower left")
+        self.axes.legend(fontsize=SMALL, frameon=False, loc="best")
 
     def signs(self, x: Any, y: Any, values: np.ndarray, colors: Sequence[str]) -> None:
         """Light areas in two colours, where the values, (y, x), are at most 0, and above."""
@@ -170,7 +172,7 @@ class Panel:
             look = {"color": curve.get_color(), "clip_on": False}
             look["transform"] = self.axes.transAxes
             # Level up to the edge of the axes, so that no two of them cross
-            lead = Line2D([x, max(x, 1), 1.035], [y, y, place], linewidth=0.5, **look)
+            lead = Line2D([x, max(x, 1), 1.035], [y, y, place], linewidth=0.5, alpha=0.6, **look)
             self.axes.add_artist(lead)
             self.axes.text(1.04, place, text, va="center", fontsize=SMALL, **look)
 
