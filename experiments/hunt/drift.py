@@ -17,7 +17,7 @@ VANISHED = 1e-12  # below which a number of the state, as beta2^t, counts as 0
 FREE = 1e-5  # share of the moves by which it may depend on x
 CERTAIN = 1e-5  # share of the moves below which D has no sign
 VALUES = 2**20  # steps times coordinates that are played at once
-MOST, FEWER = 2**21, 2**15  # steps to wait for a limit, where they are one loop, and where not
+MOST, FEWER = 2**21, 2**17  # steps to wait for a limit, where they are one loop, and where not
 AWAY = 0.5  # another place of x
 
 
@@ -32,7 +32,7 @@ class Drift:
     d: np.ndarray
     size: np.ndarray
     excess: np.ndarray
-    steps: int  # that were played
+    steps: int  # of the period, which all problems have
 
     def wrong(self, worst: Any) -> np.ndarray:
         """Whether D leads to the worst point of each problem."""
@@ -88,15 +88,14 @@ class Frozen:
         self.play(1)
         periods, before, state = 1, None, self._state()
         largest = np.abs(state)  # so far, since a number may be near 0 at the end of a period
-        still = calm = np.zeros(self.slopes.shape[1], bool)
+        still = np.zeros(self.slopes.shape[1], bool)
         while not still.all() and self.steps < most:
             moves, now = self.moves(), self._state()
             d, largest = moves.sum(axis=0), np.maximum(largest, np.abs(now))
             periods += 1
             if before is not None:
-                alike = np.abs(d - before) <= STILL * np.abs(moves).sum(axis=0)
-                alike &= (np.abs(now - state) <= STILL * largest).all(axis=0)
-                still, calm = alike & calm, alike
+                still = np.abs(d - before) <= STILL * np.abs(moves).sum(axis=0)
+                still &= (np.abs(now - state) <= STILL * largest).all(axis=0)
             if not still.all():
                 before, state = d, now
                 self.play(periods)
@@ -105,7 +104,7 @@ class Frozen:
         d, size = moves.sum(axis=0), np.abs(moves).sum(axis=0)
         exists = still & (np.abs(elsewhere.sum(axis=0) - d) <= FREE * size)
         excess = _excess(self.slopes, moves)
-        return Drift(np.where(exists, d, np.nan), size, excess, self.steps)
+        return Drift(np.where(exists, d, np.nan), size, excess, len(self.slopes))
 
 
 def _excess(slopes: np.ndarray, moves: np.ndarray) -> np.ndarray:

@@ -17,13 +17,12 @@ CLOSE = 1e-9  # by which x may
 def exact_drift(hunted: Hunted, problem: Any, t: int) -> float | None:
     """D(t) as the mean of 20 periods in 50 digits, which go on from the state that stands still in
     float64; None for a rule that sees more than a coordinate, which has no trace."""
+    if not hunted.traced:
+        return None
     frozen = Frozen(hunted, as_slopes([problem]), t)
     frozen.settle()
     frozen.params.data[...] = 0.0
-    try:
-        exact = Exact(frozen.opt, digits=DIGITS)
-    except TypeError:
-        return None
+    exact = Exact(frozen.opt, digits=DIGITS)
     for g in problem.one_period.tolist() * PERIODS:
         exact.step(g, t)
     return float(exact.arrays["p"]) / PERIODS / frozen.lr
@@ -31,11 +30,10 @@ def exact_drift(hunted: Hunted, problem: Any, t: int) -> float | None:
 
 def exact_start(hunted: Hunted, problem: Any, x1: float) -> float | None:
     """By how much x differs at most from that in float64 in the first 20 periods of a run."""
-    opt, params = hunted.built(np.full(1, x1), float(problem.rms), boxed=True)
-    try:
-        exact = Exact(opt, digits=DIGITS)
-    except TypeError:
+    if not hunted.traced:
         return None
+    opt, params = hunted.built(np.full(1, x1), float(problem.rms), boxed=True)
+    exact = Exact(opt, digits=DIGITS)
     steps = PERIODS * getattr(problem, "period", 100)
     slopes = problem.slopes(1, steps + 1)[:, :1]
     played = np.append(opt.play(slopes)[1:, 0], params.data[0])

@@ -11,7 +11,7 @@ import numpy as np
 from experiments.loops.compared import OF_SUMS, undivided
 from minigrad import Parameters, Tensor
 from optim import Box
-from optim.engine.whole import plays_whole
+from optim.engine.whole import plays_whole, step_program
 from optim.named import named, read
 from optim.schedules import InverseSqrt
 
@@ -31,13 +31,12 @@ SCHEDULES = {  # where the theorem of a rule has another one, or another source
     "AdamNC": (COMMON[0], "Reddi, Kale and Kumar 2018, Corollary 2"),
     **dict.fromkeys(OF_SUMS, (CONSTANT, "Duchi, Hazan and Singer 2011, Theorem 5")),
 }
-SIZE = "its step is in proportion to the size of x, which is 0 inside the box"
+SIZE = "its step is in proportion to the size of x, so that it slows down at 0 whatever the slopes"
 LOSS = "it asks for a closure, and not for the slopes alone"
-MATRIX = "it is a rule of matrices"
-OWN_RATE = "it finds its own rate, from sums over all coordinates and steps"
-AVERAGE = "it is evaluated at an average, and not at the points that it plays"
+OWN_RATE = "it finds its own rate from all steps so far, so that no step is one of a schedule"
+AVERAGE = "what is said of it is said of an average, which it does not play"
 OTHER = {  # rules that are not hunted, each with the reason
-    "Rprop": "no schedule brings its step sizes down",
+    "Rprop": "its step sizes begin at lr and follow no schedule after that",
     "AdaGradNorm": "in one coordinate it is AdaGrad",
     "AvaGrad": "in one coordinate it is Momentum, scaled by 1 - beta1",
     "MaxAdaShift": "in one coordinate it is AdaShift",
@@ -47,7 +46,10 @@ OTHER = {  # rules that are not hunted, each with the reason
     "AdamW": "without a decay of the weights it is Adam",
     "NAdamW": "without a decay of the weights it is NAdam",
     **dict.fromkeys(("LARS", "LAMB", "Adafactor"), SIZE),
-    **dict.fromkeys(("SM3", "Shampoo", "SOAP", "Muon"), MATRIX),
+    "Shampoo": "in one coordinate it is AdaGrad",
+    "SM3": "in one coordinate it is AdaGrad, moving by the running mean of its steps",
+    "SOAP": "in one coordinate and without a decay of the weights it is Adam, a step late",
+    "Muon": "in a vector, without a decay of the weights, it is Adam",
     **dict.fromkeys(("DoG", "DoWG", "DAdaptAdam", "Prodigy"), OWN_RATE),
     **dict.fromkeys(("ScheduleFreeSGD", "ScheduleFreeAdamW"), AVERAGE),
     **dict.fromkeys(("PolyakSGD", "Sophia", "LBFGS"), LOSS),
@@ -113,13 +115,21 @@ class Hunted:
         return plays_whole(self._built([np.zeros(1)], None)[0])
 
     @cached_property
+    def traced(self) -> bool:
+        """Whether a step is a function of each coordinate, which decimals can follow."""
+        try:
+            return bool(step_program(self._built([np.zeros(1)], None)[0]))
+        except TypeError:
+            return False
+
+    @cached_property
     def apart(self) -> bool:
         """Whether the rule takes the coordinates of a tensor one by one, which is tried out."""
         if not self.rule.per_tensor:
             return True
         slopes, x1 = np.array([[3.0, -5.0], [-1.0, 0.5], [2.0, 4.0]] * 10), np.zeros(2)
         runs = [self._built(parts, None)[0].play(slopes) for parts in ([x1], x1[:, None])]
-        return np.array_equal(*runs)
+        return np.allclose(*runs, rtol=1e-9, atol=0)
 
     def at(self, alpha: float) -> "Hunted":
         """The same with another alpha."""

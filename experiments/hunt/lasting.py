@@ -11,8 +11,20 @@ from experiments.hunt.runs import Run, run
 
 NEAR = 0.05  # of the worst point in the end
 SHARE = 0.05  # by which R_T / T may differ from that at the worst point
+LONG = 10**7  # steps of one that shall show that regret stands still
 LEAST = 0.1  # that a rule has to move x by
 LONGEST = 3 * 10**8  # steps of a run that shall show that x stays at the worst point
+
+
+def longest(hunted: Hunted) -> int:
+    """The steps of a run that can be waited for, to see x stay."""
+    return LONGEST if hunted.fast else LONGEST // 300
+
+
+def decades(hunted: Hunted) -> list[int]:
+    """The times at which a run is looked at that shall show that regret stands still."""
+    last = LONG if hunted.fast else LONG // 100
+    return [last // 100, last // 10, last]
 
 
 def plan(found: Drift, problems: Sequence[Any]) -> tuple[np.ndarray, np.ndarray]:
@@ -24,7 +36,7 @@ def plan(found: Drift, problems: Sequence[Any]) -> tuple[np.ndarray, np.ndarray]
     moves of each period add to the regret at the worst point falls like alpha / sqrt(T). With this
     alpha the longer of the two is shortest.
     """
-    speed = np.abs(found.d) / np.array([problem.period for problem in problems])
+    speed = np.abs(found.d) / found.steps
     mean = np.abs([problem.mean for problem in problems])
     excess = np.maximum(np.abs(found.excess), 1e-9 * mean) / (0.95 * SHARE * mean)
     with np.errstate(divide="ignore"):
@@ -48,7 +60,7 @@ def stays(hunted: Hunted, problem: Any, planned: int) -> dict[str, Any]:
         """Also where it takes longer than it should."""
         return holds(r)[-3::2].sum() == 2 or (r.t[-1] > 3 * planned and not holds(r)[-1])
 
-    times = [k * 10**j for j in range(4, 9) for k in (1, 3)]
+    times = [k * 10**j for j in range(4, 9) for k in (1, 3) if k * 10**j <= longest(hunted)]
     problems, x1 = [problem, problem], np.array([-1.0, 1.0])
     r = run(hunted, problems, x1, times, enough=enough)
     if holds(r)[-3::2].sum() < 2:
@@ -64,8 +76,9 @@ def stays(hunted: Hunted, problem: Any, planned: int) -> dict[str, Any]:
 def leaves(hunted: Hunted, problem: Any, turn: int) -> dict[str, Any]:
     """x in the longest run from the best point, if it moves away from there between the last two
     decades, which begin after t*; else empty."""
-    r = run(hunted, [problem], np.array([-problem.worst]), [LONGEST // 10, LONGEST])
+    most = longest(hunted)
+    r = run(hunted, [problem], np.array([-problem.worst]), [most // 10, most])
     before, last = r.x[:, 0].tolist()
-    if turn > LONGEST // 10 or (last - before) * problem.worst < LEAST:
+    if turn > most // 10 or (last - before) * problem.worst < LEAST:
         return {}
-    return {"T": LONGEST, "from the best point": [before, last]}
+    return {"T": most, "from the best point": [before, last]}

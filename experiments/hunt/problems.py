@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
-from math import ceil, floor
+from math import ceil, floor, lcm
 from typing import Any
 
 import numpy as np
@@ -146,5 +146,6 @@ def drawn(copies: int, seed: int) -> Iterator[Drawn]:
 
 
 def as_slopes(problems: Any) -> np.ndarray:
-    """One period of problems that share it, (period, problems)."""
-    return np.stack([problem.one_period for problem in problems], axis=1)
+    """The slopes of problems in a period that they share, (period, problems)."""
+    steps = lcm(*(problem.period for problem in problems))
+    return np.stack([np.resize(problem.one_period, steps) for problem in problems], axis=1)

@@ -18,13 +18,6 @@ SUSPECTS = 12  # of these problems that are looked at more closely, the simplest
 ALPHAS = (0.5, 0.1, 0.02)  # the smaller, the sooner what x moves by in a period is small
 COPIES, STEPS, SEED = 4, 10**6, 0  # of a problem with independent draws, at first
 ALL_COPIES = 200  # of the one that a finding rests on
-SLOW_STEPS = 10**5  # of a rule that is not compiled
-
-
-def decades(hunted: Hunted) -> list[int]:
-    """The times at which a long run is looked at."""
-    last = verdicts.LONG if hunted.fast else SLOW_STEPS
-    return [last // 100, last // 10, last]
 
 
 def some_undecided(grid: list[Screened]) -> list[Spiked]:
@@ -36,7 +29,7 @@ def some_undecided(grid: list[Screened]) -> list[Spiked]:
 def undecided(hunted: Hunted, problems: list[Spiked]) -> tuple[list[Finding], dict[str, Any]]:
     """Runs on all of these, and of the first that are suspicious the findings: one on the known
     ones and one on the others are enough; and what was tried."""
-    times = decades(hunted)
+    times = lasting.decades(hunted)
     r = run(hunted, problems, np.zeros(len(problems)), times)
     judged = [verdicts.stands_still(r, problem, [i]) for i, problem in enumerate(problems)]
     still = [bool(one and one[0] == verdicts.STILL) for one in judged]
@@ -64,7 +57,7 @@ def closely(hunted: Hunted, problem: Spiked) -> Finding | None:
     if all(verdicts.signs(found, problem)):
         return verdicts.ends_at_worst(hunted, problem, found)
     for other in map(hunted.at, ALPHAS):
-        r = run(other, [problem], np.zeros(1), decades(other))
+        r = run(other, [problem], np.zeros(1), lasting.decades(other))
         finding = verdicts.still(other, problem, r, [0], 0.0)
         if finding and finding.verdict == verdicts.STILL:
             return finding
@@ -73,7 +66,7 @@ def closely(hunted: Hunted, problem: Spiked) -> Finding | None:
 
 def seen(hunted: Hunted) -> tuple[list[Finding], dict[str, Any]]:
     """Runs on the known problems; the finding is that they are too slow to tell."""
-    times = decades(hunted)
+    times = lasting.decades(hunted)
     r = run(hunted, KNOWN, np.zeros(len(KNOWN)), times)
     tried = {
         str(problem): {"alpha": hunted.alpha, "T": times, "x": x, "R/T": average}
@@ -109,6 +102,6 @@ def drawn(hunted: Hunted, enough: bool) -> tuple[list[Finding], dict[str, Any]]:
         return [], tried
     first = max(broken, key=lambda problem: broken[problem])
     one = space.Drawn(first.large, first.small, first.probability, ALL_COPIES, SEED)
-    r = run(hunted, [one] * ALL_COPIES, np.zeros(ALL_COPIES), decades(hunted))
+    r = run(hunted, [one] * ALL_COPIES, np.zeros(ALL_COPIES), lasting.decades(hunted))
     finding = verdicts.still(hunted, one, r, list(range(ALL_COPIES)), 0.0)
     return [finding] if finding and finding.verdict == verdicts.STILL else [], tried

@@ -100,18 +100,18 @@ def _simplest(
     hunted: Hunted, kind: str, rare_wins: bool, hits: list[Spiked], probes: Probes
 ) -> list[Finding]:
     """The finding on the simplest problem of that kind on which it is confirmed, if any."""
-    families: list[Iterable[Spiked]] = [sorted(hits, key=lambda p: (p.period, p.spikes))]
+    hits = sorted(hits, key=lambda p: (p.period, p.spikes))
+    families: tuple[Iterable[Spiked], ...] = ()
     if hunted.fast and hits[0].small == 1:
-        shortest = min(problem.period for problem in hits)
-        for family in (space.whole(rare_wins), space.simple(rare_wins)):
-            families.insert(0, takewhile(lambda p: p.period <= shortest, family))
+        every = space.simple(rare_wins), space.whole(rare_wins)
+        families = tuple(takewhile(lambda p: p.period <= hits[0].period, one) for one in every)
     last = 1 if kind in (verdicts.WORST, verdicts.FROM) else -1
     groups: Iterable[Screened] = chain.from_iterable(
         screened(hunted, family, probes, last) for family in families
     )
     judge = verdicts.ends_at_worst if kind == verdicts.WORST else verdicts.turns
     tries = 0
-    for problem in chain.from_iterable(one.of(kind) for one in groups):
+    for problem in chain(chain.from_iterable(one.of(kind) for one in groups), hits):
         if finding := judge(hunted, problem, verdicts.drifts(hunted, problem)):
             return [finding]
         tries += 1

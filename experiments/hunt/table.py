@@ -1,7 +1,7 @@
 """The table of hunts: a row for each rule at its defaults, and for some settings of the literature.
 
-A rule that is not one compiled loop has none: its hunt would take hours. Rows are kept in a JSON
-file, each as soon as it is there, so that making the table goes on where it was interrupted.
+Rows are kept in a JSON file, each as soon as it is there, so that making the table goes on where
+it was interrupted.
 """
 
 import json
@@ -41,7 +41,8 @@ def rows() -> Iterator[tuple[str, Hunted]]:
         if rule.__name__ in OTHER or not rule.__module__.startswith("optim."):
             continue
         for name, settings, schedule in ((rule.__name__, {}, None), *MORE):
-            if name == rule.__name__ and (hunted := Hunted.of(name, schedule, **settings)).fast:
+            if name == rule.__name__:
+                hunted = Hunted.of(name, schedule, **settings)
                 yield str(hunted) + (f", {schedule}" if schedule else ""), hunted
 
 

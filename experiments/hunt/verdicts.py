@@ -9,7 +9,7 @@ import numpy as np
 from experiments.hunt.drift import Drift, drift
 from experiments.hunt.exactly import AGREE, CLOSE, exact_drift, exact_start
 from experiments.hunt.hunted import Hunted
-from experiments.hunt.lasting import LEAST, LONGEST, leaves, plan, stays
+from experiments.hunt.lasting import LEAST, LONG, decades, leaves, longest, plan, stays
 from experiments.hunt.problems import as_slopes
 from experiments.hunt.runs import Run, run
 
@@ -24,7 +24,6 @@ NOTHING = "nothing found"
 DECADES = tuple(10**k for k in range(3, 13))  # at which a drift is looked at
 FLAT = -0.1  # slope of log R_T / T against log T above which it stands still
 HEADING = 1.5  # how many times farther than in the decade before x has to go, not to stand still
-LONG = 10**7  # steps of one that shall show that regret stands still
 
 
 @dataclass
@@ -39,8 +38,9 @@ class Finding:
 
 
 def drifts(hunted: Hunted, problem: Any) -> dict[int, Drift]:
-    """D(t) at t = 10^3, ..., 10^12."""
-    return {t: drift(hunted, as_slopes([problem]), t) for t in DECADES}
+    """D(t) at t = 10^3, ..., 10^12, of a rule that is not compiled at every third of these."""
+    times = DECADES if hunted.fast else DECADES[::3]
+    return {t: drift(hunted, as_slopes([problem]), t) for t in times}
 
 
 def signs(found: dict[int, Drift], problem: Any) -> list[int]:
@@ -55,7 +55,7 @@ def ends_at_worst(hunted: Hunted, problem: Any, found: dict[int, Drift]) -> Find
     alpha, t = plan(found[DECADES[-1]], [problem])
     hunted = hunted.at(float(alpha[0]))
     found = drifts(hunted, problem)  # which may depend on alpha
-    if t[0] > LONGEST / 10 or set(signs(found, problem)) != {1}:
+    if t[0] > longest(hunted) / 10 or set(signs(found, problem)) != {1}:
         return None
     exact = exact_drift(hunted, problem, 10**6)
     if not _confirmed(exact, float(found[10**6].d[0])):
@@ -72,7 +72,9 @@ def turns(hunted: Hunted, problem: Any, found: dict[int, Drift]) -> Finding | No
         return None
     if where > 0:
         alpha, need = plan(found[DECADES[-1]], [problem])
-        return _turns_at(hunted.at(float(alpha[0])), problem, need=int(min(need[0], LONGEST)))
+        return _turns_at(
+            hunted.at(float(alpha[0])), problem, need=int(min(need[0], longest(hunted)))
+        )
     for alpha in (0.5, 1.0, 2.0):  # the larger, the sooner x has moved
         if finding := _turns_at(hunted.at(alpha), problem):
             return finding
@@ -98,7 +100,7 @@ def _turns_at(hunted: Hunted, problem: Any, need: int = 0) -> Finding | None:
         return None
     numbers = _numbers(found, None) | {"t*": turn, "drift at t*/2 and 2 t*, 50 digits": exact}
     if where > 0:
-        there = stays(hunted, problem, need) if need <= LONGEST / 10 else {}
+        there = stays(hunted, problem, need) if need <= longest(hunted) / 10 else {}
         there = there or leaves(hunted, problem, turn)
         return Finding(FROM, str(problem), hunted.alpha, numbers | there, problem)
     stop = min(turn, LONG)
@@ -162,7 +164,7 @@ def still(hunted: Hunted, problem: Any, r: Run, columns: Any, x1: float) -> Find
 def diverges(hunted: Hunted, problem: Any) -> Finding | None:
     """Without projection, on the finite sum whose members have these slopes beyond -1 times the
     worst point, and are quadratics below, with the minimum at -2: |x| grows like sqrt(T)."""
-    start, times = problem.worst, [10**5, 10**6, 10**7]
+    start, times = problem.worst, decades(hunted)
     r = run(hunted, [problem], np.array([start]), times, boxed=False)
     grows = growth(r.x[:, 0] * start)
     if grows is None or r.lowest[0] < -1:  # it has been where they are quadratics

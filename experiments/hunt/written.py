@@ -5,30 +5,36 @@ from collections.abc import Iterable
 from typing import Any
 
 from experiments.hunt import lasting, verdicts
+from experiments.hunt.claimed import CLAIMS, theorem
 from experiments.hunt.drift import CERTAIN, STILL
-from experiments.hunt.exactly import DIGITS, PERIODS
-from experiments.hunt.hunted import OTHER, Hunted
+from experiments.hunt.exactly import DIGITS
+from experiments.hunt.exactly import PERIODS as AGAIN
+from experiments.hunt.hunted import OTHER
+from experiments.hunt.problems import PERIODS
 from experiments.hunt.report import evidence, sentence, tried
 from experiments.hunt.verdicts import Finding
-from optim import RULES
 
 HEAD = f"""# The hunt
 
 For every rule that can be hunted, the simplest problem that was found on which its average regret
 does not vanish, or what was tried in vain. `python -m experiments hunt RULE --backend numba` hunts
-one; `make hunt` makes this page. The numbers are those of `hunt.json` beside it.
+one; `make hunt` makes this page. The numbers are those of `hunt.json` beside it, which also has
+the settings of each rule, the SHA-256 of its text and of the code, and how many seconds it took.
 
 A problem is linear, f_t(x) = g_t x on [-1, 1], and its slopes repeat with a period; one of them, or
-a few in a row, are the spike. The *drift* D(t) is what a period moves x by in the end, without
-projection and in units of alpha_t, if all its steps were step t. There is no formula behind it:
-periods are played until it stands still, to {STILL:g} of its moves. It is wrong where it leads to
-the worst point, and has no sign below {CERTAIN:g} of its moves. What is said of a rule is one of:
+a few in a row, or a block, are the spike. Periods are as long as {max(PERIODS):,}, three times what
+any rule here remembers that forgets at all. The *drift* D(t) is what a period moves x by in the
+end, without projection and in units of alpha_t, if all its steps were step t. There is no formula
+behind it: periods are played until D and all of the rule's state stand still, to a share of
+{STILL:g} between n and 2 n periods. D is wrong where it leads to the worst point, and has no sign
+below {CERTAIN:g} of its moves. What is said of a rule is one of:
 
 - **{verdicts.WORST}**: D(t) is wrong at t = 10^3, 10^4, ..., 10^12, and runs from both ends are
   within {lasting.NEAR:g} of the worst point at T and at 10 T, with R_T/T within
   {100 * lasting.SHARE:.0f} % of what it is there, twice the mean slope;
-- **climbs until** t\\*: D(t) is wrong before t\\*, and right after; t\\* by bisection;
-- **climbs from** t\\* on: the reverse;
+- **climbs until** t\\*: D(t) is wrong before t\\*, and right after, t\\* by bisection, and a run
+  has climbed by then;
+- **climbs from** t\\* on: the reverse, and a run from the best point leaves it after t\\*;
 - **{verdicts.STILL}**: where no D(t) decides, log R_T/T over log T has a slope above
   {verdicts.FLAT:g} over the last two decades, and does not fall ever faster;
 - **{verdicts.DIVERGES}**: on a finite sum without projection, whose members have these slopes up to
@@ -36,36 +42,19 @@ the worst point, and has no sign below {CERTAIN:g} of its moves. What is said of
 - **{verdicts.SLOW}**: x moves by less than {lasting.LEAST:g} in all;
 - **{verdicts.NOTHING}**, with what was tried, which is no proof.
 
-D is computed again in {DIGITS} decimal digits, over {PERIODS} periods, from the trace of the rule.
-Settings are the defaults where none are given; penalties of the weights are 0, since they belong to
-another problem. At a constant alpha the regret of most rules has a floor of the order of alpha, so
-alpha_t is that of the rule's own theorem, or alpha / sqrt(t).
+A drift that is wrong at first is no verdict by itself: at step t a rule may remember more than one
+all whose steps are step t, as AdamNC does, whose v is the mean of all squares.
+
+D is computed again in {DIGITS} decimal digits, over {AGAIN} periods, from the trace of the rule,
+where it has one. AdaShift, Padam and the rules that see a tensor whole are not compiled: they are
+tried on fewer problems, at every third power of ten, and in shorter runs, and where they see a
+tensor whole, each coordinate is one. Settings are the defaults where none are given; penalties of
+the weights are 0, since they belong to another problem. At a constant alpha the regret of most
+rules has a floor of the order of alpha, so alpha_t is that of the rule's own theorem, or
+alpha / sqrt(t).
 
 """
 COLUMNS = "rule", "alpha_t", "verdict", "on f_t(x) =", "drift of a period"
-
-CLAIMS = """
-## Published claims
-
-What is above is beside these claims, whose words were looked up; a problem outside of a paper's
-assumptions contradicts its title, but not its theorem.
-
-- Kingma and Ba 2015 bound the regret of Adam (Section 4), for alpha_t = alpha / sqrt(t) and a beta1
-  that falls to 0. Reddi, Kale and Kumar 2018 refute it; the rows of Adam and, with beta1 = 0, of
-  RMSProp do so on shorter periods.
-- Ziyin, Wang and Ueda 2020 (arXiv:2002.04839, abstract) bound the regret of LaProp on a convex
-  problem. See its row.
-- Taniguchi et al. 2024 (arXiv:2411.02853, abstract) prove that ADOPT converges with any beta2.
-  Their gradients are stochastic, and v is of earlier ones, so that the two are independent; in a
-  period they are not. A rare slope is divided by a v that has forgotten it, so that ADOPT goes to
-  the worst point for good where the rare slope loses; where it wins, and comes a few times in a
-  row, all but the first are divided by too much.
-- Zhuang et al. 2021 (arXiv:2110.05454, abstract and an earlier version of it) show that AdaShift
-  and ACProp converge on the example of Reddi, Kale and Kumar for all beta1 and beta2. That is the
-  example with the rare slope that wins; see the row of ACProp for others.
-- Alacaoglu et al. 2020 (arXiv:2003.09729, abstract) bound the regret of AMSGrad with a constant
-  beta1. Nothing was found against it.
-"""
 
 
 def page(known: dict[str, Any], missing: Iterable[str] = ()) -> str:
@@ -82,18 +71,13 @@ def page(known: dict[str, Any], missing: Iterable[str] = ()) -> str:
             parts.append(f"- {sentence(finding)}\n")
             parts += [f"  - {line}\n" for line in evidence(finding.numbers, finding.alpha)]
         parts += [f"- {line}\n" for line in tried(row["tried"])]
+        if row["findings"]:
+            parts.append(f"- its theorem: {theorem(name)}\n")
     parts.append(CLAIMS)
     parts.append("\n## Not hunted\n\n")
     parts += [f"- `{name}`: not run yet.\n" for name in missing]
-    parts += [f"- `{name}`: {why}.\n" for name, why in (OTHER | without_loop()).items()]
+    parts += [f"- `{name}`: {why}.\n" for name, why in OTHER.items()]
     return "".join(parts)
-
-
-def without_loop() -> dict[str, str]:
-    """The rules that might be hunted, but for the time that it takes."""
-    ours = [rule for rule in RULES.values() if rule.__module__.startswith("optim.")]
-    slow = [r.__name__ for r in ours if r.__name__ not in OTHER and not Hunted.of(r.__name__).fast]
-    return dict.fromkeys(slow, "its steps are no compiled loop, so that it would take hours")
 
 
 def _findings(row: dict[str, Any]) -> list[Finding]:

@@ -82,6 +82,15 @@ def test_adashift_with_a_delay_of_1_steps_over_adams_last_root(problem, b1, b2, 
         np.testing.assert_allclose(rows[t], rows[t - 1] - grads[t] / metric, rtol=1e-9, atol=1e-9)
 
 
+def test_the_queue_moves_on_while_a_step_is_played_again():
+    gradients = np.random.default_rng(0).standard_normal((40, 3))
+    for rule in (optim.AdaShift, optim.MaxAdaShift):
+        opts = [rule(tensors(np.zeros(3), [(3,)]), delay=4) for _ in range(2)]
+        for opt in opts:
+            opt.play(gradients[:10])
+        np.testing.assert_array_equal(opts[0].play(gradients, at=99), opts[1].play(gradients))
+
+
 @examples
 @given(problems, betas, betas, st.integers(1, 12), rates)
 def test_the_largest_square_of_one_coordinate_is_its_square(problem, b1, b2, delay, lr):
