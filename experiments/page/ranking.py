@@ -9,6 +9,7 @@ import numpy as np
 
 from experiments.record.directory import RunDirectory
 from experiments.tournament import scores
+from experiments.tournament.wording import titled
 
 NAMED = "Adam", "AMSGrad", "SGD"  # in the profiles at first, beside the first three
 HEADINGS = (
@@ -60,7 +61,7 @@ class Ranking:
 <details>
 <summary>Steps to the target of each problem, by the median seed</summary>
 <div class="scroll" tabindex="0" role="region" aria-label="Steps to the targets">
-{_table(("rule", *map(_title, self.targets)), map(self._steps_of, range(len(self.rules))))}
+{_table(("rule", *map(titled, self.targets)), map(self._steps_of, range(len(self.rules))))}
 </div>
 </details>
 </div>"""
@@ -74,7 +75,7 @@ class Ranking:
             f'<span class="swatch"></span> {rule}</label>',
             *(score, f"{low} to {high}", line["tie"]),
             *(f"{line['reached']} of {len(self.targets)}", line["failed"]),
-            f"{len(edges)}: {', '.join(map(_title, edges))}" if edges else "",
+            f"{len(edges)}: {', '.join(map(titled, edges))}" if edges else "",
         ]
 
     def _steps_of(self, place: int) -> list[str]:
@@ -102,7 +103,3 @@ def _table(headings: Any, lines: Any) -> str:
 
 def _lines(text: bytes) -> list[dict[str, str]]:
     return list(csv.DictReader(text.decode().splitlines()))
-
-
-def _title(name: str) -> str:
-    return escape(name.replace("_", " "))

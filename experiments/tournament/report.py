@@ -15,7 +15,7 @@ from experiments.tournament.scores import SHARE, SLACK, TAUS
 from experiments.tournament.search import NEAR
 from experiments.tournament.standing import Standing
 from experiments.tournament.tables import tables
-from experiments.tournament.wording import of_closures
+from experiments.tournament.wording import of_closures, titled
 
 SHOWN = 8  # rules of which curves are drawn
 ROW = 0.2  # inches, of a rule
@@ -73,7 +73,7 @@ def draw(traces: Any, s: Any) -> Sheet:
     )
     last = s.problems[-1]
     what = "test loss" if last in NETWORKS else "above the least value"
-    at_end = sheet.panel(2, 1, f"4. {_title(last)}, in the end", "rate", what)
+    at_end = sheet.panel(2, 1, f"4. {titled(last)}, in the end", "rate", what)
     rho = scores.profile(scores.ratios(standing.median), TAUS)
     for rule in shown:
         share = rho[standing.rules.index(rule)]
@@ -97,7 +97,7 @@ def caption(traces: Any, s: Any) -> str:
     data = f" The images are those of {s.images}." if networks else ""
     return (
         f"{counted(len(standing.rules), 'rule')} on {_problems(s)}: "
-        f"{listed(_title(name) for name in s.problems)}. Each rule has, on each problem, {s.rates} "
+        f"{listed(titled(name) for name in s.problems)}. Each rule has, on each problem, {s.rates} "
         f"rates half a decade apart around its own, and {s.rates // 2} more beyond an edge where "
         f"the best is at one; each rate {s.steps:,} steps of one gradient with "
         f"{counted(s.seeds, 'seed')} (from {s.seed} on), of the start and of what is drawn. The "
@@ -124,10 +124,10 @@ def findings(traces: Any, s: Any) -> list[Finding]:
         text += ", a tie with the first" if standing.tied[k] and place > 1 else ""
         text += f"; reaches {reached} of {counted(len(s.problems), 'target')}"
         if failed := standing.failed(rule):
-            runs = (f"{_title(n)} ({count} of {s.seeds})" for n, count in failed.items())
+            runs = (f"{titled(n)} ({count} of {s.seeds})" for n, count in failed.items())
             text += f"; failed at its best rate on {listed(runs)}"
         if edges := standing.at_edge(rule):
-            text += f"; best at an edge of its grid on {listed(map(_title, edges))}"
+            text += f"; best at an edge of its grid on {listed(map(titled, edges))}"
         numbers = {
             "score": float(standing.score[k]),
             "low": float(low[k]),
@@ -141,7 +141,3 @@ def findings(traces: Any, s: Any) -> list[Finding]:
 
 def _problems(s: Any) -> str:
     return counted(len(s.problems), "problem")
-
-
-def _title(name: str) -> str:
-    return name.upper() if name in ("mlp", "cifarnet") else name.replace("_", " ")

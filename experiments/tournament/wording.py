@@ -1,7 +1,13 @@
-"""What a caption says of the rules that ask for more than a gradient."""
+"""What problems are called, and what a caption says of the rules that ask for more than a
+gradient."""
 
 from experiments.loops.compared import Compared
 from experiments.record.wording import listed
+
+
+def titled(problem: str) -> str:
+    """The name of a problem in text."""
+    return problem.upper() if problem in ("mlp", "cifarnet") else problem.replace("_", " ")
 
 
 def of_closures(s: Compared) -> str:
