@@ -1,5 +1,6 @@
 """Experiments from Python and notebooks: run one, or load a run from disk."""
 
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ from tqdm.auto import tqdm
 
 from experiments.record.directory import RunDirectory
 from experiments.record.wording import BAR
-from experiments.registry import find
+from experiments.registry import find, meant
 from experiments.result import Result
 
 
@@ -20,6 +21,10 @@ def run(name: str, *, quick: bool = False, **settings: Any) -> Result:
     on disk. Raises ValueError for a name or a setting that is not to be had.
     """
     experiment = find(name)
+    known = [f.name for f in fields(experiment.settings) if f.repr]
+    for setting in settings:
+        if not hasattr(experiment.settings, setting):
+            raise ValueError(f"{name} has no setting {setting!r}; {meant(setting, known)}")
     settled = experiment.prepare(experiment.configured(settings, quick))
     trials = {label: make() for label, make in experiment.trials(settled).items()}
     with (

@@ -2,16 +2,13 @@
 
 import argparse
 import ast
-from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import fields
 from typing import Any
 
 from experiments.experiment import Experiment
 from experiments.record.settings import parts
-from experiments.record.wording import listed
-from experiments.registry import EXPERIMENTS
-from minigrad.errors import nearest
+from experiments.registry import meant
 
 
 def changed(options: argparse.Namespace, experiments: list[Experiment]) -> dict[str, Any]:
@@ -34,17 +31,8 @@ def changed(options: argparse.Namespace, experiments: list[Experiment]) -> dict[
     known = dict.fromkeys(f.name for f in settings if f.repr)
     for name in changes:
         if name not in known:
-            raise ValueError(f"no experiment here has a setting {name!r}; {_cure(name, known)}")
+            raise ValueError(f"no experiment here has a setting {name!r}; {meant(name, known)}")
     return changes
-
-
-def _cure(name: str, known: Iterable[str]) -> str:
-    """What a setting that is unknown here may mean: one that is known, or one of other experiments,
-    as rules are."""
-    having = [one.name for one in EXPERIMENTS.values() if hasattr(one.settings, name)]
-    if having and name.removesuffix("s") not in known:
-        return f"it is a setting of {listed(having)}."
-    return nearest(name, known)
 
 
 def add_rules(parser: argparse.ArgumentParser, what: str) -> None:

@@ -1,5 +1,7 @@
 """Every experiment by name: those of the paper in its order, and those of what came after it."""
 
+from collections.abc import Iterable
+
 from experiments.claims import (
     adopt,
     bias,
@@ -29,6 +31,7 @@ from experiments.paper import (
     synthetic_stochastic,
     theorem_1,
 )
+from experiments.record.wording import listed
 from experiments.tournament import declaration as tournament
 from minigrad.errors import nearest
 
@@ -72,3 +75,12 @@ def find(name: str) -> Experiment:
     if name not in EXPERIMENTS:
         raise ValueError(f"experiment {name!r} is unknown; {nearest(name, EXPERIMENTS)}")
     return EXPERIMENTS[name]
+
+
+def meant(name: str, known: Iterable[str]) -> str:
+    """What a setting that is not known may mean: one that is, or one of other experiments, as
+    rules are."""
+    having = [one.name for one in EXPERIMENTS.values() if hasattr(one.settings, name)]
+    if having and name.removesuffix("s") not in known:
+        return f"it is a setting of {listed(having)}."
+    return nearest(name, known)

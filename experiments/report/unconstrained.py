@@ -51,6 +51,8 @@ def status(half: float, last: float) -> str:
         return "overflows"
     if abs(last - BEST) < NEAR:
         return "is near the minimum"
+    if last == half:
+        return "stands still away from the minimum"
     return "goes away from the minimum" if abs(last - BEST) > abs(half - BEST) else "comes nearer"
 
 

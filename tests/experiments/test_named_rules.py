@@ -355,3 +355,10 @@ def test_what_a_rule_raises_in_this_process_is_a_sentence(tmp_path, monkeypatch,
     assert main(["report", "late.py:Late", "--workers", "1"]) == 0
     report = Path("reports/Late/report.md").read_text()
     assert "Nothing is known from theorem-1 and a sum of functions without constraints." in report
+
+
+def test_from_python_a_setting_of_other_experiments_is_named_as_theirs():
+    with pytest.raises(ValueError, match="cycles has no setting 'rules'; it is a setting of synth"):
+        experiments.run("cycles", rules=["adam"])
+    with pytest.raises(ValueError, match="cycles has no setting 'step'; did you mean 'steps'"):
+        experiments.run("cycles", step=3)

@@ -4,6 +4,7 @@ import re
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from experiments import runner
@@ -11,7 +12,7 @@ from experiments.cli import main
 from experiments.interactive import load
 from experiments.record.directory import RunDirectory
 from experiments.record.environment import environment
-from experiments.report import plan
+from experiments.report import plan, unconstrained
 from tests.driving import host_only
 
 pytestmark = [host_only, pytest.mark.xdist_group("report")]
@@ -163,3 +164,14 @@ def test_a_rule_that_is_none_is_refused_before_anything_runs(tmp_path, monkeypat
     assert main(["report", "mine.py:Mine"]) == 2
     assert "rule 'mine.py:Mine': mine.py cannot be read" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+def test_what_is_seen_on_the_sum_without_constraints():
+    for ends, seen in (
+        ((1.0, np.nan), "overflows"),
+        ((1.0, unconstrained.BEST), "is near the minimum"),
+        ((1.0, 1.0), "stands still away from the minimum"),
+        ((2.0, 3.0), "goes away from the minimum"),
+        ((3.0, 2.0), "comes nearer"),
+    ):
+        assert unconstrained.status(*ends) == seen
