@@ -14,6 +14,7 @@ from dataclasses import fields
 from functools import cached_property
 from html import escape
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
@@ -88,9 +89,15 @@ class Claim:
         usual = self.experiment.settings
         changed = {n: value for n, value in given.items() if value != getattr(usual, n)}
         rules = changed.pop("rules", ())
-        options = f" --rules {shlex.quote(','.join(rules))}" if rules else ""
-        options += "".join(f" --set {shlex.quote(f'{n}={v}')}" for n, v in changed.items())
-        return f"python -m experiments run {self.name}{options}"
+        options = [f"--rules {shlex.quote(_written(rules))}"] if rules else []
+        options += [f"--set {shlex.quote(f'{n}={_written(v)}')}" for n, v in changed.items()]
+        return " ".join([f"python -m experiments run {self.name}", *options])
+
+
+def _written(value: Any) -> str:
+    """A value as --rules and --set take it, several with commas between."""
+    several = isinstance(value, tuple) and all(isinstance(one, str | int | float) for one in value)
+    return ",".join(map(str, value)) if several and value else str(value)
 
 
 def _small(png: bytes) -> bytes:

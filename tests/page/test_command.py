@@ -1,6 +1,7 @@
 """python -m experiments page: one file, of what was run and of rules of one's own."""
 
 import re
+import shlex
 import shutil
 from copy import copy
 from html import escape
@@ -9,10 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments.cli import main
+from experiments.cli import _parser, main
+from experiments.options import changed
 from experiments.page import hunts
 from experiments.page.runs import LARGEST_TABLE, html, mathematics, read
 from experiments.record.directory import RunDirectory
+from experiments.registry import EXPERIMENTS
 from optim import RULES
 from tests.driving import host_only
 
@@ -64,6 +67,26 @@ def test_a_run_is_a_claim_with_its_findings_its_command_and_its_numbers(runs, tm
     assert "PaperAdam" in card and "python -m experiments run theorem-1" in card
     assert 'id="table-theorem-1"' in card and 'id="figure-theorem-1"' in card
     assert 'src="data:image/png;base64,' in card and 'alt="' in card
+
+
+@pytest.mark.parametrize(
+    "name, changes",
+    [
+        ("tournament", {"rules": ["Adam", "SGD(lr=0.1)"], "problems": ["wood", "softmax"]}),
+        ("tournament", {"problems": ["mlp"], "rates": 5, "data": "a folder"}),
+        ("theorem-1", {"c": [2.5, 3.0], "steps": 900}),
+        ("generalization", {}),
+    ],
+)
+def test_the_command_of_a_run_has_its_settings(runs, name, changes):
+    (claim,) = read([runs])
+    claim.experiment, claim.name = EXPERIMENTS[name], name
+    claim.settings = claim.experiment.configured(changes)
+    python, m, module, *arguments = shlex.split(claim.command)
+    assert (python, m, module, arguments[:2]) == ("python", "-m", "experiments", ["run", name])
+    again = changed(_parser().parse_args(arguments), [claim.experiment])
+    assert claim.experiment.configured(again) == claim.settings
+    assert "(" not in claim.command.replace("SGD(lr=0.1)", "")
 
 
 def test_the_names_inside_a_figure_are_its_own(runs):
