@@ -60,7 +60,7 @@ def _settled(
         whole = {"status": COMPLETE, "code": code()}
         if not (options.force or RunDirectory(options.out / experiment.name).has(**whole)):
             with _collected(wrong):
-                RunDirectory.check_free(options.out, experiment.name)
+                RunDirectory.check_free(options.out, experiment.name, code=code())
     for experiment in experiments:
         with _collected(wrong):
             mine = {k: v for k, v in changes.items() if k in vars(experiment.settings)}
@@ -80,7 +80,7 @@ def _settled(
                 done.append(directory)
                 continue
             if not options.force:
-                RunDirectory.check_free(options.out, experiment.name)
+                RunDirectory.check_free(options.out, experiment.name, **same)
             settled.append((experiment, settings))
     if options.dask and not wrong:
         with _collected(wrong):

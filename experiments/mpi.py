@@ -23,7 +23,6 @@ from experiments import runner
 from experiments.advancing import advance_from
 from experiments.experiment import Trial
 from experiments.record.directory import RunDirectory
-from experiments.record.environment import environment
 from experiments.registry import EXPERIMENTS
 from experiments.workers import Run
 from minigrad.backend import Backend
@@ -56,7 +55,7 @@ def execute(begin: Begin, shards: int | None) -> int:
             os.environ["OMP_NUM_THREADS"] = "1"
             minigrad.use(name)
             for run in runs:
-                run.directory.write_manifest(ranks=ranks.size, **environment(name))
+                runner.begin(run, name, ranks=ranks.size)
             shown = redirect_stdout(sys.stdout if ranks.rank == 0 else StringIO())
             with shown:  # what every rank would print, once
                 every = [_run(ranks, *one, runs[i : i + 1]) for i, one in enumerate(described)]

@@ -50,7 +50,7 @@ def _execute(runs: list[Run], backend: str, submit: Any) -> int:
     due = Counter(run.experiment.name for run, _ in jobs)
     ended: dict[str, dict[str, Future[float]]] = {run.experiment.name: {} for run in runs}
     for run in runs:
-        run.directory.write_manifest(**environment(backend))
+        begin(run, backend)
     status = WHOLE
     with (
         submit(jobs, backend) as (futures, progress),
@@ -67,6 +67,17 @@ def _execute(runs: list[Run], backend: str, submit: Any) -> int:
                 stopped = any(isinstance(one.exception(), Interrupted) for one in trials.values())
                 status = max(status, WHOLE if whole else INTERRUPTED if stopped else FAILED)
     return status
+
+
+def begin(run: Run, backend: str, **facts: Any) -> None:
+    """Record what the numbers may depend on; what was begun with other code is of both, and says
+    so."""
+    known = environment(backend)
+    before = run.directory.manifest.get("code", known["code"])
+    if not before.endswith(known["code"]):
+        print(f"{run.experiment.name} began with other code: what it finds is of both.")
+        known["code"] = f"{before}, {known['code']}"
+    run.directory.write_manifest(**facts, **known)
 
 
 def _ended(

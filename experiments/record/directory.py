@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from experiments.record.wording import listed
 from minigrad.checkpoint import atomic_write, load, read_arrays
 
 MANIFEST = "manifest.json"
@@ -25,6 +26,7 @@ DIGEST = "manifest_sha256"  # in it, of all else in it
 TRACES = "traces.npz"
 PARTIAL = ".partial"
 COMPLETE = "complete"  # the status of a whole run
+TEXTS = {"files": "texts of rules"}  # what settings are called in words
 
 T = TypeVar("T")
 
@@ -43,19 +45,32 @@ class RunDirectory:
         self._lock_fd: int | None = None  # an open file while the directory is locked
 
     @classmethod
-    def check_free(cls, out: Path, name: str) -> None:
-        """Raise RunDirectoryError where out holds a run of that name, whole or not."""
-        whole, partial = out / name, out / (name + PARTIAL)
-        if whole.exists():
+    def check_free(cls, out: Path, name: str, **facts: Any) -> None:
+        """Raise RunDirectoryError where out holds a run of that name, whole or not, and say which
+        of these facts it has otherwise."""
+        whole, partial = cls(out / name), cls(out / (name + PARTIAL))
+        if whole.path.exists():
             raise RunDirectoryError(
-                f"{whole} exists; give another --out, or --force to replace it."
+                f"{whole.path} exists{whole._others(facts)}; give another --out, or --force to "
+                "replace it."
             )
         # One that was killed before it had a manifest holds nothing, and cannot be resumed
-        if partial.exists() and any(path.suffix != ".tmp" for path in partial.iterdir()):
+        if partial.path.exists() and any(one.suffix != ".tmp" for one in partial.path.iterdir()):
             raise RunDirectoryError(
-                f"{partial} is an unfinished run; `resume {partial}` continues it, "
-                "--force starts anew."
+                f"{partial.path} is an unfinished run{partial._others(facts)}; `resume "
+                f"{partial.path}` continues it, --force starts anew."
             )
+
+    def _others(self, facts: Mapping[str, Any]) -> str:
+        """Which of the facts, and of the settings, the manifest has otherwise, in words."""
+        try:
+            known, asked = self.manifest, json.loads(json.dumps(facts))
+        except RunDirectoryError:
+            return ""
+        both = [known.pop("settings"), asked.pop("settings", {})]
+        both = [{**settings, **rest} for settings, rest in zip(both, (known, asked), strict=True)]
+        names = [TEXTS.get(k, k) for k, value in both[1].items() if both[0].get(k, value) != value]
+        return f" with other {listed(names)}" if names else ""
 
     @classmethod
     def create(cls, out: Path, name: str, settings: Any) -> "RunDirectory":

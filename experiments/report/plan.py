@@ -66,7 +66,7 @@ def begun(folder: Path, known: Mapping[str, Any], backend: str, force: bool) -> 
         elif not whole.path.exists() and partial.has(**same):
             kept[name] = partial.path
         else:
-            RunDirectory.check_free(folder, name)
+            RunDirectory.check_free(folder, name, **same)
     runs = []
     for name, settings in known.items():
         if name not in kept:

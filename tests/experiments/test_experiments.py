@@ -503,10 +503,24 @@ def test_a_rerun_needs_force_and_replaces_the_old_run(quick, tmp_path, capsys):
     arguments = ["run", "theorem-1", "--steps", "30", "--workers", "1", "--out", str(tmp_path)]
     assert main(arguments) == 0
     assert main([*arguments, "--set", "lr=0.25"]) == 2
-    assert "--force" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "theorem-1 exists with other lr; give another --out, or --force to replace it" in said
     assert main([*arguments, "--set", "lr=0.25", "--force"]) == 0
     settings = json.loads((tmp_path / "theorem-1" / "manifest.json").read_text())["settings"]
     assert settings["lr"] == 0.25 and settings["steps"] == 30
+
+
+def test_a_run_that_goes_on_with_other_code_says_so_and_is_of_neither(quick, tmp_path, capsys):
+    theorem_1 = EXPERIMENTS["theorem-1"]
+    directory = RunDirectory.create(tmp_path, "theorem-1", theorem_1.configured({"steps": 30}))
+    directory.write_manifest(code="0" * 64)
+    directory.unlock()
+    capsys.readouterr()
+    assert main(["resume", str(directory.path), "--workers", "1"]) == 0
+    assert "theorem-1 began with other code: what it finds is of both." in capsys.readouterr().out
+    arguments = ["run", "theorem-1", "--steps", "30", "--out", str(tmp_path)]
+    assert main(arguments) == 2
+    assert "theorem-1 exists with other code; give" in capsys.readouterr().err
 
 
 def test_a_finished_run_is_made_again_only_by_other_code_or_backend(quick, tmp_path, capsys):
@@ -532,7 +546,9 @@ def test_a_finished_run_is_made_again_only_by_other_code_or_backend(quick, tmp_p
     for changed in ({"code": "other"}, {"backend": "other"}):
         kept = directory.manifest
         directory.write_manifest(**changed)
+        capsys.readouterr()
         assert main(arguments) == 2
+        assert f"theorem-1 exists with other {next(iter(changed))}; give" in capsys.readouterr().err
         directory.write_manifest(**kept)
     (directory.path / "traces.npz").unlink()
     assert main(arguments) == 2

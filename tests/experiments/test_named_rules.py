@@ -152,6 +152,14 @@ def test_the_table_and_the_difference_of_runs_do_not_print_files(mine, capsys):
     assert said.endswith(f"\ntext of mine.py: {old[:12]} | {new[:12]}\n")
 
 
+def test_of_a_run_with_another_text_it_is_said(mine, capsys):
+    options = ["--set", "periods=1", "--rules", "mine.py:Mine", "--workers", "1"]
+    assert main(["run", "why", *options]) == 0
+    mine.write_text(FILE.read_text() + "# more\n")
+    assert main(["run", "why", *options]) == 2
+    assert "runs/why exists with other texts of rules; give" in capsys.readouterr().err
+
+
 def test_curves_of_rules_of_files_have_looks_of_their_own(mine):
     rules = ["adam", "mine.py:Mine", "mine.py:Drifting"]
     result = experiments.run("synthetic-online", rules=rules, steps=500)

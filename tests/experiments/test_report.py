@@ -126,7 +126,10 @@ def test_another_report_is_not_overwritten_unasked(reported, monkeypatch, capsys
     monkeypatch.setattr(plan, "PLAN", {"synthetic-online": {"steps": 202_000}, "why": {}})
     before = texts(reported, "Adam")
     assert main(["report", "adam"]) == 2
-    assert "synthetic-online exists; give another --out, or --force" in capsys.readouterr().err
+    assert (
+        "synthetic-online exists with other steps; give another --out, or"
+        in capsys.readouterr().err
+    )
     assert texts(reported, "Adam") == before
 
 
