@@ -74,11 +74,12 @@ def stays(hunted: Hunted, problem: Any, planned: int) -> dict[str, Any]:
 
 
 def leaves(hunted: Hunted, problem: Any, turn: int) -> dict[str, Any]:
-    """x in the longest run from the best point, if it moves away from there between the last two
-    decades, which begin after t*; else empty."""
+    """x a decade before the end and at the end of the longest run from the best point, if it leaves
+    that for good after t*; else empty."""
     most = longest(hunted)
     r = run(hunted, [problem], np.array([-problem.worst]), [most // 10, most])
     before, last = r.x[:, 0].tolist()
-    if turn > most // 10 or (last - before) * problem.worst < LEAST:
+    back, left = (before - last) * problem.worst, 1 + last * problem.worst
+    if turn > most // 10 or left < LEAST or back > LEAST:
         return {}
     return {"T": most, "from the best point": [before, last]}

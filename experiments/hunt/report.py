@@ -88,6 +88,12 @@ def evidence(n: dict[str, Any], alpha: float) -> list[str]:
     return text
 
 
+KINDS = (  # of problems that are counted
+    *("drift wrong at every t", "right at every t", "wrong at first", "wrong in the end"),
+    "undecided",
+)
+
+
 def _blocks(p: dict[str, Any]) -> str:
     shares = [f"{share:.0%}" for share in p.get("blocks", ())]
     return f"or {', '.join(shares)} of the period, " if shares else ""
@@ -97,6 +103,7 @@ def tried(t: dict[str, Any]) -> list[str]:
     """The problems that were tried, with their ranges."""
     p = t["periodic"]
     (low, high), (least, most) = p["period"], p["spikes over the rest"]
+    rest = p["problems"] - sum(p[kind] for kind in KINDS)
     text = [
         f"tried: {p['problems']:,} periodic problems on [-1, 1] (period {low} to {high:,}; "
         f"{', '.join(map(str, p['spikes']))} spikes {_blocks(p)}whose sum is {least:g} to {most:g} "
@@ -104,6 +111,7 @@ def tried(t: dict[str, Any]) -> list[str]:
         f"every t on {p['drift wrong at every t']:,}, only at first on {p['wrong at first']:,}, "
         f"only in the end on {p['wrong in the end']:,}, right at every t on "
         f"{p['right at every t']:,}, none or one without a sign in the end on {p['undecided']:,}"
+        + (f", none at some t but right or wrong in the end on {rest:,}" if rest else "")
     ]
     for problem, (early, last) in t.get("known", {}).items():
         if last is None:

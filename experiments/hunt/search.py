@@ -18,8 +18,8 @@ from experiments.hunt.verdicts import Finding
 TRIES = 4  # problems that are run, the simplest first, to confirm what their drift says
 ALPHAS = 0.5, 0.1, 0.02  # without projection: the smaller, the less x is thrown about at first
 ORDER = [  # of verdicts, the worst first
-    *(verdicts.WORST, verdicts.FROM, verdicts.DIVERGES, verdicts.STILL, verdicts.UNTIL),
-    verdicts.SLOW,
+    *(verdicts.WORST, verdicts.DRIFTS, verdicts.FROM, verdicts.DIVERGES, verdicts.STILL),
+    *(verdicts.UNTIL, verdicts.SLOW),
 ]
 
 
@@ -61,6 +61,9 @@ def hunt(hunted: Hunted, echo: Callable[[str], None] = print) -> Hunt:
             if hits and not (kind == BRIEFLY and result.findings):
                 if result.add(_simplest(hunted, kind, rare_wins, hits, probes)):
                     break
+    wrong = [problem for one in grid for problem in one.of(screening.WRONG)]
+    if wrong and not result.has(verdicts.WORST):
+        result.add(_simplest(hunted, screening.WRONG, wrong[0].mean > 0, wrong, probes))
     if undecided and hunted.fast:
         found, result.tried["runs"] = regrets.undecided(hunted, undecided)
         result.add(found)
@@ -102,14 +105,15 @@ def _simplest(
     """The finding on the simplest problem of that kind on which it is confirmed, if any."""
     hits = sorted(hits, key=lambda p: (p.period, p.spikes))
     families: tuple[Iterable[Spiked], ...] = ()
-    if hunted.fast and hits[0].small == 1:
+    if hunted.fast and hits[0].small == 1 and kind != screening.WRONG:
         every = space.simple(rare_wins), space.whole(rare_wins)
         families = tuple(takewhile(lambda p: p.period <= hits[0].period, one) for one in every)
-    last = 1 if kind in (verdicts.WORST, verdicts.FROM) else -1
+    last = 1 if kind in (verdicts.WORST, verdicts.FROM, screening.WRONG) else -1
     groups: Iterable[Screened] = chain.from_iterable(
         screened(hunted, family, probes, last) for family in families
     )
-    judge = verdicts.ends_at_worst if kind == verdicts.WORST else verdicts.turns
+    judges = {verdicts.WORST: verdicts.ends_at_worst, screening.WRONG: verdicts.climbs}
+    judge = judges.get(kind, verdicts.turns)
     tries = 0
     for problem in chain(chain.from_iterable(one.of(kind) for one in groups), hits):
         if finding := judge(hunted, problem, verdicts.drifts(hunted, problem)):

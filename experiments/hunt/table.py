@@ -27,6 +27,7 @@ MORE = (  # rows beside the defaults
     ("ADOPT", {"betas": (0.9, 0.9)}, None),
     ("ADOPT", {"betas": (0.9, 0.99)}, None),
     ("ADOPT", {"betas": (0.9, 0.999)}, None),
+    ("AdaShift", {"betas": (0.9, 0.9)}, None),
     ("AdaGrad", {}, COMMON[0]),
 )
 AGAIN = (  # rows that a test makes again

@@ -16,6 +16,7 @@ from experiments.hunt.runs import Run, run
 WORST = "ends at the worst point"
 UNTIL = "climbs until t*"
 FROM = "climbs from t* on"
+DRIFTS = "climbs"
 STILL = "regret stands still"
 DIVERGES = "leaves every bound"
 SLOW = "too slow to tell"
@@ -63,6 +64,24 @@ def ends_at_worst(hunted: Hunted, problem: Any, found: dict[int, Drift]) -> Find
     if not (there := stays(hunted, problem, int(t[0]))):
         return None
     return Finding(WORST, str(problem), hunted.alpha, _numbers(found, exact) | there, problem)
+
+
+def climbs(hunted: Hunted, problem: Any, found: dict[int, Drift]) -> Finding | None:
+    """Where the drift is wrong at all decades, but a run that shows that x stays at the worst point
+    would be too long: one from the best point gets nearer to the worst."""
+    if set(signs(found, problem)) != {1}:
+        return None
+    last = found[DECADES[-1]]
+    hunted = hunted.at(float(plan(last, [problem])[0][0]))
+    if abs(last.d[0]) / last.steps * hunted.reach(longest(hunted)) < 1:
+        return None
+    exact = exact_drift(hunted, problem, 10**6)
+    if not _confirmed(exact, float(found[10**6].d[0])):
+        return None
+    there = leaves(hunted, problem, 0)
+    if not there or there["from the best point"][-1] * problem.worst < 0:
+        return None
+    return Finding(DRIFTS, str(problem), hunted.alpha, _numbers(found, exact) | there, problem)
 
 
 def turns(hunted: Hunted, problem: Any, found: dict[int, Drift]) -> Finding | None:

@@ -118,6 +118,17 @@ def test_theorem_1_is_found():
     np.testing.assert_allclose(numbers["R/T"], 2 / 3, rtol=0.05)
 
 
+def test_it_climbs_where_a_run_that_shows_that_it_stays_would_be_too_long(numba, monkeypatch):
+    monkeypatch.setattr(lasting, "LONGEST", 10**5)
+    for betas, climbs in (((0.0, 0.1), True), ((0.9, 0.99), False)):
+        hunted = Hunted.of("PaperAdam", betas=betas)
+        finding = verdicts.climbs(hunted, THEOREM_1, verdicts.drifts(hunted, THEOREM_1))
+        assert bool(finding) == climbs
+        if finding:
+            np.testing.assert_allclose(finding.numbers["from the best point"], 1.0, atol=0.05)
+            assert written.evidence(finding.numbers, finding.alpha)[-1].endswith("drift alone")
+
+
 def test_a_rule_that_only_passes_by_does_not_end_there(monkeypatch):
     """Where runs are not where the drift says, nothing is found."""
     hunted = Hunted.of("PaperAdam", betas=(0.0, 0.1))
