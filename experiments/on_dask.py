@@ -5,6 +5,7 @@ and whoever takes its trial over goes on from the last one. Of one that does not
 sent back, and its trial begins again elsewhere.
 """
 
+import asyncio
 import logging
 import os
 import sys
@@ -201,16 +202,26 @@ def _connected(address: str) -> Iterator[Any]:
     for name in ("distributed", "distributed.client", "asyncio"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
+        # A Client waits without end for the answer of what is no scheduler, such as a dashboard
+        asyncio.run(asyncio.wait_for(_answer(address), CONNECT_SECONDS))
         client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, MemoryError) as error:
         raise ValueError(
-            f"--dask {address}: no scheduler answers there ({error}); start one with `dask "
-            "scheduler`, which prints its address."
+            f"--dask {address}: no scheduler answers there ({one_line(error)}); start one with "
+            "`dask scheduler`, which prints its address."
         ) from error
     try:
         yield client
     finally:
         client.close(timeout=LOOK_SECONDS)
+
+
+async def _answer(address: str) -> None:
+    """Return once something that speaks as dask does has answered there."""
+    from distributed.comm import connect
+
+    comm = await connect(address, timeout=CONNECT_SECONDS)
+    comm.abort()
 
 
 def _bound_deaths(dask_scheduler: Any) -> None:

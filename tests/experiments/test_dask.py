@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -198,6 +199,19 @@ def test_no_scheduler_is_said_before_anything_is_written(tmp_path, monkeypatch, 
     out = tmp_path / "out"
     assert main(["run", "why", "--dask", "tcp://127.0.0.1:9", "--out", str(out)]) == 2
     assert "no scheduler answers there" in capsys.readouterr().err and not out.exists()
+
+
+def test_what_is_no_scheduler_is_not_waited_for(tmp_path, monkeypatch, capsys):
+    """As the port of the dashboard, which takes a connection and says nothing of dask's."""
+    monkeypatch.setattr(on_dask, "CONNECT_SECONDS", 1.0)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        began = time.monotonic()
+        address = f"tcp://127.0.0.1:{server.getsockname()[1]}"
+        for where in (address, address.replace("tcp", "http"), "nonsense"):
+            assert main(["run", "why", "--dask", where, "--out", str(tmp_path / "out")]) == 2
+            assert f"--dask {where}: no scheduler answers there (" in capsys.readouterr().err
+        assert time.monotonic() - began < 15
+    assert not (tmp_path / "out").exists()
 
 
 class Asked:
