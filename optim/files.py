@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from functools import cache
 from hashlib import sha256
 from importlib.machinery import PathFinder
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from traceback import extract_tb
 from types import ModuleType
@@ -66,7 +67,8 @@ def _is_near(name: str, folder: Path) -> bool:
         return False
     inside = found.submodule_search_locations  # of a package
     place = Path(next(iter(inside)) if inside else str(found.origin)).resolve().parent
-    return place in (folder.resolve(), Path.cwd())
+    near = place in (folder.resolve(), Path.cwd())
+    return near and name not in packages_distributions()  # as of `pip install -e .` here
 
 
 @cache

@@ -328,8 +328,14 @@ def test_a_file_may_import_what_is_installed(tmp_path, monkeypatch):
     (tmp_path / "installed").mkdir()
     (tmp_path / "installed" / "minehelp.py").write_text("def f(x): return x")
     first = "import math, numpy, scipy.linalg, experiments.data, tqdm, minehelp"
-    Path("mine.py").write_text(RULE.format(**RIGHT | {"first": first}))
     (tmp_path / "scipy").mkdir()  # no module
+    first += ", minelib"  # as if by `pip install -e .`, which leaves the module where it is
+    (tmp_path / "minelib.py").touch()
+    (tmp_path / "installed" / "minelib-1.dist-info").mkdir()
+    (tmp_path / "installed" / "minelib-1.dist-info" / "top_level.txt").write_text("minelib\n")
+    (tmp_path / "installed" / "minelib-1.dist-info" / "METADATA").write_text("Name: minelib\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    Path("mine.py").write_text(RULE.format(**RIGHT | {"first": first}))
     assert named("mine.py:Mine").label == "Mine"
 
 
