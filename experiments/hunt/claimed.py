@@ -45,8 +45,8 @@ not its theorem. Whose theorem was not read in full is marked: *statement not ch
   contradicted. A maximum that decays slowly, which they leave open in Section 5, is not enough: see
   LeakyAMSGrad.
 - **Kingma and Ba 2015**, Theorem 4.1 (alpha / sqrt(t), bounded slopes, a beta1 that falls to 0):
-  refuted by the paper above. Of the rows that of RMSProp, whose beta1 is 0, meets the assumptions;
-  that of Adam with its constant beta1 does not.
+  refuted by the paper above; *its statement not checked*. Of the rows that of RMSProp, whose beta1
+  is 0, meets these assumptions; that of Adam with its constant beta1 does not.
 - **Duchi, Hazan and Singer 2011**, Theorem 5 (AdaGrad, constant alpha) and **Zinkevich 2003**,
   Theorem 1 (SGD, alpha / sqrt(t)): not contradicted. AdaGrad with alpha / sqrt(t), which divides by
   the root of t twice, is outside of it, and stands still.
@@ -59,13 +59,15 @@ not its theorem. Whose theorem was not read in full is marked: *statement not ch
   al. 2019** (AdaShift, arXiv:1810.00143, abstract; *statement not checked*): a v that does not see
   the present slope cures what ails Adam. The example they have in mind is that of Reddi, Kale and
   Kumar, whose rare slope wins; the rows have others, whose slopes are no independent draws.
-- **Zhuang et al. 2020** (AdaBelief, arXiv:2010.07468), **Ziyin, Wang and Ueda 2020** (LaProp,
-  arXiv:2002.04839, abstract: its regret is bounded on a convex problem), **Zaheer et al. 2018**
-  (Yogi, abstract: converges as batches grow), **Luo et al. 2019** (AdaBound, arXiv:1902.09843) and
-  **Xie et al. 2022** (Adan, arXiv:2208.06677): *statements not checked*. If one bounds the regret
-  for alpha / sqrt(t) and constant betas on every convex problem of bounded slopes, its row is
-  against it; of Yogi the abstract says nothing of the kind.
+- **Zhuang et al. 2020** (AdaBelief, arXiv:2010.07468) and **Ziyin, Wang and Ueda 2020** (LaProp,
+  arXiv:2002.04839, abstract: its regret is bounded on a convex problem): *statements not checked*.
+  If one bounds the regret for alpha / sqrt(t) and constant betas on every convex problem of bounded
+  slopes, its row is against it.
+- **Zaheer et al. 2018** (Yogi, abstract: converges as batches grow) and **Xie et al. 2022** (Adan,
+  arXiv:2208.06677): *statements not checked*. They are of stochastic gradients of functions that
+  need not be convex, so that the rows are outside of them.
 - **Tran and Phong 2019** (AdamX, arXiv:1904.03590), **Huang, Wang and Dong 2019** (NosAdam,
-  arXiv:1805.07557), **Chen et al. 2020** (Padam, arXiv:1806.06763), **Alacaoglu et al. 2020**
-  (AMSGrad with a constant beta1, arXiv:2003.09729, abstract): nothing was found against them.
+  arXiv:1805.07557), **Chen et al. 2020** (Padam, arXiv:1806.06763), **Luo et al. 2019** (AdaBound
+  and AMSBound, arXiv:1902.09843), **Alacaoglu et al. 2020** (AMSGrad with a constant beta1,
+  arXiv:2003.09729, abstract): nothing was found against them.
 """

@@ -4,6 +4,7 @@ from typing import Any
 
 from experiments.hunt import verdicts
 from experiments.hunt.exactly import DIGITS, PERIODS
+from experiments.hunt.regrets import PERIODS as RUN
 from experiments.hunt.search import Hunt
 from experiments.hunt.verdicts import Finding
 
@@ -113,6 +114,8 @@ def tried(t: dict[str, Any]) -> list[str]:
         f"{p['right at every t']:,}, none or one without a sign in the end on {p['undecided']:,}"
         + (f", none at some t but right or wrong in the end on {rest:,}" if rest else "")
     ]
+    if p["undecided"] == p["problems"]:
+        text = ["four problems have no drift, so that it was looked for on no others"]
     for problem, (early, last) in t.get("known", {}).items():
         if last is None:
             told = "none in the end"
@@ -123,7 +126,8 @@ def tried(t: dict[str, Any]) -> list[str]:
         text.append(f"drift on {problem}: {told}")
     if r := t.get("runs"):
         text.append(
-            f"{r['problems']} of those at scale 1 were run to T = {r['T']:,} with alpha = "
+            f"{r['problems']} periodic problems without a drift that decides (periods "
+            f"{min(RUN)} to {max(RUN):,}, scale 1) were run to T = {r['T']:,} with alpha = "
             f"{r['alpha']:g} from {r['x_1']:g}: regret stands still on {r['regret stands still']}, "
             f"{r['too slow']} are too slow to tell"
         )

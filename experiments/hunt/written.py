@@ -103,8 +103,11 @@ def cells(name: str, row: dict[str, Any]) -> tuple[str, ...]:
     """A row of the table, under COLUMNS."""
     finding = shown(row)
     if finding is None:
-        many = row["tried"]["periodic"]["problems"]
-        return name, row["schedule"], verdicts.NOTHING, f"{many:,} problems", ""
+        p, runs = (row["tried"].get(kind, {}) for kind in ("periodic", "runs"))
+        many = (runs if p["undecided"] == p["problems"] else p)["problems"]
+        wrong = p["drift wrong at every t"]
+        verdict = f"no run confirms the drift, wrong on {wrong}" if wrong else verdicts.NOTHING
+        return name, row["schedule"], verdict, f"{many:,} problems", ""
     numbers = finding.numbers
     drift = ", ".join(_drift(numbers["drift"])) if "drift" in numbers else ""
     turn = f" = {numbers['t*']:,}" if "t*" in numbers else ""
