@@ -96,7 +96,7 @@ KINDS = (  # of problems that are counted
 
 
 def _blocks(p: dict[str, Any]) -> str:
-    shares = [f"{share:.0%}" for share in p.get("blocks", ())]
+    shares = [f"{share:.0%}" for share in p["blocks"]]
     return f"or {', '.join(shares)} of the period, " if shares else ""
 
 

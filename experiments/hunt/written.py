@@ -19,7 +19,8 @@ HEAD = f"""# The hunt
 For every rule that can be hunted, the simplest problem that was found on which its average regret
 does not vanish, or what was tried in vain. `python -m experiments hunt RULE --backend numba` hunts
 one; `make hunt` makes this page. The numbers are those of `hunt.json` beside it, which also has
-the settings of each rule, the SHA-256 of its text and of the code, and how many seconds it took.
+the settings of each rule, the SHA-256 of its text and of the code, and how many seconds passed,
+with other work on the machine.
 
 A problem is linear, f_t(x) = g_t x on [-1, 1], and its slopes repeat with a period; one of them, or
 a few in a row, or a block, are the spike. Periods are as long as {max(PERIODS):,}, three times what
