@@ -327,8 +327,8 @@ def test_a_file_may_import_what_is_installed(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path / "installed")
     (tmp_path / "installed").mkdir()
     (tmp_path / "installed" / "minehelp.py").write_text("def f(x): return x")
-    first = "import math, numpy, scipy.linalg, experiments.data, tqdm, minehelp"
-    (tmp_path / "scipy").mkdir()  # no module
+    first = "import math, numpy, PIL.Image, experiments.data, tqdm, minehelp"
+    (tmp_path / "PIL").mkdir()  # no module
     first += ", minelib"  # as if by `pip install -e .`, which leaves the module where it is
     (tmp_path / "minelib.py").touch()
     (tmp_path / "installed" / "minelib-1.dist-info").mkdir()

@@ -144,6 +144,7 @@ def started(where, *before):
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=hears,
     )
     wait_for(where / "o/theorem-1.partial/manifest.json")
     time.sleep(2.5)
@@ -192,8 +193,10 @@ def test_ctrl_c_while_modules_are_imported_leaves_no_traceback(tmp_path, importe
 
 
 def hears():
-    """In a process that is started: what it does on Ctrl-C, which is ignored after `&`."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    """In a process that is started: it hears Ctrl-C, which is ignored after `&`, and that its
+    terminal closes, which is after nohup."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def test_a_second_ctrl_c_ends_a_run_while_it_is_drawn(tmp_path):
@@ -261,6 +264,7 @@ def test_under_nohup_a_hangup_is_ignored(tmp_path):
 def test_a_terminal_that_closes_keeps_what_was_recorded(tmp_path):
     pid, terminal = pty.fork()
     if pid == 0:
+        hears()
         os.chdir(tmp_path)
         os.environ["PYTHONPATH"] = str(ROOT)
         os.execv(sys.executable, [sys.executable, "-m", "experiments", *LONG])

@@ -105,4 +105,4 @@ def test_of_a_rule_without_a_diagonal_all_but_the_rates_is_shown(rules):
     assert ("rates under AMSGrad" in result.caption) is not alone
     panels = {axes.get_title(loc="left"): axes for axes in result.figure.axes}
     (rates,) = (axes for title, axes in panels.items() if title.startswith("rates"))
-    assert len(rates.lines) == (0 if alone else 3)
+    assert len([one for one in rates.lines if len(one.get_xdata()) > 3]) == (0 if alone else 3)
