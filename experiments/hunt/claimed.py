@@ -10,8 +10,9 @@ THEOREMS = {  # by the name of a row, or of its rule
     "Adam": "Kingma and Ba 2015, Theorem 4.1, has a beta1 that falls to 0; constant, it is outside",
     "PaperAdam": "none, but where beta1 is 0 it is RMSProp",
     "PaperAdam(betas=(0.0, 0.1))": "this is that of Reddi, Kale and Kumar 2018, Theorem 1",
-    "RMSProp": "it is Adam with beta1 = 0, but for the bias correction, which fades: within the "
-    "assumptions of Kingma and Ba 2015, Theorem 4.1, against which this is",
+    "RMSProp": "it is Adam with beta1 = 0, but for the bias correction, which fades, and for the "
+    "projection, which keeps x in bounds as Kingma and Ba 2015, Theorem 4.1, assume: against that "
+    "theorem (statement not checked)",
     "AdaGrad": "Duchi, Hazan and Singer 2011, Theorem 5, has a constant alpha; this is outside",
     "ADOPT": INDEPENDENT,
     "ACProp": INDEPENDENT,
@@ -42,14 +43,17 @@ not its theorem. Whose theorem was not read in full is marked: *statement not ch
   of Adam show how much shorter periods do. They say without proof that the same holds of Adadelta
   and NAdam: so it does in these rows.
 - The same, Theorem 4 (AMSGrad, alpha / sqrt(t), beta1 < sqrt(beta2)) and Corollary 2 (AdamNC): not
-  contradicted. A maximum that decays slowly, which they leave open in Section 5, is not enough: see
-  LeakyAMSGrad.
+  contradicted, nor put to the test, since with a constant beta1, as in these rows, the bound of the
+  first grows faster than T, and the second has a beta1 that falls. A maximum that decays slowly,
+  which they leave open in Section 5, is not enough: see LeakyAMSGrad.
 - **Kingma and Ba 2015**, Theorem 4.1 (alpha / sqrt(t), bounded slopes, a beta1 that falls to 0):
   refuted by the paper above; *its statement not checked*. Of the rows that of RMSProp, whose beta1
-  is 0, meets these assumptions; that of Adam with its constant beta1 does not.
+  is 0, meets these assumptions but for the bias correction, and has a projection beside; that of
+  Adam with its constant beta1 does not.
 - **Duchi, Hazan and Singer 2011**, Theorem 5 (AdaGrad, constant alpha) and **Zinkevich 2003**,
   Theorem 1 (SGD, alpha / sqrt(t)): not contradicted. AdaGrad with alpha / sqrt(t), which divides by
-  the root of t twice, is outside of it, and stands still.
+  the root of t twice, is outside of it: its steps are of the order of 1/t, so that x goes by the
+  same way in every decade, and regret falls more slowly than any power of T.
 - **Taniguchi et al. 2024** (arXiv:2411.02853, abstract; *statement not checked*): ADOPT converges
   with any beta2, at the optimal rate. It is said of stochastic gradients, which are independent of
   those that v has seen. In a period they are not, so that the rows contradict the title alone: a

@@ -31,7 +31,7 @@ SCHEDULES = {  # where the theorem of a rule has another one, or another source
     "AdamNC": (COMMON[0], "Reddi, Kale and Kumar 2018, Corollary 2"),
     **dict.fromkeys(OF_SUMS, (CONSTANT, "Duchi, Hazan and Singer 2011, Theorem 5")),
 }
-SIZE = "its step is in proportion to the size of x, so that it slows down at 0 whatever the slopes"
+SIZE = "its step is in proportion to the size of x, so that a period moves x by no one amount"
 LOSS = "it asks for a closure, and not for the slopes alone"
 OWN_RATE = "it finds its own rate from all steps so far, so that no step is one of a schedule"
 AVERAGE = "what is said of it is said of an average, which it does not play"

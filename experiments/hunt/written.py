@@ -17,30 +17,32 @@ from experiments.hunt.verdicts import Finding
 HEAD = f"""# The hunt
 
 For every rule that can be hunted, the simplest problem that was found on which its average regret
-does not vanish, or what was tried in vain. `python -m experiments hunt RULE --backend numba` hunts
-one; `make hunt` makes this page. The numbers are those of `hunt.json` beside it, which also has
-the settings of each rule, the SHA-256 of its text and of the code, and how many seconds passed,
-with other work on the machine.
+does not vanish, by drift and runs, or what was tried in vain. To hunt one:
+`python -m experiments hunt RULE --backend numba`; `make hunt` makes this page. The numbers are
+those of `hunt.json` beside it, which also has the settings of each rule, the SHA-256 of its text
+and of the code, and how many seconds passed, with other work on the machine.
 
 A problem is linear, f_t(x) = g_t x on [-1, 1], and its slopes repeat with a period; one of them, or
-a few in a row, or a block, are the spike. Periods are as long as {max(PERIODS):,}, three times what
-any rule here remembers that forgets at all. Small slopes are 1; where no drift is wrong at every t,
-and those of four problems are others if they are 0.01 or 100, these too. The *drift* D(t) is what a
-period moves x by in the end, without projection and in units of alpha_t, if all its steps were step
-t. There is no formula behind it: periods are played until D and all of the rule's state stand
-still, to a share of {STILL:g} between n and 2 n periods. D is wrong where it leads to the worst
-point, and has no sign below {CERTAIN:g} of its moves. What is said of a rule is one of:
+a few in a row, or a block, are the spike. Periods are as long as {max(PERIODS):,}. Small slopes are
+1; where no drift is wrong at every t, and those of four problems are others if they are 0.01 or
+100, these too. The problem of a row is the simplest of those that were tried, which are not all, so
+that the periods of two rows do not rank their rules. The *drift* D(t) is what a period moves x by
+in the end, without projection and in units of alpha_t, if all its steps were step t. There is no
+formula behind it: periods are played until D and all of the rule's state stand still, to a share of
+{STILL:g} between n and 2 n periods. D is wrong where it leads to the worst point, and has no sign
+below {CERTAIN:g} of its moves. What is said of a rule is one of:
 
 - **{verdicts.WORST}**: D(t) is wrong at t = 10^3, 10^4, ..., 10^12, and runs from both ends are
   within {lasting.NEAR:g} of the worst point at T and at 10 T, with R_T/T within
   {100 * lasting.SHARE:.0f} % of what it is there, twice the mean slope;
 - **{verdicts.DRIFTS}**: D(t) is wrong at all of these t, and a run from the best point gets nearer
-  to the worst; one that shows that it stays there would be too long;
+  to the worst; one that shows that it stays there takes longer than the hunt waits;
 - **climbs until** t\\*: D(t) is wrong before t\\*, and right after, t\\* by bisection, and a run
   has climbed by then;
 - **climbs from** t\\* on: the reverse, and a run from the best point leaves it after t\\*;
 - **{verdicts.STILL}**: where no D(t) decides, log R_T/T over log T has a slope above
-  {verdicts.FLAT:g} over the last two decades, and does not fall ever faster;
+  {verdicts.FLAT:g} over the last two decades, and does not fall ever faster; it may go on to fall
+  more slowly than any power of T;
 - **{verdicts.DIVERGES}**: on a finite sum without projection, whose members have these slopes up to
   the best point of [-1, 1] and are quadratics beyond, |x| grows like the root of T;
 - **{verdicts.SLOW}**: x moves by less than {lasting.LEAST:g} in all;
