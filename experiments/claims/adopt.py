@@ -1,7 +1,9 @@
-"""ADOPT converges with any beta2; but on the problem of Reddi, Kale and Kumar it climbs until its
-clip, t^(1/4), has outgrown what the other slopes of a period pull against the spike.
+"""ADOPT on the problem of Reddi, Kale and Kumar: it converges with any beta2, as is claimed of it,
+but climbs until its clip, t^(1/4), has outgrown what the other slopes of a period pull against the
+spike.
 
-Taniguchi et al., arXiv:2411.02853; their first version had no clip.
+Taniguchi et al., arXiv:2411.02853; their first version had no clip. For problems on which it ends
+at the worst point see docs/hunt.md.
 """
 
 from dataclasses import dataclass, replace
@@ -173,7 +175,7 @@ def findings(traces, s):
 
 EXPERIMENT = Experiment(
     name="adopt",
-    summary="ADOPT converges with any beta2: how long it climbs before",
+    summary="ADOPT on the paper's problem: how long it climbs before it converges, by beta2",
     settings=Adopt(),
     quick={"steps": 50_000},
     trials=trials,
