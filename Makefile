@@ -14,7 +14,7 @@ run: $(VENV)/run
 gallery: $(VENV)/numba
 	$(python) -m experiments gallery --backend numba --data $(DATA) --force
 
-# The rows of docs/hunt.md that are not there yet: all of them take about an hour
+# The rows of docs/hunt.md that are not there yet: all of them take less than half an hour
 hunt: $(VENV)/numba
 	OPENBLAS_NUM_THREADS=1 $(python) -m experiments hunt --backend numba
 

@@ -44,8 +44,9 @@ not its theorem. Whose theorem was not read in full is marked: *statement not ch
   and NAdam: so it does in these rows.
 - The same, Theorem 4 (AMSGrad, alpha / sqrt(t), beta1 < sqrt(beta2)) and Corollary 2 (AdamNC): not
   contradicted, nor put to the test, since with a constant beta1, as in these rows, the bound of the
-  first grows faster than T, and the second has a beta1 that falls. A maximum that decays slowly,
-  which they leave open in Section 5, is not enough: see LeakyAMSGrad.
+  first grows faster than T, and the second has a beta1 that falls. Nor was anything found beyond
+  beta1 < sqrt(beta2): see AMSGrad(betas=(0.99, 0.9)). A maximum that decays slowly, which they
+  leave open in Section 5, is not enough: see LeakyAMSGrad.
 - **Kingma and Ba 2015**, Theorem 4.1 (alpha / sqrt(t), bounded slopes, a beta1 that falls to 0):
   refuted by the paper above; *its statement not checked*. Of the rows that of RMSProp, whose beta1
   is 0, meets these assumptions but for the bias correction, and has a projection beside; that of

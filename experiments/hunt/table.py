@@ -23,6 +23,7 @@ MORE = (  # rows beside the defaults
     ("Adam", {"betas": (0.9, 0.99)}, None),
     ("RMSProp", {"alpha": 0.999}, None),
     ("AMSGrad", {"betas": (0.9, 0.99)}, None),
+    ("AMSGrad", {"betas": (0.99, 0.9)}, None),  # beyond beta1 < sqrt(beta2), which theorems ask for
     ("ADOPT", {"betas": (0.9, 0.5)}, None),
     ("ADOPT", {"betas": (0.9, 0.9)}, None),
     ("ADOPT", {"betas": (0.9, 0.99)}, None),
