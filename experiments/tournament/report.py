@@ -60,7 +60,7 @@ def draw(traces: Any, s: Any) -> Sheet:
     notes = {}
     for k in standing.order:
         failed = standing.failed(standing.rules[k])
-        said = ["tie"] if standing.tied[k] else []
+        said = ["tie"] if standing.tied[k] and k != standing.order[0] else []
         said += [f"failed on {len(failed)}"] if failed else []
         notes[standing.rules[k]] = ", ".join(said)
     panel = sheet.panel(slice(0, 3), 0, "1. scores, with 95 % intervals", "score", "")
