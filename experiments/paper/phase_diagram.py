@@ -136,7 +136,7 @@ def draw(traces, s):
     )
     title = f"{first}: to +1, the worst point (orange, dots), or to -1 (blue, dashes)"
     one = sheet.panel(0, 0, title, "$\\beta_1$", "$\\beta_2$")
-    title = "where Adam's drift is 0, if f_t(x) = Cx for t mod C = 1, else -x"
+    title = "drift 0 of Adam on C x if t mod C = 1, else -x"
     family = sheet.panel(0, 1, title, "$\\beta_1$", "$\\beta_2$")
     drifted = ground(first, trace, s)
     one.signs(*drifted, [TO_BEST, TO_WORST])
@@ -172,9 +172,7 @@ def boundary(panel, label, beta1, beta2, drifted, **style):
     """Where the drift is 0."""
     contour = panel.axes.contour(beta1, beta2, drifted, [0])
     contour.remove()  # the panel draws it, so that it gets into the table
-    lines = [
-        line for line in contour.allsegs[0] if len(line)
-    ]  # one without points if it is nowhere
+    lines = filter(len, contour.allsegs[0])  # one without points if it is nowhere
     segments = [np.vstack([line, [np.nan] * 2]) for line in lines]  # NaN: a gap
     if segments:
         x, y = np.vstack(segments).T

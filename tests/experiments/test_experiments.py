@@ -170,7 +170,7 @@ def test_a_curve_in_pieces_is_one_series_of_the_csv(quick):
     out, _ = quick
     with open(out / "phase-diagram" / "figure.csv", newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    curves = {row["series"] for row in rows if row["panel"].startswith("where Adam's drift is 0")}
+    curves = {row["series"] for row in rows if row["panel"].startswith("drift 0 of Adam")}
     assert {name for name in curves if "C =" in name} == {f"C = {c}" for c in (4, 10, 30, 100, 300)}
     assert sum(row["series"] == "C = 300" and row["x"] == "nan" for row in rows) == 2
 
