@@ -79,6 +79,16 @@ def test_no_label_lies_over_another(drawn):
                     assert overlap < 0.3 * min(one.height, other.height), axes.get_title("left")
 
 
+def test_no_text_is_cut_off_at_the_edge(drawn):
+    figure = drawn[0].figure
+    figure.draw_without_rendering()
+    inside = [one for axes in figure.axes for one in axes.get_children()]  # titles too
+    for text in (*figure.texts, *inside):
+        if isinstance(text, Text) and text.get_text():
+            box = text.get_window_extent()
+            assert -1 <= box.x0 and box.x1 <= figure.bbox.width + 1, text.get_text()
+
+
 def test_no_lead_to_a_label_crosses_another(drawn):
     result, _ = drawn
     for axes in result.figure.axes:
